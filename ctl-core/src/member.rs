@@ -1,0 +1,109 @@
+//! A member of a network: a node that asked to join, or that an administrator added (`vl2.md` §9.2).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
+
+use crate::network::RemoteTrace;
+
+/// A member of one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub network: NetworkId,
+    pub address: Address,
+    /// Learned at the first request and never changed afterwards.
+    pub identity: Option<PublicIdentity>,
+    /// What interfaces call it; `None` until one sets it.
+    pub name: Option<String>,
+    pub authorized: bool,
+    pub active_bridge: bool,
+    pub no_auto_assign_ips: bool,
+    /// Manual and automatic addresses alike, each once, in the order in which they were given.
+    pub ip_assignments: Vec<IpAddr>,
+    /// Tag id to value.
+    pub tags: BTreeMap<u32, u32>,
+    /// Capability ids in the order in which they are issued, each once.
+    pub capabilities: Vec<u32>,
+    pub created: Timestamp,
+    /// Starts at 1; raised by one with every change that is saved.
+    pub revision: u64,
+    /// Zero: never.
+    pub last_authorized: Timestamp,
+    /// Zero: never.
+    pub last_deauthorized: Timestamp,
+    /// Through what the member was last authorized.
+    pub credential: Option<Credential>,
+    /// End of the single sign-on session; zero: none.
+    pub authentication_expiry: Timestamp,
+    pub sso_exempt: bool,
+    /// As the node announced it with its last admitted request.
+    pub version: Option<ClientVersion>,
+    pub remote_trace: RemoteTrace,
+}
+
+/// Through what a member was authorized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    Api,
+    Public,
+    Token(String),
+}
+
+/// Software and protocol version of a client, from its request metadata (`vl2.md` §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientVersion {
+    pub major: u64,
+    pub minor: u64,
+    pub revision: u64,
+    pub protocol: u64,
+}
+
+impl Member {
+    /// Returns a member with the defaults of `vl2.md` §9.2, revision 0: saving makes it 1.
+    pub fn new(network: NetworkId, address: Address, now: Timestamp) -> Self {
+        Self {
+            network,
+            address,
+            identity: None,
+            name: None,
+            authorized: false,
+            active_bridge: false,
+            no_auto_assign_ips: false,
+            ip_assignments: Vec::new(),
+            tags: BTreeMap::new(),
+            capabilities: Vec::new(),
+            created: now,
+            revision: 0,
+            last_authorized: Timestamp(0),
+            last_deauthorized: Timestamp(0),
+            credential: None,
+            authentication_expiry: Timestamp(0),
+            sso_exempt: false,
+            version: None,
+            remote_trace: RemoteTrace::default(),
+        }
+    }
+
+    /// Authorizes through `credential`, whatever the member was before.
+    pub fn authorize(&mut self, credential: Credential, now: Timestamp) {
+        self.authorized = true;
+        self.last_authorized = now;
+        self.credential = Some(credential);
+    }
+
+    /// Takes the authorization away; addresses and the record of the credential stay.
+    pub fn deauthorize(&mut self, now: Timestamp) {
+        self.authorized = false;
+        self.last_deauthorized = now;
+    }
+
+    /// Raises the revision by one if `self` differs from what is stored; says whether it does.
+    pub fn revise(&mut self, stored: Option<&Self>) -> bool {
+        let changed = stored != Some(self);
+        if changed {
+            self.revision += 1;
+        }
+        changed
+    }
+}
