@@ -1,6 +1,7 @@
-//! Node addresses, network ids and MAC addresses (`vl1.md` §1.1–1.3).
+//! Node addresses, network ids and MAC addresses (`vl1.md` §1.1–1.4).
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::codec::{DecodeError, Reader};
@@ -183,5 +184,35 @@ impl fmt::Display for Mac {
 impl fmt::Debug for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A multicast group: a MAC address, and a number that divides broadcasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MulticastGroup {
+    pub mac: Mac,
+    /// "Additional distinguishing information": 0 except for the resolution of IPv4 addresses.
+    pub adi: u32,
+}
+
+impl MulticastGroup {
+    /// Returns the group in which the owner of `ip` is looked for.
+    pub fn resolving(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self { mac: Mac([0xff; 6]), adi: ip.to_bits() },
+            IpAddr::V6(ip) => {
+                let [.., x, y, z] = ip.octets();
+                Self { mac: Mac([0x33, 0x33, 0xff, x, y, z]), adi: 0 }
+            }
+        }
+    }
+
+    pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { mac: Mac::parse(reader, "multicast MAC")?, adi: reader.u32("multicast ADI")? })
+    }
+
+    pub fn write(self, out: &mut Vec<u8>) {
+        self.mac.write(out);
+        out.extend_from_slice(&self.adi.to_be_bytes());
     }
 }

@@ -6,18 +6,38 @@
 //!
 //! | module | content | source |
 //! |---|---|---|
-//! | [`address`] | node addresses, network ids, MAC addresses | `vl1.md` §1.1–1.4 |
+//! | [`address`] | node addresses, network ids, MAC addresses, multicast groups | `vl1.md` §1.1–1.4 |
 //! | [`inet`] | physical addresses, address scopes, prefixes | `vl1.md` §1.5, §17.4 |
+//! | [`time`] | milliseconds since 1970 | |
 //! | [`identity`] | the public half of an identity | `vl1.md` §3.5–3.7 |
+//! | [`packet`] | headers and fragments, readable without a key | `vl1.md` §6, §7 |
+//! | [`compression`] | bounded LZ4 blocks | `vl1.md` §8 |
+//! | [`verb`] | the payload of each verb | `vl1.md` §10, `vl2.md` §3, §4 |
+//! | [`world`] | planets and moons | `vl1.md` §15 |
+//! | [`dictionary`] | `key=value` texts | `vl2.md` §2 |
+//! | [`config`] | the configuration of a member | `vl2.md` §5 |
+//! | [`rules`] | flow rules | `vl2.md` §6.1 |
+//! | [`credential`] | certificates, tags, capabilities, revocations, signatures | `vl2.md` §7 |
+//!
+//! A received packet goes through these hands: [`packet::Datagram::classify`] says what the datagram is;
+//! `zt-crypto` opens the armor; [`verb::Verb::from_byte`] reads the verb byte; [`compression::decompress`] runs if
+//! it says so; and the verb's `parse` gives a message that borrows from the packet.
 
 pub mod address;
 pub mod codec;
+pub mod compression;
+pub mod config;
+pub mod credential;
+pub mod dictionary;
 pub mod identity;
 pub mod inet;
+pub mod packet;
 pub mod rules;
 pub mod time;
+pub mod verb;
+pub mod world;
 
-pub use address::{Address, Mac, NetworkId};
+pub use address::{Address, Mac, MulticastGroup, NetworkId};
 pub use codec::DecodeError;
 pub use identity::PublicIdentity;
 pub use inet::IpPrefix;

@@ -1,0 +1,36 @@
+//! Compression of payloads: bare LZ4 blocks (`vl1.md` §8).
+
+use lz4_flex::block;
+
+use crate::codec::DecodeError;
+
+/// Payloads up to this length are never compressed.
+pub const THRESHOLD: usize = 64;
+
+/// Returns the block, or `None` if the payload is at most [`THRESHOLD`] bytes long or would not get shorter.
+pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
+    if payload.len() <= THRESHOLD {
+        return None;
+    }
+    let mut compressed = vec![0; block::get_maximum_output_size(payload.len())];
+    let length = block::compress_into(payload, &mut compressed).ok()?;
+    compressed.truncate(length);
+    (length < payload.len()).then_some(compressed)
+}
+
+/// Returns the payload, at most `max` bytes; no more is ever allocated. Callers pass
+/// [`MAX_PAYLOAD`](crate::packet::MAX_PAYLOAD).
+///
+/// # Errors
+/// [`DecodeError::Invalid`] for a malformed block, or one that holds nothing or more than `max` bytes. An empty
+/// payload is legal on the wire whatever its flag says, but it is no block.
+pub fn decompress(compressed: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
+    let mut payload = vec![0; max];
+    let length = block::decompress_into(compressed, &mut payload).unwrap_or(0);
+    if length == 0 {
+        let value = u64::try_from(compressed.len()).unwrap_or(u64::MAX);
+        return Err(DecodeError::Invalid { field: "compressed payload of this length", value });
+    }
+    payload.truncate(length);
+    Ok(payload)
+}

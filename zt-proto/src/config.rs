@@ -1,0 +1,465 @@
+//! The configuration that a member receives: a dictionary of version 7 (`vl2.md` §5).
+
+use std::net::IpAddr;
+
+use crate::address::{Address, NetworkId};
+use crate::codec::{DecodeError, Reader};
+use crate::credential::{Capability, CertificateOfMembership, CertificateOfOwnership, Tag};
+use crate::dictionary::{Dictionary, DictionaryWriter};
+use crate::inet::{self, IpPrefix};
+use crate::rules::{self, Rule};
+use crate::time::Timestamp;
+
+/// What one member is told about its network. Lists keep their order on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// Never zero.
+    pub network: NetworkId,
+    /// When it was issued; all credentials in it carry the same time.
+    pub timestamp: Timestamp,
+    /// How far apart the timestamps of two members' credentials may be, in milliseconds.
+    pub credential_window: u64,
+    pub revision: u64,
+    /// For whom it is; never zero.
+    pub member: Address,
+    /// To whom the member sends remote traces; zero: nobody.
+    pub trace_target: Address,
+    /// 0 normal, 10 verbose, 15 rules, 20 debug, 30 insane.
+    pub trace_level: u64,
+    /// See the constants, for example [`NetworkConfig::BROADCAST`].
+    pub flags: u64,
+    /// Recipients per multicast; 0 switches multicast and broadcast off.
+    pub multicast_limit: u32,
+    pub private: bool,
+    /// Raw bytes, at most [`NetworkConfig::MAX_NAME_LEN`].
+    pub name: Vec<u8>,
+    /// Bytes, [`NetworkConfig::MIN_MTU`] to [`NetworkConfig::MAX_MTU`].
+    pub mtu: u16,
+    pub membership: Option<CertificateOfMembership>,
+    /// At most [`NetworkConfig::MAX_CAPABILITIES`].
+    pub capabilities: Vec<Capability>,
+    /// At most [`NetworkConfig::MAX_TAGS`].
+    pub tags: Vec<Tag>,
+    /// At most [`NetworkConfig::MAX_OWNERSHIPS`].
+    pub ownerships: Vec<CertificateOfOwnership>,
+    /// At most [`NetworkConfig::MAX_SPECIALISTS`], each node once.
+    pub specialists: Vec<Specialist>,
+    /// At most [`NetworkConfig::MAX_ROUTES`].
+    pub routes: Vec<ConfigRoute>,
+    /// Addresses of the member with the prefix length of their route; at most [`NetworkConfig::MAX_ADDRESSES`].
+    pub addresses: Vec<IpPrefix>,
+    /// At most [`crate::rules::MAX_RULES`]; empty drops everything that no capability allows.
+    pub rules: Vec<Rule>,
+    pub dns: ConfigDns,
+    pub sso: Sso,
+}
+
+/// A node with special roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Specialist {
+    pub address: Address,
+    /// See the constants; only the upper 24 bits count.
+    pub roles: u64,
+}
+
+impl Specialist {
+    /// Relay that the network prefers (1.1.6 to 1.2.x only).
+    pub const PREFERRED_RELAY: u64 = 0x0000_0100_0000_0000;
+    /// Receives frames for unknown MAC addresses.
+    pub const ACTIVE_BRIDGE: u64 = 0x0000_0200_0000_0000;
+    /// A node with which members keep contact.
+    pub const ANCHOR: u64 = 0x0000_0400_0000_0000;
+    /// Passes multicasts on.
+    pub const MULTICAST_REPLICATOR: u64 = 0x0000_0800_0000_0000;
+}
+
+/// A route that members install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigRoute {
+    pub target: IpPrefix,
+    /// The gateway; `None` on the virtual segment.
+    pub via: Option<IpAddr>,
+    /// None is defined.
+    pub flags: u16,
+    pub metric: u16,
+}
+
+/// Name servers for one domain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConfigDns {
+    /// Raw bytes without zeros, at most [`ConfigDns::MAX_DOMAIN_LEN`].
+    pub domain: Vec<u8>,
+    /// At most [`ConfigDns::MAX_SERVERS`].
+    pub servers: Vec<IpAddr>,
+}
+
+impl ConfigDns {
+    pub const MAX_DOMAIN_LEN: usize = 127;
+    pub const MAX_SERVERS: usize = 4;
+}
+
+/// How a member logs in elsewhere, if it must. Texts are raw bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sso {
+    /// 0: an URL; 1: OpenID Connect.
+    pub version: u64,
+    pub enabled: bool,
+    /// Version 0, if enabled: where to log in.
+    pub url: Vec<u8>,
+    /// Version 0, if enabled: when the present login ends.
+    pub expiry: Timestamp,
+    /// Version 1 only.
+    pub open_id: OpenId,
+}
+
+/// What a member needs for a login by OpenID Connect.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenId {
+    pub issuer_url: Vec<u8>,
+    pub central_url: Vec<u8>,
+    pub nonce: Vec<u8>,
+    pub state: Vec<u8>,
+    pub client_id: Vec<u8>,
+    pub provider: Vec<u8>,
+}
+
+impl NetworkConfig {
+    /// Flag: passive bridging is allowed (only 1.1.6 to 1.2.4 look at it).
+    pub const PASSIVE_BRIDGING: u64 = 0x01;
+    /// Flag: Ethernet broadcast is enabled.
+    pub const BROADCAST: u64 = 0x02;
+    /// Flag: answer neighbour discovery for RFC4193 and 6PLANE addresses.
+    pub const NDP_EMULATION: u64 = 0x04;
+    /// Flag: a match that a member does not know counts as matching.
+    pub const UNKNOWN_MATCHES: u64 = 0x08;
+    /// Flag: members should not compress frames.
+    pub const NO_COMPRESSION: u64 = 0x10;
+
+    pub const MIN_MTU: u16 = 1280;
+    pub const MAX_MTU: u16 = 10_000;
+    pub const DEFAULT_MTU: u16 = 2800;
+    pub const MAX_NAME_LEN: usize = 127;
+    pub const MAX_CAPABILITIES: usize = 128;
+    pub const MAX_TAGS: usize = 128;
+    pub const MAX_OWNERSHIPS: usize = 4;
+    pub const MAX_SPECIALISTS: usize = 256;
+    /// Clients before 1.8.5 use the first 32.
+    pub const MAX_ROUTES: usize = 128;
+    /// Clients before 1.8.5 use the first 16.
+    pub const MAX_ADDRESSES: usize = 32;
+    /// Longest dictionary that clients take (1.14, 64 bits).
+    pub const MAX_LEN: usize = 484_519;
+
+    /// The version of the dictionary, for clients from 1.2.0.
+    const VERSION: u64 = 7;
+    /// Versions from this one on have the keys of this module.
+    const FIRST_MODERN_VERSION: u64 = 6;
+
+    /// Writes the dictionary, with the keys in the order of `vl2.md` §5. Lists, the name and the DNS domain are
+    /// cut to what clients take.
+    pub fn write(&self) -> Vec<u8> {
+        let name = self.name.get(..Self::MAX_NAME_LEN).unwrap_or(&self.name);
+        let mut writer = DictionaryWriter::new()
+            .hex(key::VERSION, Self::VERSION)
+            .hex(key::NETWORK, self.network.0)
+            .hex(key::TIMESTAMP, self.timestamp.0)
+            .hex(key::CREDENTIAL_WINDOW, self.credential_window)
+            .hex(key::REVISION, self.revision)
+            .address(key::MEMBER, self.member)
+            .address(key::TRACE_TARGET, self.trace_target)
+            .hex(key::TRACE_LEVEL, self.trace_level)
+            .hex(key::FLAGS, self.flags)
+            .hex(key::MULTICAST_LIMIT, self.multicast_limit.into())
+            .hex(key::PUBLIC, (!self.private).into())
+            .bytes(key::NAME, name)
+            .hex(key::MTU, self.mtu.into());
+        if let Some(membership) = &self.membership {
+            let mut bytes = Vec::new();
+            membership.write(&mut bytes);
+            writer = writer.bytes(key::MEMBERSHIP, &bytes);
+        }
+        writer = write_list(
+            writer,
+            key::CAPABILITIES,
+            &self.capabilities,
+            Self::MAX_CAPABILITIES,
+            Capability::write,
+        );
+        writer = write_list(writer, key::TAGS, &self.tags, Self::MAX_TAGS, Tag::write);
+        writer = write_list(
+            writer,
+            key::OWNERSHIPS,
+            &self.ownerships,
+            Self::MAX_OWNERSHIPS,
+            CertificateOfOwnership::write,
+        );
+        writer =
+            write_list(writer, key::SPECIALISTS, &self.specialists, Self::MAX_SPECIALISTS, Specialist::write);
+        writer = write_list(writer, key::ROUTES, &self.routes, Self::MAX_ROUTES, ConfigRoute::write);
+        writer = write_list(writer, key::ADDRESSES, &self.addresses, Self::MAX_ADDRESSES, |prefix, out| {
+            prefix.write(out);
+        });
+        writer = write_list(writer, key::RULES, &self.rules, rules::MAX_RULES, Rule::write);
+        let mut dns = Vec::new();
+        self.dns.write(&mut dns);
+        self.sso.write(writer.bytes(key::DNS, &dns)).finish()
+    }
+
+    /// Reads a dictionary of version 6 or later; the order of the keys does not matter.
+    ///
+    /// Routes and addresses with an impossible prefix length, which the reference passes on, are left out.
+    ///
+    /// # Errors
+    /// [`DecodeError::Invalid`] for an old version or without network or member; [`DecodeError::TooLong`] for a
+    /// list with more entries than clients take; whatever is wrong inside a binary value.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let dictionary = Dictionary::new(bytes);
+        let number = |key| dictionary.hex(key).unwrap_or(0);
+        let version = number(key::VERSION);
+        if version < Self::FIRST_MODERN_VERSION {
+            return Err(DecodeError::Invalid { field: "configuration version", value: version });
+        }
+        let network = NetworkId(number(key::NETWORK));
+        let member = dictionary.address(key::MEMBER).unwrap_or_default();
+        if network.0 == 0 || member == Address::NONE {
+            return Err(DecodeError::Invalid { field: "configuration network or member", value: 0 });
+        }
+        let membership = match dictionary.bytes(key::MEMBERSHIP) {
+            Some(bytes) if !bytes.is_empty() => {
+                Some(CertificateOfMembership::parse(&mut Reader::new(&bytes))?)
+            }
+            _ => None,
+        };
+        let mut name = dictionary.bytes(key::NAME).unwrap_or_default().into_owned();
+        name.truncate(Self::MAX_NAME_LEN);
+        let mtu = dictionary.hex(key::MTU).unwrap_or(Self::DEFAULT_MTU.into());
+        let mtu = mtu.clamp(Self::MIN_MTU.into(), Self::MAX_MTU.into());
+        Ok(Self {
+            network,
+            timestamp: Timestamp(number(key::TIMESTAMP)),
+            credential_window: number(key::CREDENTIAL_WINDOW),
+            revision: number(key::REVISION),
+            member,
+            trace_target: dictionary.address(key::TRACE_TARGET).unwrap_or_default(),
+            trace_level: number(key::TRACE_LEVEL),
+            flags: number(key::FLAGS),
+            multicast_limit: low_u32(number(key::MULTICAST_LIMIT)),
+            private: number(key::PUBLIC) == 0,
+            name,
+            mtu: u16::try_from(mtu).unwrap_or(Self::MAX_MTU),
+            membership,
+            capabilities: parse_list(
+                dictionary,
+                key::CAPABILITIES,
+                Self::MAX_CAPABILITIES,
+                Capability::parse,
+            )?,
+            tags: parse_list(dictionary, key::TAGS, Self::MAX_TAGS, Tag::parse)?,
+            ownerships: parse_list(
+                dictionary,
+                key::OWNERSHIPS,
+                Self::MAX_OWNERSHIPS,
+                CertificateOfOwnership::parse,
+            )?,
+            specialists: parse_list(dictionary, key::SPECIALISTS, Self::MAX_SPECIALISTS, Specialist::parse)?,
+            routes: parse_list(dictionary, key::ROUTES, Self::MAX_ROUTES, ConfigRoute::parse)?
+                .into_iter()
+                .flatten()
+                .collect(),
+            addresses: parse_list(dictionary, key::ADDRESSES, Self::MAX_ADDRESSES, parse_prefix)?
+                .into_iter()
+                .flatten()
+                .collect(),
+            rules: rules::parse_table(&dictionary.bytes(key::RULES).unwrap_or_default())?,
+            dns: match dictionary.bytes(key::DNS) {
+                Some(bytes) if !bytes.is_empty() => ConfigDns::parse(&mut Reader::new(&bytes))?,
+                _ => ConfigDns::default(),
+            },
+            sso: Sso::parse(dictionary),
+        })
+    }
+}
+
+impl Specialist {
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let value = reader.u64("specialist")?;
+        Ok(Self { address: Address::from_low_bits(value), roles: value & !Address::MAX })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let value = self.roles & !Address::MAX | self.address.to_u64();
+        out.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+impl ConfigRoute {
+    fn parse(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        let target = parse_prefix(reader)?;
+        let via = inet::parse_ip(reader, "route gateway")?;
+        let flags = reader.u16("route flags")?;
+        let metric = reader.u16("route metric")?;
+        Ok(target.map(|target| Self { target, via, flags, metric }))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.target.write(out);
+        inet::write_ip(out, self.via);
+        out.extend_from_slice(&self.flags.to_be_bytes());
+        out.extend_from_slice(&self.metric.to_be_bytes());
+    }
+}
+
+impl ConfigDns {
+    /// The domain's place on the wire, with at least one zero at its end.
+    const DOMAIN_FIELD_LEN: usize = Self::MAX_DOMAIN_LEN + 1;
+
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let field = reader.bytes(Self::DOMAIN_FIELD_LEN, "DNS domain")?;
+        let domain = field.iter().copied().take(Self::MAX_DOMAIN_LEN).take_while(|byte| *byte != 0).collect();
+        let servers = (0..Self::MAX_SERVERS)
+            .filter_map(|_| inet::parse_ip(reader, "DNS server").transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { domain, servers })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len() + Self::DOMAIN_FIELD_LEN;
+        out.extend(self.domain.iter().take(Self::MAX_DOMAIN_LEN));
+        out.resize(end, 0);
+        let servers = self.servers.iter().copied().map(Some).chain(std::iter::repeat(None));
+        servers.take(Self::MAX_SERVERS).for_each(|server| inet::write_ip(out, server));
+    }
+}
+
+impl Sso {
+    const URL_VERSION: u64 = 0;
+    const OPEN_ID_VERSION: u64 = 1;
+
+    fn parse(dictionary: Dictionary<'_>) -> Self {
+        let text = |key| dictionary.bytes(key).unwrap_or_default().into_owned();
+        let mut sso = Self {
+            version: dictionary.hex(key::SSO_VERSION).unwrap_or(Self::URL_VERSION),
+            enabled: dictionary.boolean(key::SSO_ENABLED).unwrap_or(false),
+            ..Self::default()
+        };
+        match sso.version {
+            Self::URL_VERSION if sso.enabled => {
+                sso.url = text(key::SSO_URL);
+                sso.expiry = Timestamp(dictionary.hex(key::SSO_EXPIRY).unwrap_or(0));
+            }
+            Self::OPEN_ID_VERSION => {
+                sso.open_id = OpenId {
+                    issuer_url: text(key::OPEN_ID_ISSUER_URL),
+                    central_url: text(key::OPEN_ID_CENTRAL_URL),
+                    nonce: text(key::OPEN_ID_NONCE),
+                    state: text(key::OPEN_ID_STATE),
+                    client_id: text(key::OPEN_ID_CLIENT_ID),
+                    provider: text(key::OPEN_ID_PROVIDER),
+                }
+            }
+            _ => {}
+        }
+        sso
+    }
+
+    fn write(&self, mut writer: DictionaryWriter) -> DictionaryWriter {
+        writer = writer.hex(key::SSO_VERSION, self.version).boolean(key::SSO_ENABLED, self.enabled);
+        match self.version {
+            Self::URL_VERSION if self.enabled => {
+                if !self.url.is_empty() {
+                    writer = writer.bytes(key::SSO_URL, &self.url);
+                }
+                writer.hex(key::SSO_EXPIRY, self.expiry.0)
+            }
+            Self::OPEN_ID_VERSION => writer
+                .bytes(key::OPEN_ID_ISSUER_URL, &self.open_id.issuer_url)
+                .bytes(key::OPEN_ID_CENTRAL_URL, &self.open_id.central_url)
+                .bytes(key::OPEN_ID_NONCE, &self.open_id.nonce)
+                .bytes(key::OPEN_ID_STATE, &self.open_id.state)
+                .bytes(key::OPEN_ID_CLIENT_ID, &self.open_id.client_id)
+                .bytes(key::OPEN_ID_PROVIDER, &self.open_id.provider),
+            _ => writer,
+        }
+    }
+}
+
+/// Keys of the dictionary, in the order in which they are written.
+mod key {
+    pub(super) const VERSION: &str = "v";
+    pub(super) const NETWORK: &str = "nwid";
+    pub(super) const TIMESTAMP: &str = "ts";
+    pub(super) const CREDENTIAL_WINDOW: &str = "ctmd";
+    pub(super) const REVISION: &str = "r";
+    pub(super) const MEMBER: &str = "id";
+    pub(super) const TRACE_TARGET: &str = "tt";
+    pub(super) const TRACE_LEVEL: &str = "tl";
+    pub(super) const FLAGS: &str = "f";
+    pub(super) const MULTICAST_LIMIT: &str = "ml";
+    pub(super) const PUBLIC: &str = "t";
+    pub(super) const NAME: &str = "n";
+    pub(super) const MTU: &str = "mtu";
+    pub(super) const MEMBERSHIP: &str = "C";
+    pub(super) const CAPABILITIES: &str = "CAP";
+    pub(super) const TAGS: &str = "TAG";
+    pub(super) const OWNERSHIPS: &str = "COO";
+    pub(super) const SPECIALISTS: &str = "S";
+    pub(super) const ROUTES: &str = "RT";
+    pub(super) const ADDRESSES: &str = "I";
+    pub(super) const RULES: &str = "R";
+    pub(super) const DNS: &str = "DNS";
+    pub(super) const SSO_VERSION: &str = "ssov";
+    pub(super) const SSO_ENABLED: &str = "ssoe";
+    pub(super) const SSO_URL: &str = "aurl";
+    pub(super) const SSO_EXPIRY: &str = "aexpt";
+    pub(super) const OPEN_ID_ISSUER_URL: &str = "iurl";
+    pub(super) const OPEN_ID_CENTRAL_URL: &str = "ssoce";
+    pub(super) const OPEN_ID_NONCE: &str = "sson";
+    pub(super) const OPEN_ID_STATE: &str = "ssos";
+    pub(super) const OPEN_ID_CLIENT_ID: &str = "ssocid";
+    pub(super) const OPEN_ID_PROVIDER: &str = "ssop";
+}
+
+/// Adds the concatenated first `max` items, or nothing if there is none.
+fn write_list<T>(
+    writer: DictionaryWriter,
+    key: &str,
+    items: &[T],
+    max: usize,
+    write: impl Fn(&T, &mut Vec<u8>),
+) -> DictionaryWriter {
+    if items.is_empty() {
+        return writer;
+    }
+    let mut bytes = Vec::new();
+    items.iter().take(max).for_each(|item| write(item, &mut bytes));
+    writer.bytes(key, &bytes)
+}
+
+fn parse_list<T>(
+    dictionary: Dictionary<'_>,
+    key: &'static str,
+    max: usize,
+    parse: impl Fn(&mut Reader<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let bytes = dictionary.bytes(key).unwrap_or_default();
+    let mut reader = Reader::new(&bytes);
+    let mut items = Vec::new();
+    while !reader.is_empty() {
+        if items.len() == max {
+            return Err(DecodeError::TooLong { field: key, max, got: max + 1 });
+        }
+        items.push(parse(&mut reader)?);
+    }
+    Ok(items)
+}
+
+/// Reads an address with a prefix length; `None` if there is none, or if the length is impossible.
+fn parse_prefix(reader: &mut Reader<'_>) -> Result<Option<IpPrefix>, DecodeError> {
+    let Some(pair) = inet::parse_endpoint(reader, "IP prefix")? else { return Ok(None) };
+    Ok(u8::try_from(pair.port()).ok().and_then(|bits| IpPrefix::new(pair.ip(), bits).ok()))
+}
+
+fn low_u32(value: u64) -> u32 {
+    let [_, _, _, _, low @ ..] = value.to_be_bytes();
+    u32::from_be_bytes(low)
+}

@@ -1,0 +1,131 @@
+//! Certificate of membership (`vl2.md` §7.1).
+
+use super::Signature;
+use crate::address::{Address, NetworkId};
+use crate::codec::{DecodeError, Reader};
+use crate::time::Timestamp;
+
+const VERSION: u8 = 1;
+
+/// Proves that a node is a member of a network. Two members talk if their certificates agree.
+///
+/// `1:1 count:2 (id:8 value:8 max_delta:8)* signed_by:5 [signature:96]`; the signature is there only if
+/// `signed_by` is not zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateOfMembership {
+    /// Strictly ascending by id, at most [`CertificateOfMembership::MAX_QUALIFIERS`].
+    pub qualifiers: Vec<Qualifier>,
+    pub signed_by: Address,
+    pub signature: Signature,
+}
+
+/// A number that the certificates of two members must share within limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Qualifier {
+    pub id: u64,
+    pub value: u64,
+    /// How far the other member's value may be away.
+    pub max_delta: u64,
+}
+
+impl Qualifier {
+    /// Time of issue in milliseconds; the delta is the credential window.
+    pub const TIMESTAMP: u64 = 0;
+    pub const NETWORK: u64 = 1;
+    /// Address of the member.
+    pub const MEMBER: u64 = 2;
+    /// First of the four parts of the member's fingerprint.
+    pub const FINGERPRINT: u64 = 3;
+
+    /// Length in bytes.
+    const WIRE_LEN: usize = 24;
+}
+
+impl CertificateOfMembership {
+    /// Clients of 1.1 take 16, those from 1.2 take 8; seven are issued.
+    pub const MAX_QUALIFIERS: usize = 16;
+
+    /// Returns the certificate that a modern controller issues, not yet signed.
+    ///
+    /// `window` is in milliseconds; of `fingerprint`, the SHA-384 of address and public key, the first 32 bytes
+    /// are used.
+    pub fn new(
+        network: NetworkId,
+        member: Address,
+        fingerprint: &[u8; 48],
+        timestamp: Timestamp,
+        window: u64,
+    ) -> Self {
+        let mut qualifiers = vec![
+            Qualifier { id: Qualifier::TIMESTAMP, value: timestamp.0, max_delta: window },
+            Qualifier { id: Qualifier::NETWORK, value: network.0, max_delta: 0 },
+            Qualifier { id: Qualifier::MEMBER, value: member.to_u64(), max_delta: u64::MAX },
+        ];
+        let (parts, _) = fingerprint.as_chunks::<8>();
+        qualifiers.extend((Qualifier::FINGERPRINT..).zip(parts).take(4).map(|(id, part)| Qualifier {
+            id,
+            value: u64::from_be_bytes(*part),
+            max_delta: u64::MAX,
+        }));
+        Self { qualifiers, signed_by: Address::NONE, signature: Signature::NONE }
+    }
+
+    /// Returns the value of a qualifier, for example [`Qualifier::TIMESTAMP`].
+    pub fn value(&self, id: u64) -> Option<u64> {
+        self.qualifiers.iter().find(|qualifier| qualifier.id == id).map(|qualifier| qualifier.value)
+    }
+
+    /// # Errors
+    /// [`DecodeError::Invalid`] for another version than 1 or ids that do not ascend;
+    /// [`DecodeError::TooLong`] for more than [`CertificateOfMembership::MAX_QUALIFIERS`].
+    pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let version = reader.u8("certificate version")?;
+        if version != VERSION {
+            return Err(DecodeError::Invalid { field: "certificate version", value: version.into() });
+        }
+        let count: usize = reader.u16("qualifier count")?.into();
+        if count > Self::MAX_QUALIFIERS {
+            let max = Self::MAX_QUALIFIERS;
+            return Err(DecodeError::TooLong { field: "qualifiers", max, got: count });
+        }
+        let mut qualifiers: Vec<Qualifier> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = reader.u64("qualifier id")?;
+            if qualifiers.last().is_some_and(|last| last.id >= id) {
+                return Err(DecodeError::Invalid { field: "qualifier id", value: id });
+            }
+            let value = reader.u64("qualifier value")?;
+            qualifiers.push(Qualifier { id, value, max_delta: reader.u64("qualifier delta")? });
+        }
+        let signed_by = Address::parse(reader, "signer")?;
+        let signature = match signed_by {
+            Address::NONE => Signature::NONE,
+            _ => Signature::parse(reader)?,
+        };
+        Ok(Self { qualifiers, signed_by, signature })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let qualifiers = self.signed_bytes();
+        out.push(VERSION);
+        // `signed_bytes` holds at most MAX_QUALIFIERS qualifiers.
+        let count = u16::try_from(qualifiers.len() / Qualifier::WIRE_LEN).unwrap_or(u16::MAX);
+        out.extend_from_slice(&count.to_be_bytes());
+        out.extend_from_slice(&qualifiers);
+        self.signed_by.write(out);
+        if self.signed_by != Address::NONE {
+            self.signature.write(out);
+        }
+    }
+
+    /// Returns what is signed: the qualifiers and nothing else.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.qualifiers.len() * Qualifier::WIRE_LEN);
+        for qualifier in self.qualifiers.iter().take(Self::MAX_QUALIFIERS) {
+            out.extend_from_slice(&qualifier.id.to_be_bytes());
+            out.extend_from_slice(&qualifier.value.to_be_bytes());
+            out.extend_from_slice(&qualifier.max_delta.to_be_bytes());
+        }
+        out
+    }
+}

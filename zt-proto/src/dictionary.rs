@@ -1,0 +1,166 @@
+//! Dictionaries: lines of `key=value` (`vl2.md` §2.1).
+
+use std::borrow::Cow;
+
+use crate::address::Address;
+
+const ESCAPE: u8 = b'\\';
+
+/// A received dictionary, in which keys are looked up without parsing the rest.
+///
+/// Every byte string is a dictionary: it ends at its first zero byte, and lines without `=` are never found.
+#[derive(Debug, Clone, Copy)]
+pub struct Dictionary<'a> {
+    text: &'a [u8],
+}
+
+impl<'a> Dictionary<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { text: bytes.split(|byte| *byte == 0).next().unwrap_or_default() }
+    }
+
+    /// Returns the unescaped value of the first line with that key; copies only if there is an escape.
+    pub fn bytes(&self, key: &str) -> Option<Cow<'a, [u8]>> {
+        self.text
+            .split(|byte| matches!(byte, b'\r' | b'\n'))
+            .find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b"="))
+            .map(unescape)
+    }
+
+    /// Returns the value as text, with what is not UTF-8 replaced.
+    pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.bytes(key).map(|value| match value {
+            Cow::Borrowed(value) => String::from_utf8_lossy(value),
+            Cow::Owned(value) => Cow::Owned(String::from_utf8_lossy(&value).into_owned()),
+        })
+    }
+
+    /// Returns the value read as hexadecimal number, `None` if it is missing or empty.
+    ///
+    /// Blanks, a sign and `0x` may precede the digits; other bytes end them. Without any digit the number is 0,
+    /// with too many it is [`u64::MAX`], and a negative one is taken modulo 2^64.
+    pub fn hex(&self, key: &str) -> Option<u64> {
+        let value = self.bytes(key)?;
+        (!value.is_empty()).then(|| lenient_hex(&value))
+    }
+
+    /// Returns whether the value begins with `1`, `t` or `T`; `None` if it is missing or empty.
+    pub fn boolean(&self, key: &str) -> Option<bool> {
+        self.bytes(key)?.first().map(|first| matches!(first, b'1' | b't' | b'T'))
+    }
+
+    /// Returns the low 40 bits of the value read as hexadecimal number, `None` if it is missing or empty.
+    pub fn address(&self, key: &str) -> Option<Address> {
+        self.hex(key).map(Address::from_low_bits)
+    }
+}
+
+fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&ESCAPE) {
+        return Cow::Borrowed(value);
+    }
+    let mut plain = Vec::with_capacity(value.len());
+    let mut bytes = value.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != ESCAPE {
+            plain.push(byte);
+            continue;
+        }
+        plain.extend(bytes.next().map(|escaped| match escaped {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b'0' => 0,
+            b'e' => b'=',
+            other => other,
+        }));
+    }
+    Cow::Owned(plain)
+}
+
+fn lenient_hex(value: &[u8]) -> u64 {
+    let value = value.trim_ascii_start();
+    let (negative, value) = match value {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, value),
+    };
+    let value = match value {
+        [b'0', b'x' | b'X', rest @ ..] => rest,
+        _ => value,
+    };
+    let mut digits = value.iter().map_while(|byte| char::from(*byte).to_digit(16));
+    let magnitude = digits.try_fold(0_u64, |sum, digit| Some(sum.checked_mul(16)? | u64::from(digit)));
+    match magnitude {
+        Some(magnitude) if negative => magnitude.wrapping_neg(),
+        Some(magnitude) => magnitude,
+        None => u64::MAX,
+    }
+}
+
+/// Writes a dictionary, entry by entry in the order of the calls.
+///
+/// ```
+/// # use zt_proto::dictionary::{Dictionary, DictionaryWriter};
+/// let bytes = DictionaryWriter::new().hex("v", 7).text("n", "a=b").finish();
+/// assert_eq!(bytes, b"v=0000000000000007\nn=a\\eb");
+/// assert_eq!(Dictionary::new(&bytes).text("n").unwrap(), "a=b");
+/// ```
+///
+/// Keys are this program's own: they hold no zero, line end, `=` or backslash. None is used twice.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct DictionaryWriter {
+    out: Vec<u8>,
+}
+
+impl DictionaryWriter {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a number as 16 hexadecimal digits.
+    pub fn hex(self, key: &str, value: u64) -> Self {
+        self.bytes(key, format!("{value:016x}").as_bytes())
+    }
+
+    /// Adds `1` or `0`.
+    pub fn boolean(self, key: &str, value: bool) -> Self {
+        self.bytes(key, if value { b"1" } else { b"0" })
+    }
+
+    /// Adds an address as 10 hexadecimal digits.
+    pub fn address(self, key: &str, value: Address) -> Self {
+        self.text(key, &value.to_string())
+    }
+
+    pub fn text(self, key: &str, value: &str) -> Self {
+        self.bytes(key, value.as_bytes())
+    }
+
+    /// Adds any bytes, escaped where needed.
+    pub fn bytes(mut self, key: &str, value: &[u8]) -> Self {
+        if !self.out.is_empty() {
+            self.out.push(b'\n');
+        }
+        self.out.reserve(key.len() + 1 + value.len());
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.push(b'=');
+        for byte in value {
+            match byte {
+                0 => self.out.extend_from_slice(b"\\0"),
+                b'\r' => self.out.extend_from_slice(b"\\r"),
+                b'\n' => self.out.extend_from_slice(b"\\n"),
+                b'\\' => self.out.extend_from_slice(b"\\\\"),
+                b'=' => self.out.extend_from_slice(b"\\e"),
+                other => self.out.push(*other),
+            }
+        }
+        self
+    }
+
+    /// Returns the dictionary; no line end follows the last entry.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        self.out
+    }
+}

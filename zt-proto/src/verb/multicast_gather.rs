@@ -1,0 +1,76 @@
+//! MULTICAST_GATHER (verb 0x0d): asks who wants the multicasts of a group (`vl1.md` §10.14).
+
+use crate::address::{Address, MulticastGroup, NetworkId};
+use crate::codec::{DecodeError, Reader};
+use crate::credential::CertificateOfMembership;
+
+const FLAG_MEMBERSHIP: u8 = 0x01;
+
+/// `network:8 flags:1 mac:6 adi:4 limit:4 [certificate]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MulticastGather {
+    pub network: NetworkId,
+    pub group: MulticastGroup,
+    /// How many addresses are wanted at most.
+    pub limit: u32,
+    pub membership: Option<CertificateOfMembership>,
+}
+
+impl MulticastGather {
+    pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let network = NetworkId::parse(&mut reader)?;
+        let flags = reader.u8("gather flags")?;
+        let group = MulticastGroup::parse(&mut reader)?;
+        let limit = reader.u32("gather limit")?;
+        let membership = match flags & FLAG_MEMBERSHIP {
+            0 => None,
+            _ => Some(CertificateOfMembership::parse(&mut reader)?),
+        };
+        Ok(Self { network, group, limit, membership })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.network.write(out);
+        out.push(if self.membership.is_some() { FLAG_MEMBERSHIP } else { 0 });
+        self.group.write(out);
+        out.extend_from_slice(&self.limit.to_be_bytes());
+        if let Some(membership) = &self.membership {
+            membership.write(out);
+        }
+    }
+}
+
+/// What follows the envelope of the OK.
+///
+/// `network:8 mac:6 adi:4 known:4 count:2 addresses:5 each`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatherAnswer {
+    pub network: NetworkId,
+    pub group: MulticastGroup,
+    /// Members of the group that are known, the asker included.
+    pub known: u32,
+    /// At most 65535.
+    pub members: Vec<Address>,
+}
+
+impl GatherAnswer {
+    pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let network = NetworkId::parse(&mut reader)?;
+        let group = MulticastGroup::parse(&mut reader)?;
+        let known = reader.u32("known members")?;
+        let count = reader.u16("member count")?;
+        let members = (0..count).map(|_| Address::parse(&mut reader, "member")).collect::<Result<_, _>>()?;
+        Ok(Self { network, group, known, members })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.network.write(out);
+        self.group.write(out);
+        out.extend_from_slice(&self.known.to_be_bytes());
+        let count = u16::try_from(self.members.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&count.to_be_bytes());
+        self.members.iter().take(count.into()).for_each(|member| member.write(out));
+    }
+}

@@ -1,0 +1,120 @@
+//! NETWORK_CONFIG (verb 0x0c) and the answer to NETWORK_CONFIG_REQUEST: pieces of a configuration
+//! (`vl2.md` §4.1, §4.2).
+
+use crate::address::NetworkId;
+use crate::codec::{DecodeError, Reader};
+use crate::credential::Signature;
+
+/// A piece of a configuration dictionary, signed by itself.
+///
+/// `network:8 length:2 data [flags:1 update_id:8 total:4 index:4 signature block:99]`: in a push from the start
+/// of the payload, in an OK behind its envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigChunk<'a> {
+    pub network: NetworkId,
+    /// At most [`ConfigChunk::MAX_DATA`].
+    pub data: &'a [u8],
+    /// `None` in the form for clients before 1.2.0, in which the dictionary is one piece.
+    pub part: Option<ChunkPart>,
+}
+
+/// Where a piece belongs, and who vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkPart {
+    /// See [`ChunkPart::FAST_PROPAGATE`].
+    pub flags: u8,
+    /// Random, not 0, the same for all pieces of one configuration.
+    pub update_id: u64,
+    /// Length of the whole dictionary in bytes.
+    pub total: u32,
+    /// Position of this piece in it, in bytes.
+    pub index: u32,
+    pub signature: Signature,
+}
+
+impl ChunkPart {
+    /// Members may pass the piece on to each other.
+    pub const FAST_PROPAGATE: u8 = 0x01;
+}
+
+impl<'a> ConfigChunk<'a> {
+    /// Longest piece that fits into a packet of clients from 1.4.0, as the reference counts.
+    pub const MAX_DATA: usize = 9740;
+
+    /// # Errors
+    /// [`DecodeError::Invalid`] if the piece reaches past the total, or for another kind of signature.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        let network = NetworkId::parse(&mut reader)?;
+        let length = reader.u16("chunk length")?;
+        let data = reader.bytes(length.into(), "chunk")?;
+        if reader.is_empty() {
+            return Ok(Self { network, data, part: None });
+        }
+        let part = ChunkPart {
+            flags: reader.u8("chunk flags")?,
+            update_id: reader.u64("update id")?,
+            total: reader.u32("configuration length")?,
+            index: reader.u32("chunk index")?,
+            signature: Signature::parse_block(&mut reader)?,
+        };
+        if part.index.checked_add(length.into()).is_none_or(|end| end > part.total) {
+            return Err(DecodeError::Invalid { field: "chunk index", value: part.index.into() });
+        }
+        Ok(Self { network, data, part: Some(part) })
+    }
+
+    /// Appends the piece; its data is cut to 65535 bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_fields(out);
+        if let Some(part) = &self.part {
+            part.signature.write_block(out);
+        }
+    }
+
+    /// Returns what is signed: everything from the network up to the index.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.data.len() + 27);
+        self.write_fields(&mut out);
+        out
+    }
+
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.network.write(out);
+        let length = u16::try_from(self.data.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend(self.data.iter().take(length.into()));
+        if let Some(part) = &self.part {
+            out.push(part.flags);
+            out.extend_from_slice(&part.update_id.to_be_bytes());
+            out.extend_from_slice(&part.total.to_be_bytes());
+            out.extend_from_slice(&part.index.to_be_bytes());
+        }
+    }
+}
+
+/// What follows the envelope of the OK with which a client acknowledges a pushed configuration.
+///
+/// The envelope names ECHO as the verb that is answered, and the packet id of the last piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfigAcknowledgement {
+    pub network: NetworkId,
+    pub update_id: u64,
+}
+
+impl ConfigAcknowledgement {
+    pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        Ok(Self { network: NetworkId::parse(&mut reader)?, update_id: reader.u64("update id")? })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.network.write(out);
+        out.extend_from_slice(&self.update_id.to_be_bytes());
+    }
+}
+
+/// Writes the form that the verb had before 1.2.0: networks whose configuration the client should ask for again.
+pub fn write_refresh(networks: &[NetworkId], out: &mut Vec<u8>) {
+    networks.iter().for_each(|network| network.write(out));
+}

@@ -1,0 +1,66 @@
+use std::net::IpAddr;
+
+use zt_proto::address::MulticastGroup;
+use zt_proto::codec::Reader;
+use zt_proto::inet::{EndpointText, Scope, is_usable_path, parse_endpoint, write_endpoint};
+use zt_proto::{Address, Mac, NetworkId};
+
+use crate::vectors::{bytes, list, load, text, written};
+
+#[test]
+fn endpoints_have_the_recorded_form_scope_and_use() {
+    for case in list(&load("vl1/inetaddress.json"), "cases") {
+        let name = text(case, "text");
+        let serialized = bytes(case, "serialized");
+        let mut reader = Reader::new(&serialized);
+        let endpoint = parse_endpoint(&mut reader, "endpoint").unwrap();
+        assert!(reader.is_empty(), "{name}");
+        assert_eq!(written(|out| write_endpoint(out, endpoint)), serialized, "{name}");
+        let Some(endpoint) = endpoint else {
+            assert_eq!(name, "");
+            continue;
+        };
+        assert_eq!(EndpointText(endpoint).to_string(), name);
+        assert_eq!(name.parse(), Ok(EndpointText(endpoint)));
+        assert_eq!(Scope::of(endpoint.ip()) as u64, case["scope"].as_u64().unwrap(), "{name}");
+        assert_eq!(is_usable_path(endpoint.ip()), case["valid_for_path"].as_bool().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn unused_kinds_of_address_count_as_none_and_unknown_ones_fail() {
+    for case in list(&load("vl1/inetaddress.json"), "decode_only") {
+        let name = text(case, "name");
+        let serialized = bytes(case, "bytes");
+        let mut reader = Reader::new(&serialized);
+        let result = parse_endpoint(&mut reader, "endpoint");
+        if case["error"] == true {
+            assert!(result.is_err(), "{name}");
+        } else {
+            assert_eq!(result, Ok(None), "{name}");
+            let consumed = serialized.len() - reader.remaining();
+            assert_eq!(case["consumed"].as_u64(), u64::try_from(consumed).ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn mac_addresses_follow_from_network_and_member_and_lead_back() {
+    for case in list(&load("vl1/mac.json"), "cases") {
+        let network: NetworkId = text(case, "network_id").parse().unwrap();
+        let member: Address = text(case, "address").parse().unwrap();
+        let mac = Mac::of_member(network, member);
+        assert_eq!(mac.to_string(), text(case, "mac"));
+        assert_eq!(mac.member(network).to_string(), text(case, "back_to_address"));
+    }
+}
+
+#[test]
+fn resolution_groups_follow_from_the_ip_address() {
+    for case in list(&load("vl1/mac.json"), "address_resolution_groups") {
+        let ip: IpAddr = text(case, "ip").parse().unwrap();
+        let group = MulticastGroup::resolving(ip);
+        assert_eq!(group.mac.to_string(), text(case, "mac"));
+        assert_eq!(format!("{:08x}", group.adi), text(case, "adi"));
+    }
+}
