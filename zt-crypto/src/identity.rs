@@ -1,0 +1,136 @@
+//! The secret half of an identity: text form and generation (`vl1.md` §3).
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use rand_core::CryptoRng;
+use ring::digest::{Context, SHA384};
+use x25519_dalek::StaticSecret;
+use zeroize::Zeroizing;
+use zt_proto::credential::Signature;
+use zt_proto::identity::{IdentityTextError, parse_key};
+use zt_proto::{Address, PublicIdentity};
+
+use crate::agreement::{SessionKey, WeakKey};
+use crate::derivation::{self, InvalidIdentity, Scratch, VerifiedIdentity};
+use crate::keys::{KeyPairs, halves};
+use crate::signature;
+
+/// Length of the text form with both keys.
+const TEXT_LEN: usize = 270;
+
+/// An identity with its secret keys: what a node is.
+///
+/// The secret keys are wiped on drop, except the expanded signing key, which `ring` owns.
+pub struct IdentitySecret {
+    public: PublicIdentity,
+    keys: KeyPairs,
+}
+
+/// Why a text is not an identity with its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdentitySecretError {
+    #[error(transparent)]
+    Text(#[from] IdentityTextError),
+    #[error("the identity has no secret key: expected address:0:public key:secret key")]
+    NoSecret,
+    #[error("the public key of {0} does not belong to its secret key")]
+    Mismatch(Address),
+}
+
+impl IdentitySecret {
+    /// Makes a new identity: about 15 tries of the memory-hard hash.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut scratch = Scratch::new();
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
+        loop {
+            let mut agreement = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *agreement);
+            let keys = KeyPairs::new(StaticSecret::from(*agreement), seed.clone());
+            if let Ok(address) = derivation::address_of(&keys.public, &mut scratch) {
+                return Self { public: PublicIdentity { address, key: keys.public }, keys };
+            }
+        }
+    }
+
+    /// Returns the text form with the secret key, in lower case, without line end.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        // the capacity keeps the text from moving while it grows, which would leave a copy unwiped
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_LEN));
+        // writing to a string cannot fail
+        let written = write!(text, "{}:", self.public)
+            .and_then(|()| self.keys.secret().iter().try_for_each(|byte| write!(text, "{byte:02x}")));
+        debug_assert!(written.is_ok());
+        text
+    }
+
+    pub fn public(&self) -> &PublicIdentity {
+        &self.public
+    }
+
+    pub fn address(&self) -> Address {
+        self.public.address
+    }
+
+    /// Checks that the address belongs to the keys; reading the text form does not.
+    ///
+    /// # Errors
+    /// As [`VerifiedIdentity::verify`].
+    pub fn verify(&self) -> Result<VerifiedIdentity, InvalidIdentity> {
+        VerifiedIdentity::verify(self.public)
+    }
+
+    /// Signs `message`; equal messages give equal signatures.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        signature::sign(&self.keys.signing, message)
+    }
+
+    /// Computes the key that this node shares with `other`.
+    ///
+    /// # Errors
+    /// [`WeakKey`] if the public key of `other` is one of the few that make a key everybody knows.
+    pub fn agree(&self, other: &PublicIdentity) -> Result<SessionKey, WeakKey> {
+        let (theirs, _) = halves(&other.key);
+        SessionKey::agree(&self.keys.agreement, theirs)
+    }
+
+    /// Returns the X25519 secret, for armor that is addressed to this node by a one-time key.
+    pub(crate) fn agreement_secret(&self) -> &StaticSecret {
+        &self.keys.agreement
+    }
+}
+
+impl FromStr for IdentitySecret {
+    type Err = IdentitySecretError;
+
+    /// Reads the text form with the secret key, of either case, with a trailing line end.
+    ///
+    /// Checks that the public keys belong to the secret ones, but not that the address belongs to the keys: that
+    /// is [`IdentitySecret::verify`], and takes milliseconds.
+    fn from_str(text: &str) -> Result<Self, IdentitySecretError> {
+        let public: PublicIdentity = text.parse()?;
+        let secret =
+            text.trim_end_matches(['\r', '\n']).split(':').nth(3).ok_or(IdentitySecretError::NoSecret)?;
+        let keys = KeyPairs::from_secret(&Zeroizing::new(parse_key(secret)?));
+        if keys.public != public.key {
+            return Err(IdentitySecretError::Mismatch(public.address));
+        }
+        Ok(Self { public, keys })
+    }
+}
+
+impl fmt::Debug for IdentitySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IdentitySecret").field(&self.public.address).finish()
+    }
+}
+
+/// Returns the hash of address and public key that VL2 credentials contain (`vl1.md` §3.7).
+pub fn fingerprint(identity: &PublicIdentity) -> [u8; 48] {
+    let mut hash = Context::new(&SHA384);
+    hash.update(&identity.address.octets());
+    hash.update(&identity.key);
+    *hash.finish().as_ref().first_chunk().expect("SHA-384 yields 48 bytes")
+}
