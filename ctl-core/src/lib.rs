@@ -1,11 +1,32 @@
 //! Domain types and pure policy of a ZeroTier network controller: who gets which network configuration.
 //!
 //! Nothing here knows a packet, a socket, a database row or a clock; what a function needs is its argument.
+//!
+//! | module | content | source |
+//! |---|---|---|
+//! | [`network`], [`member`] | the records, as an administrator sees them | `vl2.md` §9 |
+//! | [`change`] | what happened to a record | `vl2.md` §11 |
+//! | [`request`], [`snapshot`] | what a decision reads | `vl2.md` §3, §10.2 |
+//! | [`mod@decide`] | who is admitted | `vl2.md` §10.3–10.9 |
+//! | [`addresses`] | which addresses a member gets | `vl2.md` §10.11 |
+//! | [`config`] | what an admitted member is told | `vl2.md` §10.8–10.12 |
+//! | [`issue`] | signatures, chunks, revocations | `vl2.md` §4.1, §7 |
 
+pub mod addresses;
 pub mod change;
+pub mod config;
+pub mod decide;
+pub mod issue;
 pub mod member;
 pub mod network;
+pub mod request;
+pub mod snapshot;
 
+pub use addresses::Occupied;
 pub use change::Change;
+pub use config::UnsignedConfig;
+pub use decide::{Decision, Refusal, decide};
 pub use member::Member;
 pub use network::Network;
+pub use request::{ConfigRequest, RequestKind};
+pub use snapshot::Snapshot;

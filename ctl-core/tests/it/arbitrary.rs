@@ -1,0 +1,226 @@
+//! Whatever is in the records and in a request: every request gets an answer that a client can take
+//! (known flaws 5, 6, 12 and 15).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ctl_core::member::{ClientVersion, Credential, Member};
+use ctl_core::network::{
+    CapabilityDefinition, Dns, Network, Pool, RemoteTrace, Route, TagDefinition, V4Assign, V6Assign,
+};
+use ctl_core::{ConfigRequest, Decision, RequestKind, Snapshot, decide};
+use proptest::prelude::*;
+use zt_proto::config::NetworkConfig;
+use zt_proto::rules::{Rule, RuleBody};
+use zt_proto::verb::network_config_request::{RequestMetadata, SoftwareVersion};
+use zt_proto::{Address, IpPrefix, PublicIdentity, Timestamp};
+
+use crate::credentials::assert_all_signatures_hold;
+use crate::decisions::{NETWORK, asker, controller, is_admitted, saved};
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        // Few enough that pools, routes and members meet.
+        (0..=255_u8).prop_map(|end| IpAddr::from([10, 0, 0, end])),
+        any::<[u8; 16]>().prop_map(IpAddr::from),
+        (0..=255_u16).prop_map(|end| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, end])),
+    ]
+}
+
+fn prefix() -> impl Strategy<Value = IpPrefix> {
+    (ip(), 0..=128_u8)
+        .prop_map(|(ip, bits)| IpPrefix::new(ip, if ip.is_ipv4() { bits % 33 } else { bits }).unwrap())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), ".{0,10}", ".{100,300}", "[0-9a-f]{10}"]
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![Just(0), 990..1010_u64, Just(u64::MAX), any::<u64>()].prop_map(Timestamp)
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let body = prop_oneof![
+        Just(RuleBody::Accept),
+        Just(RuleBody::Drop),
+        Just(RuleBody::Priority),
+        any::<u16>().prop_map(RuleBody::EtherType),
+    ];
+    (any::<bool>(), any::<bool>(), body).prop_map(|(not, or, body)| Rule { not, or, body })
+}
+
+fn remote_trace() -> impl Strategy<Value = RemoteTrace> {
+    (prop::option::of(text()), any::<u64>()).prop_map(|(target, level)| RemoteTrace { target, level })
+}
+
+prop_compose! {
+    fn credentials()(
+        capabilities in prop::collection::btree_map(0..200_u32, (any::<bool>(), prop::collection::vec(rule(), 0..70)), 0..5),
+        many in prop::bool::weighted(0.1),
+        tags in prop::collection::btree_map(any::<u32>(), prop::option::of(any::<u32>()), 0..5),
+    ) -> (Vec<CapabilityDefinition>, Vec<TagDefinition>) {
+        let mut capabilities: BTreeMap<_, _> = capabilities;
+        let mut tags: BTreeMap<_, _> = tags;
+        if many {
+            capabilities.extend((0..200).map(|id| (id, (true, vec![]))));
+            tags.extend((0..200).map(|id| (id, Some(id))));
+        }
+        let capabilities = capabilities.into_iter();
+        let capabilities = capabilities.map(|(id, (default, rules))| CapabilityDefinition { id, default, rules });
+        let tags = tags.into_iter().map(|(id, default)| TagDefinition { id, default });
+        (capabilities.collect(), tags.collect())
+    }
+}
+
+prop_compose! {
+    fn addressing()(
+        v4_pool: bool,
+        modes: (bool, bool, bool),
+        routes in prop::collection::vec((prefix(), prop::option::of(ip())), 0..150),
+        pools in prop::collection::vec((ip(), ip()), 0..5),
+    ) -> (V4Assign, V6Assign, Vec<Route>, Vec<Pool>) {
+        let (pool, rfc4193, sixplane) = modes;
+        let routes = routes.into_iter().map(|(target, via)| Route { target, via }).collect();
+        let pools = pools.into_iter().map(|(first, last)| Pool { first, last }).collect();
+        (V4Assign { pool: v4_pool }, V6Assign { pool, rfc4193, sixplane }, routes, pools)
+    }
+}
+
+prop_compose! {
+    fn network()(
+        name in text(),
+        switches: (bool, bool, bool),
+        numbers: (u64, u64, u16),
+        (v4_assign, v6_assign, routes, pools) in addressing(),
+        dns in prop::option::of((text(), prop::collection::vec(ip(), 0..6))),
+        rules in prop_oneof![9 => prop::collection::vec(rule(), 0..20), 1 => prop::collection::vec(rule(), 1020..1030)],
+        (capabilities, tags) in credentials(),
+        join_tokens in prop::collection::btree_map("[ab]", timestamp(), 0..3),
+        remote_trace in remote_trace(),
+        credential_window: Option<u64>,
+    ) -> Network {
+        let (private, broadcast, sso_enabled) = switches;
+        let (revision, multicast_limit, mtu) = numbers;
+        Network {
+            name, private, revision, broadcast, multicast_limit, mtu, v4_assign, v6_assign, routes, pools, rules,
+            dns: dns.map(|(domain, servers)| Dns { domain, servers }),
+            capabilities, tags, join_tokens, remote_trace, sso_enabled, credential_window,
+            ..Network::new(NETWORK, Timestamp(0))
+        }
+    }
+}
+
+prop_compose! {
+    fn member()(
+        identity in prop::option::of(identity()),
+        switches: (bool, bool, bool, bool),
+        ip_assignments in prop::collection::btree_set(ip(), 0..40),
+        tags in prop::collection::btree_map(any::<u32>(), any::<u32>(), 0..140),
+        capabilities in prop::collection::btree_set(0..200_u32, 0..140),
+        revision in 1..1000_u64,
+        authentication_expiry in timestamp(),
+        version in prop::option::of(Just(ClientVersion { major: 1, minor: 2, revision: 3, protocol: 4 })),
+        remote_trace in remote_trace(),
+    ) -> Member {
+        let (authorized, active_bridge, no_auto_assign_ips, sso_exempt) = switches;
+        Member {
+            identity, authorized, active_bridge, no_auto_assign_ips, sso_exempt, tags, revision,
+            ip_assignments: ip_assignments.into_iter().collect(),
+            capabilities: capabilities.into_iter().collect(),
+            credential: Some(Credential::Api),
+            authentication_expiry, version, remote_trace,
+            ..Member::new(NETWORK, asker().address, Timestamp(0))
+        }
+    }
+}
+
+/// Mostly the one who asks, sometimes one who has the same address.
+fn identity() -> impl Strategy<Value = PublicIdentity> {
+    prop_oneof![9 => Just(0_u8), 1 => any::<u8>()].prop_map(|bits| {
+        let mut identity = asker();
+        identity.key[20] ^= bits;
+        identity
+    })
+}
+
+prop_compose! {
+    fn snapshot()(
+        network in network(),
+        member in prop::option::of(member()),
+        bridges in prop_oneof![9 => Just(0..3_u64), 1 => Just(0..300)],
+        occupied in prop::collection::vec(ip(), 0..50),
+    ) -> Snapshot {
+        let bridges = bridges.map(Address::from_low_bits).collect();
+        Snapshot { network, member, bridges, occupied: occupied.into_iter().collect() }
+    }
+}
+
+prop_compose! {
+    fn request()(
+        identity in identity(),
+        numbers: (u64, u64, u64, u64),
+        rules_engine in 0..2_u64,
+        token in prop::option::of("[ab]"),
+        is_push: bool,
+    ) -> ConfigRequest {
+        let (major, minor, revision, protocol) = numbers;
+        let software = SoftwareVersion { major, minor, revision };
+        let metadata = RequestMetadata { protocol, software, rules_engine, token, ..RequestMetadata::default() };
+        let kind = if is_push { RequestKind::Push } else { RequestKind::Request };
+        ConfigRequest { network: NETWORK, identity, metadata, kind }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_request_gets_an_answer_that_a_client_can_take(
+        snapshot in snapshot(),
+        request in request(),
+        now in 0..2000_u64,
+    ) {
+        let now = Timestamp(now);
+        let decision = decide(Some(&snapshot), &request, now);
+        prop_assert_eq!(&decision, &decide(Some(&snapshot), &request, now), "equal inputs, equal decisions");
+        if let Some(saved) = saved(&decision) {
+            check_saved(&saved, &snapshot, &request)?;
+        }
+        let pinned = snapshot.member.as_ref().and_then(|member| member.identity);
+        if pinned.is_some_and(|pinned| pinned != request.identity) {
+            prop_assert!(!is_admitted(&decision) && saved(&decision).is_none());
+        }
+        if let Decision::Admit { config, .. } = decision {
+            let controller = controller();
+            let config = config.sign(&controller);
+            assert_all_signatures_hold(&config, controller.public(), &request.identity);
+            let written = config.write();
+            prop_assert!(written.len() <= NetworkConfig::MAX_LEN);
+            prop_assert_eq!(NetworkConfig::parse(&written).unwrap(), config, "nothing was too long or too much");
+        }
+    }
+
+    #[test]
+    fn an_admitted_member_is_settled(snapshot in snapshot(), request in request()) {
+        let first = decide(Some(&snapshot), &request, Timestamp(1000));
+        if let Decision::Admit { member: Some(member), config } = first {
+            let settled = Snapshot { member: Some(member), ..snapshot };
+            let expected = Decision::Admit { member: None, config };
+            prop_assert_eq!(decide(Some(&settled), &request, Timestamp(1000)), expected);
+        }
+    }
+}
+
+/// A record that is saved: raised by one, its identity pinned, with addresses that nobody else holds.
+fn check_saved(saved: &Member, snapshot: &Snapshot, request: &ConfigRequest) -> Result<(), TestCaseError> {
+    let stored = snapshot.member.as_ref();
+    prop_assert_eq!(saved.revision, stored.map_or(0, |member| member.revision) + 1);
+    prop_assert_eq!(saved.identity, Some(request.identity));
+    let before: BTreeSet<_> = stored.iter().flat_map(|member| member.ip_assignments.iter()).collect();
+    let new: Vec<_> = saved.ip_assignments.iter().filter(|ip| !before.contains(ip)).collect();
+    prop_assert!(new.len() <= 2 && saved.ip_assignments.len() == before.len() + new.len(), "each once");
+    prop_assert!(new.iter().all(|ip| !snapshot.occupied.contains(**ip)), "an address was given twice");
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Who is admitted, and what is remembered of it: where this controller is meant to differ from the reference.
+
+use std::collections::BTreeMap;
+
+use ctl_core::member::{ClientVersion, Credential, Member};
+use ctl_core::network::{CapabilityDefinition, Dns, Network, TagDefinition};
+use ctl_core::{ConfigRequest, Decision, Occupied, Refusal, RequestKind, Snapshot, decide};
+use zt_crypto::IdentitySecret;
+use zt_proto::config::NetworkConfig;
+use zt_proto::rules::Rule;
+use zt_proto::verb::error::ErrorCode;
+use zt_proto::verb::network_config_request::{RequestMetadata, SoftwareVersion};
+use zt_proto::{NetworkId, PublicIdentity, Timestamp};
+
+use crate::records::GOLDEN;
+
+pub(crate) const NETWORK: NetworkId = NetworkId(0xf593_81cf_7300_0001);
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+#[test]
+fn an_unknown_network_is_not_found() {
+    let expected = Decision::Refuse { refusal: Refusal::UnknownNetwork, member: None };
+    assert_eq!(decide(None, &request(), NOW), expected);
+    assert_eq!(Refusal::UnknownNetwork.error_code(), ErrorCode::OBJECT_NOT_FOUND);
+}
+
+#[test]
+fn a_stranger_of_a_private_network_is_saved_once_and_denied() {
+    let Decision::Refuse { refusal: Refusal::AccessDenied, member: Some(saved) } =
+        decide(Some(&snapshot(network(), None)), &request(), NOW)
+    else {
+        panic!("denied and saved");
+    };
+    assert_eq!((saved.authorized, saved.identity, saved.revision), (false, Some(asker()), 1));
+    assert_eq!((saved.created, saved.version), (NOW, None));
+    let again = decide(Some(&snapshot(network(), Some(saved))), &request(), Timestamp(NOW.0 + 5000));
+    assert_eq!(again, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
+}
+
+/// Known flaw 1: a second identity with the same address neither gets in nor replaces the first.
+#[test]
+fn another_identity_with_the_same_address_is_denied_and_changes_nothing() {
+    for network in [network(), public_network()] {
+        let mut impostor = request();
+        impostor.identity.key[40] ^= 1;
+        let decision = decide(Some(&snapshot(network, Some(member()))), &impostor, NOW);
+        assert_eq!(decision, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
+    }
+}
+
+/// Known flaw 2: an administrator can name the identity before anybody asks; without one the first pins it.
+#[test]
+fn a_pre_approved_identity_keeps_others_out() {
+    let mut approved = member();
+    let mut other = asker();
+    other.key[3] ^= 1;
+    approved.identity = Some(other);
+    let decision = decide(Some(&snapshot(network(), Some(approved.clone()))), &request(), NOW);
+    assert_eq!(decision, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
+    approved.identity = None;
+    let saved = saved(&decide(Some(&snapshot(network(), Some(approved))), &request(), NOW)).unwrap();
+    assert_eq!(saved.identity, Some(asker()));
+}
+
+/// Known flaw 13 and `vl2.md` §19.2: what an administrator took away does not come back by a push.
+#[test]
+fn a_push_neither_creates_nor_authorizes_a_member() {
+    let push = ConfigRequest { kind: RequestKind::Push, ..request() };
+    let denied = Decision::Refuse { refusal: Refusal::AccessDenied, member: None };
+    assert_eq!(decide(Some(&snapshot(public_network(), None)), &push, NOW), denied);
+    let mut member = member();
+    member.deauthorize(NOW);
+    assert_eq!(decide(Some(&snapshot(public_network(), Some(member.clone()))), &push, NOW), denied);
+    let asked = decide(Some(&snapshot(public_network(), Some(member))), &request(), NOW);
+    assert_eq!(saved(&asked).unwrap().credential, Some(Credential::Public));
+}
+
+#[test]
+fn a_push_leaves_the_version_alone_except_on_the_first_admission() {
+    let mut push = ConfigRequest { kind: RequestKind::Push, ..request() };
+    let announced = ClientVersion { major: 1, minor: 14, revision: 1, protocol: 12 };
+    let never_admitted = Member { version: None, ..member() };
+    let first = decide(Some(&snapshot(network(), Some(never_admitted))), &push, NOW);
+    assert_eq!(saved(&first).unwrap().version, Some(announced));
+    push.metadata.software.minor = 16;
+    assert_eq!(saved(&decide(Some(&snapshot(network(), Some(member()))), &push, NOW)), None);
+    let asked = ConfigRequest { kind: RequestKind::Request, ..push };
+    let saved = saved(&decide(Some(&snapshot(network(), Some(member()))), &asked, NOW)).unwrap();
+    assert_eq!(saved.version, Some(ClientVersion { minor: 16, ..announced }));
+}
+
+#[test]
+fn a_token_counts_until_it_expires() {
+    let mut network = network();
+    network.join_tokens = BTreeMap::from([
+        ("for ever".into(), Timestamp(0)),
+        ("until now".into(), NOW),
+        ("x".into(), Timestamp(NOW.0 + 1)),
+    ]);
+    let credential = |token: Option<&str>| {
+        let mut request = request();
+        request.metadata.token = token.map(str::to_owned);
+        let decision = decide(Some(&snapshot(network.clone(), None)), &request, NOW);
+        (is_admitted(&decision), saved(&decision).unwrap().credential)
+    };
+    let by = |token: &str| (true, Some(Credential::Token(token.into())));
+    assert_eq!(credential(Some("for ever")), by("for ever"));
+    assert_eq!(credential(Some("x")), by("x"));
+    assert_eq!(credential(Some("until now")), (false, None));
+    assert_eq!(credential(Some("other")), (false, None));
+    assert_eq!(credential(None), (false, None));
+}
+
+#[test]
+fn a_member_without_session_logs_in_before_anything_else() {
+    let mut network = network();
+    network.sso_enabled = true;
+    let refusal = |change: fn(&mut Member)| {
+        let mut member = member();
+        change(&mut member);
+        match decide(Some(&snapshot(network.clone(), Some(member))), &request(), NOW) {
+            Decision::Admit { .. } => None,
+            Decision::Refuse { refusal, .. } => Some(refusal),
+        }
+    };
+    assert_eq!(refusal(|_| {}), Some(Refusal::AuthenticationRequired));
+    assert_eq!(refusal(|member| member.authorized = false), Some(Refusal::AuthenticationRequired));
+    assert_eq!(refusal(|member| member.authentication_expiry = NOW), Some(Refusal::AuthenticationRequired));
+    assert_eq!(refusal(|member| member.authentication_expiry = Timestamp(NOW.0 + 1)), None);
+    assert_eq!(refusal(|member| member.sso_exempt = true), None);
+    assert_eq!(Refusal::AuthenticationRequired.error_code().0, 9);
+    assert_eq!(Refusal::AuthenticationRequired.details(), b"aV=0000000000000000\naU=");
+}
+
+/// `vl2.md` §19.2: the reference forgets default capabilities of members that it had to deny once.
+#[test]
+fn a_member_that_was_denied_first_gets_the_default_capabilities() {
+    let mut network = network();
+    let definition = |id, default| CapabilityDefinition { id, default, rules: vec![Rule::ACCEPT] };
+    network.capabilities = vec![definition(1, true), definition(2, false), definition(3, true)];
+    network.tags = vec![TagDefinition { id: 9, default: Some(4) }, TagDefinition { id: 10, default: None }];
+    let denied = saved(&decide(Some(&snapshot(network.clone(), None)), &request(), NOW)).unwrap();
+    assert_eq!(denied.capabilities, Vec::<u32>::new());
+    let approved = Member { authorized: true, ..denied };
+    let admitted = saved(&decide(Some(&snapshot(network.clone(), Some(approved))), &request(), NOW)).unwrap();
+    assert_eq!(admitted.capabilities, [1, 3]);
+    assert_eq!(admitted.tags, BTreeMap::from([(9, 4)]));
+    // What is taken away later stays away.
+    let trimmed = Member { capabilities: vec![], tags: BTreeMap::from([(9, 5)]), ..admitted };
+    assert_eq!(saved(&decide(Some(&snapshot(network, Some(trimmed))), &request(), NOW)), None);
+}
+
+/// Known flaw 5.
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let mut network = network();
+    network.name = "ü".repeat(70);
+    network.dns = Some(Dns { domain: "é".repeat(1000), servers: vec!["10.0.0.1".parse().unwrap(); 9] });
+    let config = admitted(&snapshot(network.clone(), Some(member())), &request());
+    assert_eq!(String::from_utf8(config.name).unwrap(), "ü".repeat(63));
+    assert_eq!(String::from_utf8(config.dns.domain).unwrap(), "é".repeat(63));
+    assert_eq!(config.dns.servers.len(), 4);
+    network.dns = Some(Dns { domain: "a.test\0b".into(), servers: vec![] });
+    let config = admitted(&snapshot(network, Some(member())), &request());
+    assert_eq!(config.dns.domain, b"a.test");
+}
+
+#[test]
+fn a_member_that_becomes_authorized_by_asking_is_a_bridge_at_once() {
+    let mut bridge = member();
+    bridge.authorized = false;
+    bridge.active_bridge = true;
+    let config = admitted(&snapshot(public_network(), Some(bridge)), &request());
+    let addresses: Vec<_> = config.specialists.iter().map(|specialist| specialist.address).collect();
+    assert_eq!(addresses, [asker().address]);
+}
+
+#[test]
+fn a_client_without_rules_engine_gets_one_rule_and_keeps_its_record() {
+    let mut network = network();
+    network.rules.clear();
+    network.tags = vec![TagDefinition { id: 1, default: Some(2) }];
+    let mut old = request();
+    old.metadata = RequestMetadata { config_version: 6, protocol: 7, ..RequestMetadata::default() };
+    let snapshot = snapshot(network, Some(member()));
+    let config = admitted(&snapshot, &old);
+    assert_eq!((config.rules, config.tags, config.capabilities), (vec![Rule::ACCEPT], vec![], vec![]));
+    assert_eq!(saved(&decide(Some(&snapshot), &old, NOW)).unwrap().tags, BTreeMap::from([(1, 2)]));
+}
+
+#[test]
+fn an_absurd_version_is_kept_small() {
+    let mut absurd = request();
+    absurd.metadata.software.major = u64::MAX;
+    let saved = saved(&decide(Some(&snapshot(network(), Some(member()))), &absurd, NOW)).unwrap();
+    assert_eq!(saved.version.unwrap().major, u64::from(u32::MAX));
+}
+
+pub(crate) fn is_admitted(decision: &Decision) -> bool {
+    matches!(decision, Decision::Admit { .. })
+}
+
+pub(crate) fn saved(decision: &Decision) -> Option<Member> {
+    match decision {
+        Decision::Admit { member, .. } | Decision::Refuse { member, .. } => member.clone(),
+    }
+}
+
+/// # Panics
+/// If the node is refused.
+pub(crate) fn admitted(snapshot: &Snapshot, request: &ConfigRequest) -> NetworkConfig {
+    match decide(Some(snapshot), request, NOW) {
+        Decision::Admit { config, .. } => config.as_config().clone(),
+        Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
+    }
+}
+
+pub(crate) fn network() -> Network {
+    Network::new(NETWORK, Timestamp(1))
+}
+
+pub(crate) fn public_network() -> Network {
+    Network { private: false, ..network() }
+}
+
+/// An authorized member that was admitted before with the version of [`request`].
+pub(crate) fn member() -> Member {
+    let mut member = Member::new(NETWORK, asker().address, Timestamp(1));
+    member.identity = Some(asker());
+    member.authorize(Credential::Api, Timestamp(1));
+    member.version = Some(ClientVersion { major: 1, minor: 14, revision: 1, protocol: 12 });
+    member.revision = 1;
+    member
+}
+
+pub(crate) fn snapshot(network: Network, member: Option<Member>) -> Snapshot {
+    Snapshot { network, member, bridges: vec![], occupied: Occupied::default() }
+}
+
+/// A request of 1.14.1.
+pub(crate) fn request() -> ConfigRequest {
+    let metadata = RequestMetadata {
+        config_version: 7,
+        protocol: 12,
+        vendor: 1,
+        software: SoftwareVersion { major: 1, minor: 14, revision: 1 },
+        rules_engine: 1,
+        ..RequestMetadata::default()
+    };
+    ConfigRequest { network: NETWORK, identity: asker(), metadata, kind: RequestKind::Request }
+}
+
+pub(crate) fn controller() -> IdentitySecret {
+    GOLDEN["controllerIdentitySecret"].as_str().unwrap().parse().unwrap()
+}
+
+pub(crate) fn asker() -> PublicIdentity {
+    GOLDEN["identities"]["c1"].as_str().unwrap().parse().unwrap()
+}
