@@ -1,1 +1,112 @@
-//! Under construction.
+//! The SQLite database of the controller: networks, members, and who has which address.
+//!
+//! All SQL is here, one statement a method, inside a transaction that the caller opened; no rule of policy is.
+//! `schema.sql` is the truth about the tables, and `docs/storage.md` explains them.
+//!
+//! Every call may wait for the disk or for another caller: async code gets here by `spawn_blocking`.
+
+mod column;
+mod error;
+mod file;
+mod identity;
+mod member;
+mod migrate;
+mod network;
+mod pool;
+mod snapshot;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Params};
+
+pub use error::StoreError;
+pub use member::{MemberCounts, Members};
+pub use network::Networks;
+
+use column::Columns;
+use pool::Connections;
+
+/// The database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    connections: Arc<Connections>,
+}
+
+impl Store {
+    /// Opens the database at `path`; creates it, readable by its owner only, if there is none.
+    ///
+    /// An older schema is brought to the newest version.
+    ///
+    /// # Errors
+    /// One of the operator's variants of [`StoreError`] if the file is something else than a sound database of
+    /// this or an older release, or if it or its directory cannot be used. Nothing is overwritten then.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connections: Arc::new(Connections::open(path)?) })
+    }
+
+    /// Returns an empty database that is gone with its last clone.
+    ///
+    /// It has one connection, so a transaction inside another waits for itself, reading ones included.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self { connections: Arc::new(Connections::in_memory()?) })
+    }
+
+    /// Runs `f` on one consistent view, which writers neither change nor wait for.
+    pub fn read<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.connections.read(f)
+    }
+
+    /// Runs `f` as the only writer. What it did is on the disk when this returns `Ok`; an `Err`, or a panic,
+    /// leaves everything as it was.
+    ///
+    /// A `write` inside a `write` waits for itself.
+    pub fn write<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.connections.write(f)
+    }
+}
+
+/// A transaction: what [`Store::read`] and [`Store::write`] lend to their closure.
+pub struct Tx<'a> {
+    connection: &'a Connection,
+    writable: bool,
+}
+
+impl<'a> Tx<'a> {
+    fn new(connection: &'a Connection, writable: bool) -> Self {
+        Self { connection, writable }
+    }
+
+    pub fn networks(&self) -> Networks<'_> {
+        Networks { tx: self }
+    }
+
+    pub fn members(&self) -> Members<'_> {
+        Members { tx: self }
+    }
+
+    /// Runs a query and decodes each of its rows; `record` names them in an error.
+    fn query<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        record: impl fmt::Display,
+        decode: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_and_then(params, |row| decode(&Columns::new(row, &record)))?;
+        rows.collect()
+    }
+
+    /// Runs a statement that changes something and returns how many rows it changed.
+    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        Ok(self.writer()?.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Returns the connection for a change, which a reading transaction would silently lose.
+    fn writer(&self) -> Result<&Connection, StoreError> {
+        let refusal = || StoreError::Internal { what: "a reading transaction cannot write".to_owned() };
+        self.writable.then_some(self.connection).ok_or_else(refusal)
+    }
+}

@@ -1,0 +1,144 @@
+-- The database of the controller as the newest release lays it out; `docs/storage.md` explains it.
+-- No program runs this file. The migrations build the same, and a test holds them to it.
+--
+-- application_id  0x5a546374, "ZTct": tells the file from other programs' databases
+-- user_version    number of migrations applied
+--
+-- Unless a column says otherwise:
+--   time     milliseconds since 1970-01-01 UTC
+--   flag     0 or 1
+--   u64      an unsigned 64-bit number whose bits are kept as a signed one
+--   ip       an IP address, big-endian: 4 bytes are IPv4, 16 bytes are IPv6
+--   position 0, 1, 2, …: the place in the list as it was given
+
+CREATE TABLE network (
+    id                BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 8),     -- network id, 8 bytes, big-endian
+    name              TEXT NOT NULL,                                        -- any length
+    private           INTEGER NOT NULL CHECK (private IN (0, 1)),           -- flag: members need authorization
+    created           INTEGER NOT NULL,                                     -- time
+    revision          INTEGER NOT NULL,                                     -- u64, one more with each change
+    broadcast         INTEGER NOT NULL CHECK (broadcast IN (0, 1)),         -- flag
+    multicast_limit   INTEGER NOT NULL,                                     -- u64, recipients per multicast
+    mtu               INTEGER NOT NULL CHECK (mtu BETWEEN 0 AND 65535),     -- bytes
+    v4_pool           INTEGER NOT NULL CHECK (v4_pool IN (0, 1)),           -- flag: IPv4 from the pools
+    v6_pool           INTEGER NOT NULL CHECK (v6_pool IN (0, 1)),           -- flag: IPv6 from the pools
+    v6_rfc4193        INTEGER NOT NULL CHECK (v6_rfc4193 IN (0, 1)),        -- flag: computed /128 in a /88
+    v6_sixplane       INTEGER NOT NULL CHECK (v6_sixplane IN (0, 1)),       -- flag: computed /80 per member
+    dns_domain        TEXT,                                                 -- null: DNS was never set
+    rules             BLOB NOT NULL,                                        -- rule table, binary, `vl2.md` §6.1
+    rules_source      TEXT NOT NULL,                                        -- a rule editor's, never read here
+    trace_target      TEXT,                                                 -- ten characters; null: none
+    trace_level       INTEGER NOT NULL,                                     -- u64, no unit
+    sso_enabled       INTEGER NOT NULL CHECK (sso_enabled IN (0, 1)),       -- flag
+    credential_window INTEGER                                               -- u64, milliseconds; null: the default
+) STRICT;
+
+CREATE TABLE route (
+    network  BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,       -- network.id
+    position INTEGER NOT NULL CHECK (position >= 0),                        -- position
+    target   BLOB NOT NULL CHECK (length(target) IN (4, 16)),               -- ip, host bits as given
+    bits     INTEGER NOT NULL CHECK (bits BETWEEN 0 AND 8 * length(target)), -- prefix length, bits
+    via      BLOB CHECK (length(via) = length(target)),                     -- ip of the gateway; null: none
+    PRIMARY KEY (network, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pool (
+    network  BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,       -- network.id
+    position INTEGER NOT NULL CHECK (position >= 0),                        -- position
+    first    BLOB NOT NULL CHECK (length(first) IN (4, 16)),                -- ip, included
+    last     BLOB NOT NULL CHECK (length(last) = length(first)),            -- ip, included
+    PRIMARY KEY (network, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dns_server (
+    network  BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,       -- network.id
+    position INTEGER NOT NULL CHECK (position >= 0),                        -- position
+    ip       BLOB NOT NULL CHECK (length(ip) IN (4, 16)),                   -- ip
+    PRIMARY KEY (network, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE capability (
+    network    BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,     -- network.id
+    id         INTEGER NOT NULL CHECK (id BETWEEN 0 AND 4294967295),        -- capability id, 32 bits
+    is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),               -- flag: new members get it
+    rules      BLOB NOT NULL,                                               -- rule table, binary, `vl2.md` §6.1
+    PRIMARY KEY (network, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tag (
+    network       BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,  -- network.id
+    id            INTEGER NOT NULL CHECK (id BETWEEN 0 AND 4294967295),     -- tag id, 32 bits
+    default_value INTEGER CHECK (default_value BETWEEN 0 AND 4294967295),   -- 32 bits; null: none
+    PRIMARY KEY (network, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE join_token (
+    network BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,        -- network.id
+    token   TEXT NOT NULL,                                                  -- secret that a node presents
+    expires INTEGER NOT NULL,                                               -- time; 0: never
+    PRIMARY KEY (network, token)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE member (
+    network           BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE, -- network.id
+    address           BLOB NOT NULL CHECK (length(address) = 5),            -- node address, 5 bytes, big-endian
+    revision          INTEGER NOT NULL,                                     -- u64, one more with each change
+    authorized        INTEGER NOT NULL CHECK (authorized IN (0, 1)),        -- flag
+    active_bridge     INTEGER NOT NULL CHECK (active_bridge IN (0, 1)),     -- flag
+    no_auto_assign    INTEGER NOT NULL CHECK (no_auto_assign IN (0, 1)),    -- flag: no address from the pools
+    sso_exempt        INTEGER NOT NULL CHECK (sso_exempt IN (0, 1)),        -- flag
+    identity          BLOB CHECK (length(identity) = 71),                   -- public, binary, `vl1.md` §3; null: unknown
+    name              TEXT,                                                 -- any length; null: never set
+    created           INTEGER NOT NULL,                                     -- time
+    last_authorized   INTEGER NOT NULL,                                     -- time; 0: never
+    last_deauthorized INTEGER NOT NULL,                                     -- time; 0: never
+    credential        TEXT CHECK (credential IN ('api', 'public', 'token')), -- through what it was last authorized
+    credential_token  TEXT CHECK ((credential IS 'token') = (credential_token IS NOT NULL)), -- the token, if it was one
+    sso_expires       INTEGER NOT NULL,                                     -- time at which the session ends; 0: none
+    version_major     INTEGER,                                              -- u64, of the client; null: unknown
+    version_minor     INTEGER CHECK ((version_minor IS NULL) = (version_major IS NULL)),    -- u64, likewise
+    version_revision  INTEGER CHECK ((version_revision IS NULL) = (version_major IS NULL)), -- u64, likewise
+    version_protocol  INTEGER CHECK ((version_protocol IS NULL) = (version_major IS NULL)), -- u64, likewise
+    trace_target      TEXT,                                                 -- ten characters; null: none
+    trace_level       INTEGER NOT NULL,                                     -- u64, no unit
+    PRIMARY KEY (network, address)
+) STRICT, WITHOUT ROWID;
+
+-- Answers "which members, at which revision" and counts them without reading the wide rows.
+CREATE INDEX member_revision ON member (network, address, revision, authorized);
+
+-- Every decision needs the few bridges of a network, however many members it has.
+CREATE INDEX member_bridge ON member (network, address) WHERE active_bridge = 1 AND authorized = 1;
+
+-- Finds the identity of a node whatever its networks: without it, that reads every member there is.
+CREATE INDEX member_identity ON member (address) WHERE identity IS NOT NULL;
+
+CREATE TABLE member_address (
+    network  BLOB NOT NULL,                                                 -- member.network
+    member   BLOB NOT NULL,                                                 -- member.address
+    position INTEGER NOT NULL CHECK (position >= 0),                        -- position
+    ip       BLOB NOT NULL CHECK (length(ip) IN (4, 16)),                   -- ip
+    PRIMARY KEY (network, ip),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- The key above finds the holder of an address, and all that are taken; this one finds those of a member.
+CREATE INDEX member_address_order ON member_address (network, member, position, ip);
+
+CREATE TABLE member_tag (
+    network BLOB NOT NULL,                                                  -- member.network
+    member  BLOB NOT NULL,                                                  -- member.address
+    tag     INTEGER NOT NULL CHECK (tag BETWEEN 0 AND 4294967295),          -- tag id, 32 bits, defined or not
+    value   INTEGER NOT NULL CHECK (value BETWEEN 0 AND 4294967295),        -- 32 bits
+    PRIMARY KEY (network, member, tag),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE member_capability (
+    network    BLOB NOT NULL,                                               -- member.network
+    member     BLOB NOT NULL,                                               -- member.address
+    position   INTEGER NOT NULL CHECK (position >= 0),                      -- position
+    capability INTEGER NOT NULL CHECK (capability BETWEEN 0 AND 4294967295), -- capability id, 32 bits, defined or not
+    PRIMARY KEY (network, member, position),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,98 @@
+//! What can go wrong in the store, split by who can do something about it.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+use zt_proto::{Address, NetworkId};
+
+/// Why the store did not do what it was asked to. A failed transaction leaves nothing behind.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    // The operator's: the file, the disk, another program.
+    #[error(
+        "cannot use the directory of {path} (it must exist, and belong to the user that runs this)",
+        path = .path.display()
+    )]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("cannot read and write {path} (it must belong to the user that runs this)", path = .path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} is not an SQLite database (restore it from a backup, or move this one away; it was not touched)",
+        path = .path.display()
+    )]
+    NotADatabase { path: PathBuf },
+    #[error(
+        "{path} is the database of another program, application id {application_id:#010x} instead of {ours:#010x} \
+         (name another file; this one was not touched)",
+        path = .path.display(),
+        ours = crate::migrate::APPLICATION_ID
+    )]
+    ForeignDatabase { path: PathBuf, application_id: u32 },
+    #[error(
+        "{path} has schema version {found}, and this release knows {known} (run the release that wrote it, or a \
+         later one; the file was not touched)",
+        path = .path.display()
+    )]
+    NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} is damaged: {what} (restore it from a backup; the file was not touched)", path = .path.display())]
+    DamagedFile { path: PathBuf, what: String },
+    #[error("{path} cannot have a write-ahead log (it must be on a local disk)", path = .path.display())]
+    NoWriteAheadLog { path: PathBuf },
+    #[error("the disk is full, nothing of the change was saved (free some space)")]
+    DiskFull,
+    #[error("the database cannot be written (check who owns it, and whether its disk is mounted read-only)")]
+    ReadOnly,
+    #[error("another program keeps the database locked (stop it)")]
+    Locked,
+    #[error("the disk failed: {what} (look into the system log)")]
+    Disk { what: String },
+
+    // The database's: what it holds is not what this program writes.
+    #[error("damaged record: {what} (restore a backup, or remove the record)")]
+    Damaged { what: String },
+
+    // The caller's: to be expected when two of them are at work, and then to be tried again.
+    #[error("{ip} already belongs to member {holder} of network {network}")]
+    AddressTaken { network: NetworkId, ip: IpAddr, holder: Address },
+    #[error("there is no network {network}")]
+    NoSuchNetwork { network: NetworkId },
+
+    // This program's.
+    #[error("internal error of the store: {what}")]
+    Internal { what: String },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let what = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(
+                ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Disk { what },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { what },
+            _ => Self::Internal { what },
+        }
+    }
+}
+
+impl From<rusqlite_migration::Error> for StoreError {
+    fn from(error: rusqlite_migration::Error) -> Self {
+        if let rusqlite_migration::Error::RusqliteError { err, .. } = error {
+            err.into()
+        } else {
+            Self::Internal { what: error.to_string() }
+        }
+    }
+}
+
+impl From<r2d2::Error> for StoreError {
+    /// The pool waited for a reader until its patience ended; it keeps only the text of the last cause.
+    fn from(error: r2d2::Error) -> Self {
+        Self::Internal { what: error.to_string() }
+    }
+}

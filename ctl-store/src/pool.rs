@@ -1,0 +1,193 @@
+//! Connections: one that writes, a few that read, and what is set on each of them.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::error::StoreError;
+use crate::{Tx, file, migrate};
+
+/// How long a statement waits for another process, a backup for example.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a reader waits until one of the others is done, which may be listing a large network.
+const READER_TIMEOUT: Duration = Duration::from_secs(30);
+/// More readers than processors that a controller has to spare gain nothing.
+const MAX_READERS: u32 = 4;
+/// More than there are statements, so that each is compiled once a connection.
+const STATEMENTS: usize = 64;
+
+/// No `CREATE`: a database is created whole, by [`file::prepare`]. No mutex: a connection has one user at a time.
+pub(crate) const WRITABLE: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// The connections to one database.
+pub(crate) struct Connections {
+    writer: Mutex<Connection>,
+    /// `None` in memory, where a second connection would be a second database: there the writer reads.
+    readers: Option<r2d2::Pool<SqliteConnectionManager>>,
+}
+
+impl Connections {
+    /// Opens or creates the database at `path`, and brings its schema to the newest version.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let path = file::prepare(path)?;
+        let mut writer = Connection::open_with_flags(&path, WRITABLE)?;
+        if writer.is_readonly("main")? {
+            // SQLite makes do with reading where it may not write.
+            return Err(StoreError::ReadOnly);
+        }
+        configure(&mut writer)?;
+        let mode: String = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(StoreError::NoWriteAheadLog { path });
+        }
+        migrate::migrate(&mut writer)?;
+        let manager = SqliteConnectionManager::file(&path).with_flags(WRITABLE).with_init(configure);
+        let readers = r2d2::Pool::builder()
+            .max_size(MAX_READERS)
+            .min_idle(Some(0))
+            .max_lifetime(None)
+            .test_on_check_out(false) // a file does not hang up
+            .connection_timeout(READER_TIMEOUT)
+            .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
+            .build_unchecked(manager);
+        Ok(Self { writer: Mutex::new(writer), readers: Some(readers) })
+    }
+
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        let mut writer = Connection::open_in_memory()?;
+        configure(&mut writer)?;
+        migrate::migrate(&mut writer)?;
+        Ok(Self { writer: Mutex::new(writer), readers: None })
+    }
+
+    /// Runs `f` on one consistent view. Nothing that it did could remain.
+    pub(crate) fn read<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.readers {
+            Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, f),
+            None => run_read(&mut self.writer(), f),
+        }
+    }
+
+    /// Runs `f` as the only writer and commits if it succeeds.
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.writer();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let value = f(&Tx::new(&transaction, true))?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(value)
+    }
+
+    /// A panic under the lock rolled its transaction back, so the connection is as good as before.
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn run_read<T, E: From<StoreError>>(
+    connection: &mut Connection,
+    f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
+    f(&Tx::new(&transaction, false))
+}
+
+/// Sets what SQLite keeps per connection; `docs/storage.md` says why each.
+fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cache_size", -8192)?; // KiB
+    // Bytes that the write-ahead log keeps of what a large change made it grow to.
+    connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ctl_core::Network;
+    use rusqlite::types::Value;
+    use zt_proto::{NetworkId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn every_connection_is_configured() {
+        let directory = tempfile::tempdir().unwrap();
+        let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
+        let readers = connections.readers.as_ref().unwrap();
+        let all: Vec<_> = (0..MAX_READERS).map(|_| readers.get().unwrap()).collect();
+        let writer = connections.writer();
+        for connection in all.iter().map(|pooled| &**pooled).chain([&*writer]) {
+            for (pragma, value) in [
+                ("foreign_keys", 1_i64.into()),
+                ("synchronous", 2.into()), // FULL
+                ("busy_timeout", 5000.into()),
+                ("journal_mode", Value::Text("wal".to_owned())),
+                ("cell_size_check", 1.into()),
+                ("trusted_schema", 0.into()),
+            ] {
+                let found: Value = connection.pragma_query_value(None, pragma, |row| row.get(0)).unwrap();
+                assert_eq!(found, value, "{pragma}");
+            }
+        }
+    }
+
+    #[test]
+    fn readers_are_opened_when_they_are_needed() {
+        let directory = tempfile::tempdir().unwrap();
+        let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
+        let count = || connections.readers.as_ref().unwrap().state().connections;
+        assert_eq!(count(), 0);
+        connections.read(|tx| tx.networks().list()).unwrap();
+        assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn full_disk_is_reported_and_leaves_nothing_of_the_change() {
+        let connections = Connections::in_memory().unwrap();
+        connections.write(|tx| tx.networks().put(&network(1))).unwrap();
+        let pages: i64 =
+            connections.writer().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        connections.writer().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let big = Network { name: "x".repeat(1 << 20), ..network(2) };
+        let result = connections.write(|tx| {
+            tx.networks().remove(NetworkId(1))?;
+            tx.networks().put(&big)
+        });
+        assert!(matches!(result, Err(StoreError::DiskFull)), "{result:?}");
+        assert_eq!(connections.read(|tx| tx.networks().list()).unwrap(), [NetworkId(1)]);
+    }
+
+    #[test]
+    fn writer_that_never_gets_its_turn_says_that_the_database_is_locked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ctl.db");
+        let connections = Connections::open(&path).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        connections.writer().busy_timeout(Duration::ZERO).unwrap();
+        let result = connections.write(|tx| tx.networks().put(&network(1)));
+        assert!(matches!(result, Err(StoreError::Locked)), "{result:?}");
+        connections.read(|tx| tx.networks().list()).unwrap();
+        other.execute_batch("ROLLBACK").unwrap();
+        connections.write(|tx| tx.networks().put(&network(1))).unwrap();
+    }
+
+    fn network(id: u64) -> Network {
+        Network::new(NetworkId(id), Timestamp(0))
+    }
+}

@@ -1,0 +1,26 @@
+//! What a decision about one member reads, in one view.
+
+use ctl_core::addresses::needs_pool;
+use ctl_core::{Occupied, Snapshot};
+use zt_proto::{Address, NetworkId};
+
+use crate::Tx;
+use crate::error::StoreError;
+
+impl Tx<'_> {
+    /// Returns what a decision about `address` depends on, or `None` if there is no such network.
+    ///
+    /// The addresses of the others, which may be very many, are loaded only if one is to be assigned.
+    pub fn snapshot(&self, network: NetworkId, address: Address) -> Result<Option<Snapshot>, StoreError> {
+        let Some(network) = self.networks().get(network)? else { return Ok(None) };
+        let members = self.members();
+        let member = members.get(network.id, address)?;
+        let bridges = members.bridges(network.id)?;
+        let occupied = if needs_pool(&network, member.as_ref()) {
+            members.occupied(network.id, address)?
+        } else {
+            Occupied::default()
+        };
+        Ok(Some(Snapshot { network, member, bridges, occupied }))
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests of the store through its public interface, a module a behaviour.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod addresses;
+mod concurrency;
+mod crash;
+mod damage;
+mod identity;
+mod open;
+mod removal;
+mod round_trip;
+mod sample;
+mod snapshot;
+mod transactions;
