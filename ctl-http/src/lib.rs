@@ -1,1 +1,145 @@
-//! Under construction.
+//! JSON API of a ZeroTier network controller, as release 1.14 has it (`http-api.md`).
+//!
+//! [`api`] is one warp filter over a [`Store`] and what the node publishes of itself. Every handler reads, calls the
+//! store in one transaction, and renders. Whatever was committed is sent as a [`Change`]; this crate never learns
+//! who listens. Departures from the original are listed in `docs/api-compat.md`.
+
+mod auth;
+mod error;
+mod extract;
+mod lenient;
+mod member;
+mod network;
+mod peer;
+pub mod status;
+pub mod view;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ctl_core::Change;
+use ctl_store::{Store, Tx};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tracing::debug;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use zt_proto::{Address, IpPrefix, Timestamp};
+
+pub use auth::{EmptyToken, Token};
+pub use error::FieldError;
+pub use status::{NodeStatus, PathStatus, PeerRole, PeerStatus};
+
+use error::ApiError;
+
+/// What the API needs.
+#[derive(Clone)]
+pub struct Api {
+    pub store: Store,
+    /// Address of this controller, with which the ids of its networks begin.
+    pub controller: Address,
+    pub token: Token,
+    /// Whether `?auth=TOKEN` is accepted. Off, because URLs end up in logs.
+    pub allow_query_token: bool,
+    /// From where requests may come, beside loopback.
+    pub allowed_sources: Vec<IpPrefix>,
+    pub node: watch::Receiver<Arc<NodeStatus>>,
+    /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
+    /// disk, which takes longer than receiving it, and a full queue would block the API.
+    pub changes: mpsc::UnboundedSender<Change>,
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Chooses the last 24 bits of new network ids.
+    pub random: Arc<dyn Fn() -> u32 + Send + Sync>,
+}
+
+/// Returns the whole API.
+///
+/// Source address and token are checked before anything else, so that without them an unknown path looks like a
+/// known one; `/health` needs no token. What no route takes is 404 without a body, whatever the method.
+pub fn api(api: Api) -> BoxedFilter<(Response,)> {
+    let state = Arc::new(State { api, order: Mutex::new(()) });
+    let open = first_of([status::health(Arc::clone(&state))]);
+    let closed = first_of([
+        status::status(Arc::clone(&state)),
+        status::controller(Arc::clone(&state)),
+        network::list(Arc::clone(&state)),
+        network::create(Arc::clone(&state)),
+        network::create_below(Arc::clone(&state)),
+        network::get(Arc::clone(&state)),
+        network::update(Arc::clone(&state)),
+        network::remove(Arc::clone(&state)),
+        network::list_in_full(Arc::clone(&state)),
+        member::list(Arc::clone(&state)),
+        member::get(Arc::clone(&state)),
+        member::update(Arc::clone(&state)),
+        member::remove(Arc::clone(&state)),
+        member::list_in_full(Arc::clone(&state)),
+        peer::list(Arc::clone(&state)),
+        peer::get(Arc::clone(&state)),
+        status::joined_networks(),
+        status::joined_network(),
+        status::moons(),
+    ]);
+    auth::allowed_source(Arc::clone(&state))
+        .and(open.or(auth::authorized(state).and(closed)).unify())
+        .recover(error::rejected)
+        .unify()
+        .boxed()
+}
+
+/// Serves the API to the connections of `listener` until `shutdown` completes, then finishes the open requests.
+pub async fn serve(api: Api, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) {
+    warp::serve(self::api(api)).incoming(listener).graceful(shutdown).run().await;
+}
+
+/// Returns a filter that tries routes in their order.
+fn first_of(routes: impl IntoIterator<Item = BoxedFilter<(Response,)>>) -> BoxedFilter<(Response,)> {
+    let none = warp::any().and_then(async || Err::<Response, _>(warp::reject::not_found())).boxed();
+    routes.into_iter().fold(none, |first, next| first.or(next).unify().boxed())
+}
+
+/// What all handlers share.
+struct State {
+    api: Api,
+    /// Held from before a write until its change is sent, so that changes are sent in the order of their commits.
+    order: Mutex<()>,
+}
+
+type Shared = Arc<State>;
+
+impl State {
+    /// Runs `work` in a write transaction and sends the change that it names.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Change>), ApiError>,
+    ) -> Result<T, ApiError> {
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let (result, change) = self.api.store.write(work)?;
+        if let Some(change) = change
+            && self.api.changes.send(change).is_err()
+        {
+            debug!(?change, "change went to nobody");
+        }
+        Ok(result)
+    }
+}
+
+/// Extracts the state.
+fn with(state: Shared) -> impl Filter<Extract = (Shared,), Error = Infallible> + Clone {
+    warp::any().map(move || Arc::clone(&state))
+}
+
+/// Runs `work` where it may block, and renders what it returns.
+async fn respond<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Response {
+    let result = tokio::task::spawn_blocking(work).await;
+    match result.map_err(ApiError::Task).flatten() {
+        Ok(body) => extract::json(StatusCode::OK, &body),
+        Err(error) => error.into_response(),
+    }
+}

@@ -1,0 +1,166 @@
+//! What can go wrong with a request, and the answer to it (`http-api.md` §4).
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+
+use ctl_store::StoreError;
+use serde_json::{Value, json};
+use tracing::error;
+use warp::Rejection;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use zt_proto::{Address, NetworkId};
+
+use crate::auth::Unauthorized;
+use crate::extract::{self, MAX_BODY};
+
+/// A field of a request body that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct FieldError {
+    /// Where it is in the body: `rules[3].type`.
+    field: String,
+    problem: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: &str, problem: String) -> Self {
+        Self { field: field.to_owned(), problem }
+    }
+
+    /// Says that `field` should have been `expected` and was `got`.
+    pub(crate) fn unexpected(field: &str, expected: &str, got: Option<&Value>) -> Self {
+        let got = got.map_or_else(|| "nothing".to_owned(), excerpt);
+        Self::new(field, format!("expected {expected}, got {got}"))
+    }
+
+    /// Names what the field is in: `type` within `rules[3]` is `rules[3].type`.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        self.field = format!("{outer}{separator}{}", self.field);
+        self
+    }
+
+    /// Names the array entry that the field is in.
+    pub(crate) fn at(self, index: usize) -> Self {
+        self.within(&format!("[{index}]"))
+    }
+}
+
+/// Returns a value as JSON, cut to what fits into a message.
+fn excerpt(value: &Value) -> String {
+    const MAX_CHARS: usize = 60;
+    let whole = value.to_string();
+    let mut cut: String = whole.chars().take(MAX_CHARS).collect();
+    if cut.len() < whole.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// There is no such network or member.
+    #[error("not found")]
+    NotFound,
+    #[error("the body is not JSON: {0}")]
+    Json(serde_json::Error),
+    #[error("the body has more than {MAX_BODY} bytes, expected at most {MAX_BODY}")]
+    TooLarge,
+    #[error("the body ended early: {0}")]
+    Body(warp::Error),
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    #[error(
+        "network id: expected one that begins with {controller}, the address of this controller, got {got}"
+    )]
+    ForeignNetwork { controller: Address, got: String },
+    #[error("member address: expected ten hexadecimal digits other than 0000000000, got {0}")]
+    NoMember(Address),
+    #[error(
+        "ipAssignments: expected addresses that no other member of {network} has, got {ip}, which member {holder} has"
+    )]
+    AddressTaken { network: NetworkId, ip: String, holder: Address },
+    /// Every network id that was tried is in use.
+    #[error("no free network id was found")]
+    NoFreeId,
+    #[error(transparent)]
+    Store(StoreError),
+    /// The work itself broke off.
+    #[error(transparent)]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if let StoreError::AddressTaken { network, ip, holder } = error {
+            Self::AddressTaken { network, ip: ip.to_string(), holder }
+        } else {
+            Self::Store(error)
+        }
+    }
+}
+
+impl ApiError {
+    /// Returns the answer; logs what only the operator can do something about.
+    pub(crate) fn into_response(self) -> Response {
+        let status = match &self {
+            Self::NotFound => return extract::empty(StatusCode::NOT_FOUND),
+            Self::Json(_)
+            | Self::Body(_)
+            | Self::Field(_)
+            | Self::ForeignNetwork { .. }
+            | Self::NoMember(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::AddressTaken { .. } => StatusCode::CONFLICT,
+            Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Task(_) => {
+                error!(reason = %chain(&self), "request failed");
+                let body = json!({ "error": 500, "description": "internal error" });
+                return extract::json(StatusCode::INTERNAL_SERVER_ERROR, &body);
+            }
+        };
+        let body = json!({ "error": status.as_u16(), "description": self.to_string() });
+        extract::json(status, &body)
+    }
+}
+
+/// Returns an error with its causes, outermost first.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if write!(text, ": {error}").is_err() {
+            break; // writing to a String does not fail
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Answers what no route took: 401 without a valid token, else 404 without a body, whatever the method.
+pub(crate) async fn rejected(rejection: Rejection) -> Result<Response, Infallible> {
+    Ok(match rejection.find::<Unauthorized>() {
+        Some(_) => extract::json(StatusCode::UNAUTHORIZED, &json!({})),
+        None => extract::empty(StatusCode::NOT_FOUND),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_error_names_the_whole_path() {
+        let error = FieldError::unexpected("type", "a rule type", Some(&json!(5)));
+        let error = error.at(3).within("rules").at(0).within("capabilities");
+        assert_eq!(error.to_string(), "capabilities[0].rules[3].type: expected a rule type, got 5");
+    }
+
+    #[test]
+    fn long_value_is_cut_in_a_message() {
+        let error = FieldError::unexpected("a", "b", Some(&json!("é".repeat(1000))));
+        assert!(error.to_string().len() < 200, "{error}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Networks (`http-api.md` §7.2–7.4, §7.7).
+
+use std::str::FromStr;
+
+use ctl_core::{Change, Network};
+use ctl_store::Tx;
+use serde_json::{Map, Value, json};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use zt_proto::address::HexIdError;
+use zt_proto::{Address, NetworkId};
+
+use crate::error::ApiError;
+use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::view::network::{NetworkView, apply, render, render_listed};
+use crate::{Shared, State, respond, with};
+
+/// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.
+const MAX_TRIES: u32 = 1000;
+
+/// Matches `/controller/network`.
+pub(crate) fn path() -> BoxedFilter<()> {
+    segment("controller").and(segment("network")).boxed()
+}
+
+/// `GET /controller/network`: the ids of all networks.
+pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(reading())
+        .and(with(state))
+        .then(async |state: Shared| {
+            respond(move || {
+                let ids = state.api.store.read(|tx| tx.networks().list().map_err(ApiError::from))?;
+                Ok(ids.iter().map(NetworkId::to_string).collect::<Vec<_>>())
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /controller/network`: creates a network with a random id.
+pub(crate) fn create(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(writing())
+        .and(with(state))
+        .then(async |body: Result<Vec<u8>, ApiError>, state: Shared| {
+            respond(move || state.create_network(&parse_body(&body?)?)).await
+        })
+        .boxed()
+}
+
+/// `POST /controller/network/{node}______`: creates a network with a random id, as most tools do it.
+pub(crate) fn create_below(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(writing())
+        .and(with(state))
+        .then(async |Below(controller): Below, body: Result<Vec<u8>, ApiError>, state: Shared| {
+            respond(move || {
+                state.check_own(controller, &format!("{controller}______"))?;
+                state.create_network(&parse_body(&body?)?)
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `GET /controller/network/{network}`: one network.
+pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(reading())
+        .and(with(state))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                state.api.store.read(|tx| {
+                    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    Ok(render(&network, &tx.members().counts(id)?))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /controller/network/{network}`: changes a network, or creates it with that id.
+pub(crate) fn update(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(writing())
+        .and(with(state))
+        .then(async |id: NetworkId, body: Result<Vec<u8>, ApiError>, state: Shared| {
+            respond(move || state.update_network(id, &parse_body(&body?)?)).await
+        })
+        .boxed()
+}
+
+/// `DELETE /controller/network/{network}`: removes a network with its members; answers what it was.
+pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(deleting())
+        .and(with(state))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                state.write(|tx| {
+                    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    let view = render(&network, &tx.members().counts(id)?);
+                    tx.networks().remove(id)?;
+                    Ok((view, Change::of_network(Some(&network), None)))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `GET /unstable/controller/network`: all networks in full.
+pub(crate) fn list_in_full(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("unstable")
+        .and(path())
+        .and(reading())
+        .and(with(state))
+        .then(async |state: Shared| respond(move || state.api.store.read(networks_in_full)).await)
+        .boxed()
+}
+
+fn networks_in_full(tx: &Tx<'_>) -> Result<Value, ApiError> {
+    let mut networks = Vec::new();
+    for id in tx.networks().list()? {
+        let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?; // listed in this very transaction
+        networks.push(render_listed(&network, &tx.members().counts(id)?));
+    }
+    let count = networks.len();
+    Ok(json!({ "data": networks, "meta": { "networkCount": count } }))
+}
+
+impl State {
+    fn create_network(&self, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
+        self.write(|tx| {
+            let id = self.free_id(tx)?;
+            self.save(tx, None, Network::new(id, (self.api.now)()), body)
+        })
+    }
+
+    fn update_network(&self, id: NetworkId, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
+        self.write(|tx| {
+            let stored = tx.networks().get(id)?;
+            let network = if let Some(stored) = &stored {
+                stored.clone()
+            } else {
+                self.check_own(id.controller(), &id.to_string())?;
+                Network::new(id, (self.api.now)())
+            };
+            self.save(tx, stored.as_ref(), network, body)
+        })
+    }
+
+    /// Applies `body` to `network`, a copy of `stored`, and saves it if that changed anything.
+    fn save(
+        &self,
+        tx: &Tx<'_>,
+        stored: Option<&Network>,
+        mut network: Network,
+        body: &Map<String, Value>,
+    ) -> Result<(NetworkView, Option<Change>), ApiError> {
+        apply(body, &mut network)?;
+        if network.revise(stored) {
+            tx.networks().put(&network)?;
+        }
+        let view = render(&network, &tx.members().counts(network.id)?);
+        Ok((view, Change::of_network(stored, Some(&network))))
+    }
+
+    /// Returns a random id that is not in use and does not end in 000000.
+    fn free_id(&self, tx: &Tx<'_>) -> Result<NetworkId, ApiError> {
+        for _ in 0..MAX_TRIES {
+            let suffix = (self.api.random)() & NetworkId::MAX_SUFFIX;
+            let id = NetworkId::of_controller(self.api.controller, suffix);
+            if suffix != 0 && tx.networks().get(id)?.is_none() {
+                return Ok(id);
+            }
+        }
+        Err(ApiError::NoFreeId)
+    }
+
+    /// Checks that networks of `controller` can be served here; `got` is what the request had.
+    fn check_own(&self, controller: Address, got: &str) -> Result<(), ApiError> {
+        let own = self.api.controller;
+        if controller == own {
+            Ok(())
+        } else {
+            Err(ApiError::ForeignNetwork { controller: own, got: got.to_owned() })
+        }
+    }
+}
+
+/// The path segment `{node}______`: ten hexadecimal digits of either case and six underscores.
+struct Below(Address);
+
+impl FromStr for Below {
+    type Err = HexIdError;
+
+    fn from_str(text: &str) -> Result<Self, HexIdError> {
+        // Without the underscores it is no address either: too long, or an underscore too few.
+        text.strip_suffix("______").unwrap_or_default().parse().map(Self)
+    }
+}

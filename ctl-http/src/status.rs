@@ -1,0 +1,156 @@
+//! What the API tells about the node, and the endpoints that do (`http-api.md` §6).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::json;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
+
+use crate::extract::{self, param, reading, segment};
+use crate::{Shared, view, with};
+
+/// What the node knows of itself; whoever runs it publishes a new one when something changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    pub identity: PublicIdentity,
+    /// Whether a root answers.
+    pub online: bool,
+    /// Id of the root set in use.
+    pub planet_id: u64,
+    /// Time at which the root set was made.
+    pub planet_timestamp: Timestamp,
+    /// The home folder.
+    pub home: String,
+    /// The UDP port.
+    pub port: u16,
+    /// The UDP addresses in use.
+    pub listening: Vec<SocketAddr>,
+    /// The addresses under which peers see this node.
+    pub surface_addresses: Vec<SocketAddr>,
+    /// Every node that was heard from lately, and the roots.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What the node knows of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    pub address: Address,
+    /// Round trip in milliseconds; `None` if it was not measured.
+    pub latency_ms: Option<u32>,
+    pub role: PeerRole,
+    /// Major, minor, revision, as the peer announced them.
+    pub version: Option<(u8, u8, u16)>,
+    pub paths: Vec<PathStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerRole {
+    Leaf,
+    Moon,
+    Planet,
+}
+
+/// A physical address of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathStatus {
+    pub address: SocketAddr,
+    pub active: bool,
+    pub expired: bool,
+    pub preferred: bool,
+    /// Zero: never.
+    pub last_send: Timestamp,
+    /// Zero: never.
+    pub last_receive: Timestamp,
+}
+
+impl PeerStatus {
+    /// Returns when the peer was last heard from directly.
+    pub(crate) fn last_receive(&self) -> Option<Timestamp> {
+        self.paths.iter().map(|path| path.last_receive).max()
+    }
+
+    /// Returns the path over which the peer can be reached now, the preferred one if there are several.
+    pub(crate) fn path_in_use(&self) -> Option<&PathStatus> {
+        let usable = || self.paths.iter().filter(|path| path.active && !path.expired);
+        usable().find(|path| path.preferred).or_else(|| usable().next())
+    }
+}
+
+impl NodeStatus {
+    pub(crate) fn peer(&self, address: Address) -> Option<&PeerStatus> {
+        self.peers.iter().find(|peer| peer.address == address)
+    }
+}
+
+/// `GET /health`: a short status, for everybody.
+pub(crate) fn health(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("health")
+        .and(reading())
+        .and(with(state))
+        .map(|state: Shared| {
+            extract::json(StatusCode::OK, &view::status::render_health(&state.node(), state.now()))
+        })
+        .boxed()
+}
+
+/// `GET /status`: the node status.
+pub(crate) fn status(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("status")
+        .and(reading())
+        .and(with(state))
+        .map(|state: Shared| extract::json(StatusCode::OK, &view::status::render(&state.node(), state.now())))
+        .boxed()
+}
+
+/// `GET /controller`: says that there is a controller, and whether its database answers.
+pub(crate) fn controller(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("controller")
+        .and(reading())
+        .and(with(state))
+        .then(async |state: Shared| {
+            let clock = state.now();
+            // Any read will do; there is no network 0.
+            let read = move || state.api.store.read(|tx| tx.networks().get(NetworkId(0)));
+            let ready = tokio::task::spawn_blocking(read);
+            let ready = matches!(ready.await, Ok(Ok(_)));
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            let body =
+                json!({ "controller": true, "apiVersion": 4, "clock": clock.0, "databaseReady": ready });
+            extract::json(status, &body)
+        })
+        .boxed()
+}
+
+/// `GET /network`: the networks that the node itself has joined, which are none.
+pub(crate) fn joined_networks() -> BoxedFilter<(Response,)> {
+    segment("network").and(reading()).map(|| extract::json(StatusCode::OK, &json!([]))).boxed()
+}
+
+/// `GET /network/{network}`: a network that the node has not joined.
+pub(crate) fn joined_network() -> BoxedFilter<(Response,)> {
+    segment("network")
+        .and(param())
+        .and(reading())
+        .map(|_: NetworkId| extract::json(StatusCode::NOT_FOUND, &json!({})))
+        .boxed()
+}
+
+/// `GET /moon`: the moons that the node orbits, which are none.
+pub(crate) fn moons() -> BoxedFilter<(Response,)> {
+    segment("moon").and(reading()).map(|| extract::json(StatusCode::OK, &json!([]))).boxed()
+}
+
+impl crate::State {
+    fn now(&self) -> Timestamp {
+        (self.api.now)()
+    }
+
+    /// Returns what the node last published.
+    pub(crate) fn node(&self) -> Arc<NodeStatus> {
+        Arc::clone(&self.api.node.borrow())
+    }
+}

@@ -1,0 +1,65 @@
+//! The node's status as JSON (`http-api.md` §6.1, §6.2).
+
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value, json};
+use zt_proto::Timestamp;
+use zt_proto::inet::EndpointText;
+
+use crate::status::NodeStatus;
+
+/// Level of the API that is implemented, as `a.b.c`: what clients take for the version of the node.
+const VERSION: (u8, u8, u8) = (1, 14, 1);
+/// What answers in truth.
+const SOFTWARE: &str = concat!("ctl-bin/", env!("CARGO_PKG_VERSION"));
+
+/// Renders `/health`.
+pub(crate) fn render_health(node: &NodeStatus, now: Timestamp) -> Map<String, Value> {
+    let (major, minor, revision) = VERSION;
+    let fields = [
+        ("clock", json!(now.0)),
+        ("online", json!(node.online)),
+        ("version", json!(format!("{major}.{minor}.{revision}"))),
+        ("versionBuild", json!(0)),
+        ("versionMajor", json!(major)),
+        ("versionMinor", json!(minor)),
+        ("versionRev", json!(revision)),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Renders `/status`: what `/health` has, and more.
+pub(crate) fn render(node: &NodeStatus, now: Timestamp) -> Value {
+    let mut status = render_health(node, now);
+    let fields = [
+        ("address", json!(node.identity.address.to_string())),
+        ("config", json!({ "settings": render_settings(node) })),
+        ("controllerSoftware", json!(SOFTWARE)),
+        ("planetWorldId", json!(node.planet_id)),
+        ("planetWorldTimestamp", json!(node.planet_timestamp.0)),
+        ("publicIdentity", json!(node.identity.to_string())),
+        ("tcpFallbackActive", json!(false)),
+    ];
+    status.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    status.into()
+}
+
+fn render_settings(node: &NodeStatus) -> Value {
+    json!({
+        "allowTcpFallbackRelay": false,
+        "forceTcpRelay": false,
+        "homeDir": node.home,
+        "listeningOn": render_addresses(&node.listening),
+        "portMappingEnabled": false,
+        "primaryPort": node.port,
+        "secondaryPort": 0,
+        "softwareUpdate": "disable",
+        "softwareUpdateChannel": "release",
+        "surfaceAddresses": render_addresses(&node.surface_addresses),
+        "tertiaryPort": 0,
+    })
+}
+
+fn render_addresses(addresses: &[SocketAddr]) -> Vec<String> {
+    addresses.iter().map(|address| EndpointText(*address).to_string()).collect()
+}

@@ -1,0 +1,10 @@
+//! Tests of the API over real HTTP.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic in a helper fails its test")]
+
+mod api;
+mod arbitrary;
+mod client;
+mod departures;
+mod server;
+mod vectors;

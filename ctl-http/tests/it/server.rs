@@ -1,0 +1,154 @@
+//! A running API on a loopback port, with a clock and random numbers that repeat.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use ctl_core::{Change, Member};
+use ctl_http::{Api, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
+use ctl_store::Store;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot, watch};
+use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
+
+use crate::client::{self, Answer};
+
+pub(crate) const TOKEN: &str = "k3yk3yk3yk3yk3yk3yk3yk3y";
+pub(crate) const CONTROLLER: &str = "a940ad429a";
+pub(crate) const MEMBER: &str = "adc5699ffd";
+const START: u64 = 1_795_356_785_000;
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Store,
+    pub(crate) changes: mpsc::UnboundedReceiver<Change>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<tokio::task::JoinHandle<()>>,
+    runtime: Runtime,
+    _node: watch::Sender<Arc<NodeStatus>>,
+}
+
+/// What a test can choose.
+pub(crate) struct Options {
+    pub(crate) allow_query_token: bool,
+    pub(crate) listen: IpAddr,
+    pub(crate) allowed_sources: Vec<IpPrefix>,
+    pub(crate) random: Arc<dyn Fn() -> u32 + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let next = AtomicU32::new(7);
+        let random = move || next.fetch_add(0x9e37_79b9, Ordering::Relaxed);
+        Self {
+            allow_query_token: false,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            allowed_sources: Vec::new(),
+            random: Arc::new(random),
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub(crate) fn with(options: Options) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind((options.listen, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let store = Store::in_memory().unwrap();
+        let (changed, changes) = mpsc::unbounded_channel();
+        let (node_sender, node) = watch::channel(Arc::new(node_status()));
+        let clock = AtomicU64::new(START);
+        let api = Api {
+            store: store.clone(),
+            controller: CONTROLLER.parse().unwrap(),
+            token: Token::new(TOKEN).unwrap(),
+            allow_query_token: options.allow_query_token,
+            allowed_sources: options.allowed_sources,
+            node,
+            changes: changed,
+            now: Arc::new(move || Timestamp(clock.fetch_add(1, Ordering::Relaxed))),
+            random: options.random,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = runtime.spawn(ctl_http::serve(api, listener, async { drop(stopped.await) }));
+        Self { address, store, changes, stop: Some(stop), task: Some(task), runtime, _node: node_sender }
+    }
+
+    /// Sends a request with the token.
+    pub(crate) fn send(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
+        let headers = [("X-ZT1-Auth", TOKEN)];
+        client::send(self.address, method, path, &headers, body.map(str::as_bytes))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, None)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, Some(&body.to_string()))
+    }
+
+    /// Does what the controller does when `MEMBER` asks for the first time.
+    pub(crate) fn join(&self, network: &str) {
+        let network: NetworkId = network.parse().unwrap();
+        let address: Address = MEMBER.parse().unwrap();
+        let stored = self.store.read(|tx| tx.members().get(network, address)).unwrap();
+        let mut member = stored.clone().unwrap_or_else(|| Member::new(network, address, Timestamp(START)));
+        member.identity = Some(identity(MEMBER));
+        member.revise(stored.as_ref());
+        self.store.write(|tx| tx.members().put(&member)).unwrap();
+    }
+
+    /// Stops the server and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+        self.runtime.block_on(self.task.take().unwrap()).unwrap();
+    }
+}
+
+pub(crate) fn identity(address: &str) -> PublicIdentity {
+    PublicIdentity { address: address.parse().unwrap(), key: [0x43; 64] }
+}
+
+/// The node as in the recordings: two roots that do not answer, and one member.
+fn node_status() -> NodeStatus {
+    let path = PathStatus {
+        address: "10.55.0.2:9993".parse().unwrap(),
+        active: true,
+        expired: false,
+        preferred: true,
+        last_send: Timestamp(START),
+        last_receive: Timestamp(START - 1),
+    };
+    let root = |address: &str| PeerStatus {
+        address: address.parse().unwrap(),
+        latency_ms: None,
+        role: PeerRole::Planet,
+        version: None,
+        paths: Vec::new(),
+    };
+    let member = PeerStatus {
+        address: MEMBER.parse().unwrap(),
+        latency_ms: Some(1),
+        role: PeerRole::Leaf,
+        version: Some((1, 14, 1)),
+        paths: vec![path],
+    };
+    NodeStatus {
+        identity: identity(CONTROLLER),
+        online: false,
+        planet_id: 149_604_618,
+        planet_timestamp: Timestamp(1_644_592_324_813),
+        home: "/var/lib/ctl".to_owned(),
+        port: 9993,
+        listening: vec!["10.55.0.1:9993".parse().unwrap()],
+        surface_addresses: Vec::new(),
+        peers: vec![root("62f865ae71"), root("778cde7190"), member],
+    }
+}
