@@ -1,1 +1,15 @@
-//! Under construction.
+//! A ZeroTier network controller.
+//!
+//! [`vl1`] is the protocol node without I/O; `server` (a default feature) is everything that touches the operating
+//! system. `vl1` names nothing of this crate outside itself.
+
+#[cfg(feature = "server")]
+mod server;
+pub mod vl1;
+
+/// Runs the program with the arguments of the process, and returns its exit code: 0, 1 for what it could not do, 2 for
+/// a command line that it does not understand.
+#[cfg(feature = "server")]
+pub fn main() -> std::process::ExitCode {
+    server::main()
+}

@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use zt_proto::inet::EndpointText;
+
+/// The port of the official program, for UDP and for the API.
+pub(crate) const DEFAULT_PORT: u16 = 9993;
+
+/// A ZeroTier network controller: admits members to virtual networks, signs and pushes their configuration.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the controller (the default)
+    Serve(ServeArgs),
+    /// Makes the file by which clients find this controller without any other server
+    #[command(subcommand)]
+    Planet(PlanetCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HomeArgs {
+    /// Directory for identity, database and tokens; made if it is not there
+    #[arg(long, value_name = "DIR", env = "CTL_HOME", default_value_os_t = default_home())]
+    pub home: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// UDP port for clients, on all addresses; also the TCP port of the API unless --api says otherwise
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub api: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanetCommand {
+    /// Writes a signed planet file that names this controller as the only root
+    Create(PlanetCreateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanetCreateArgs {
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// Address at which clients reach this controller, for example 203.0.113.1/9993; at most 32
+    #[arg(long = "endpoint", value_name = "IP/PORT", required = true)]
+    pub endpoints: Vec<EndpointText>,
+    /// File to write for the clients; the controller's own copy goes to its home
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Returns the usual place for a program's data: of the system for root, of the user otherwise.
+fn default_home() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/ctl-bin");
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = data.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.unwrap_or_else(|| PathBuf::from(".")).join("ctl-bin")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_and_takes_the_same_flags_with_and_without_its_name() {
+        let bare = Cli::try_parse_from(["ctl-bin", "--home", "h", "--port", "1234"]).unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!((bare.serve.home.home, bare.serve.port), (PathBuf::from("h"), 1234));
+        let named = Cli::try_parse_from(["ctl-bin", "serve", "--home", "h", "--api", "[::1]:80"]).unwrap();
+        let Some(Command::Serve(serve)) = named.command else { panic!("not serve") };
+        assert_eq!(serve.port, DEFAULT_PORT);
+        assert_eq!(serve.api, Some("[::1]:80".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_bad_endpoint_is_refused_with_an_example() {
+        let error =
+            Cli::try_parse_from(["ctl-bin", "planet", "create", "--endpoint", "1.2.3.4:9993", "--out", "f"])
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("--endpoint") && error.contains("203.0.113.1/9993"), "{error}");
+    }
+}

@@ -1,0 +1,357 @@
+//! The home directory: identity, tokens, planet (`vl1.md` §18.1). Nothing that exists is ever overwritten unless it is
+//! this program's own and meant to be replaced.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rand_core::CryptoRng;
+use zt_crypto::{IdentitySecret, WorldKey};
+use zt_proto::codec::Reader;
+use zt_proto::world::{World, WorldKind};
+
+const IDENTITY_SECRET: &str = "identity.secret";
+const IDENTITY_PUBLIC: &str = "identity.public";
+const TOKEN: &str = "authtoken.secret";
+const PLANET: &str = "planet";
+/// Signs every later version of the planet that this controller makes.
+const PLANET_KEY: &str = "planet.secret";
+const DATABASE: &str = "controller.db";
+const PORT: &str = "zerotier-one.port";
+const LOCK: &str = "ctl-bin.lock";
+
+const TOKEN_LEN: usize = 24;
+
+/// Why the home directory cannot be used, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HomeError {
+    #[error("cannot {action} {}: {source}; {advice}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error, advice: &'static str },
+    #[error("{} can be read by other users (mode {mode:04o}); close it with: chmod {wanted:o} {}", path.display(), path.display())]
+    TooOpen { path: PathBuf, mode: u32, wanted: u32 },
+    #[error("{} belongs to user {owner}, not to the user that runs this ({user}); run as that user, or: chown -R {user} {}", path.display(), path.display())]
+    ForeignOwner { path: PathBuf, owner: u32, user: u32 },
+    #[error("{} is used by another running controller; stop that one, or choose another directory with --home", path.display())]
+    InUse { path: PathBuf },
+    #[error(
+        "{} is damaged: {reason}; restore it from a backup, or move it away to start with a new address \
+         (the networks of the old address cannot be served then)", path.display())]
+    Identity { path: PathBuf, reason: String },
+    #[error(
+        "{} has {name} but no identity.secret; restore that from a backup, or move {name} away to start with a new \
+         address (the networks of the old address cannot be served then)", dir.display())]
+    IdentityGone { dir: PathBuf, name: &'static str },
+    #[error("{} is damaged: {reason}; restore it from a backup, or move it away", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{} was not made by this controller (its updates need another key than {}); \
+         move it away first if it is to be replaced", planet.display(), key.display())]
+    ForeignPlanet { planet: PathBuf, key: PathBuf },
+}
+
+const WRITABLE: &str =
+    "the user that runs this must be able to write there; choose another place with --home";
+const READABLE: &str = "it must be readable by the user that runs this";
+
+/// An opened home directory.
+#[derive(Debug)]
+pub(crate) struct Home {
+    dir: PathBuf,
+}
+
+impl Home {
+    /// Opens `dir`, making it with mode 0700 if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be made or written, or if other users can look into it.
+    pub(crate) fn open(dir: &Path) -> Result<Self, HomeError> {
+        let failed =
+            |action| move |source| HomeError::Io { action, path: dir.to_owned(), source, advice: WRITABLE };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("make the directory"))?;
+        let dir = dir.canonicalize().map_err(failed("find the directory"))?;
+        let metadata = fs::metadata(&dir).map_err(failed("look at"))?;
+        let user = nix::unistd::geteuid().as_raw();
+        if metadata.uid() != user {
+            return Err(HomeError::ForeignOwner { path: dir, owner: metadata.uid(), user });
+        }
+        check_mode(&dir, metadata.permissions().mode(), 0o700)?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.join(DATABASE)
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.dir.join(TOKEN)
+    }
+
+    /// Keeps a second controller out of this directory for as long as the returned file is open.
+    pub(crate) fn lock(&self) -> Result<File, HomeError> {
+        let path = self.dir.join(LOCK);
+        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = open.map_err(|source| self.io("open", LOCK, source, WRITABLE))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(HomeError::InUse { path: self.dir.clone() }),
+            Err(TryLockError::Error(source)) => Err(self.io("lock", LOCK, source, WRITABLE)),
+        }
+    }
+
+    /// Reads the identity, or makes one if there is none, and sees that `identity.public` matches.
+    ///
+    /// # Errors
+    /// If it is damaged or its address does not belong to its keys; nothing is changed then.
+    pub(crate) fn identity(&self, rng: &mut impl CryptoRng) -> Result<IdentitySecret, HomeError> {
+        let secret = match self.read_secret(IDENTITY_SECRET)? {
+            Some(bytes) => {
+                let damaged =
+                    |reason: String| HomeError::Identity { path: self.dir.join(IDENTITY_SECRET), reason };
+                let text = std::str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
+                let secret: IdentitySecret =
+                    text.trim().parse().map_err(|error| damaged(format!("{error}")))?;
+                secret.verify().map_err(|error| damaged(error.to_string()))?;
+                secret
+            }
+            None => {
+                for name in [IDENTITY_PUBLIC, DATABASE] {
+                    if self.dir.join(name).exists() {
+                        return Err(HomeError::IdentityGone { dir: self.dir.clone(), name });
+                    }
+                }
+                let secret = IdentitySecret::generate(rng);
+                self.create(IDENTITY_SECRET, secret.to_text().as_bytes(), 0o600)?;
+                secret
+            }
+        };
+        let public = secret.public().to_string();
+        if self.read(IDENTITY_PUBLIC)?.is_none_or(|bytes| bytes.trim_ascii() != public.as_bytes()) {
+            self.replace(IDENTITY_PUBLIC, public.as_bytes(), 0o644)?;
+        }
+        Ok(secret)
+    }
+
+    /// Reads the token of the API, or makes one.
+    pub(crate) fn token(&self, rng: &mut impl CryptoRng) -> Result<String, HomeError> {
+        if let Some(bytes) = self.read_secret(TOKEN)? {
+            let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+            if text.is_empty() {
+                let reason = "it is empty".to_owned();
+                return Err(HomeError::Damaged { path: self.dir.join(TOKEN), reason });
+            }
+            return Ok(text);
+        }
+        let token = random_token(rng);
+        self.create(TOKEN, token.as_bytes(), 0o600)?;
+        Ok(token)
+    }
+
+    /// Reads the planet, if there is a file.
+    pub(crate) fn planet(&self) -> Result<Option<World>, HomeError> {
+        let Some(bytes) = self.read(PLANET)? else { return Ok(None) };
+        let mut reader = Reader::new(&bytes);
+        let damaged = |reason: String| HomeError::Damaged { path: self.dir.join(PLANET), reason };
+        let world = World::parse(&mut reader).map_err(|error| damaged(error.to_string()))?;
+        if world.kind != WorldKind::Planet {
+            return Err(damaged("it is a moon".to_owned()));
+        }
+        if !reader.is_empty() {
+            return Err(damaged(format!("{} bytes follow the planet", reader.remaining())));
+        }
+        Ok(Some(world))
+    }
+
+    /// Returns the planet that is there, if it can be updated with `key` and keeps its id.
+    ///
+    /// # Errors
+    /// [`HomeError::ForeignPlanet`] if it cannot.
+    pub(crate) fn own_planet(&self, key: &WorldKey, id: u64) -> Result<Option<World>, HomeError> {
+        let planet = self.planet()?;
+        if planet.as_ref().is_some_and(|old| old.update_key != *key.public() || old.id != id) {
+            return Err(HomeError::ForeignPlanet {
+                planet: self.dir.join(PLANET),
+                key: self.dir.join(PLANET_KEY),
+            });
+        }
+        Ok(planet)
+    }
+
+    /// Puts a planet into place.
+    pub(crate) fn replace_planet(&self, planet: &[u8]) -> Result<(), HomeError> {
+        self.replace(PLANET, planet, 0o644)
+    }
+
+    /// Reads the key that signs planets, or makes one.
+    pub(crate) fn planet_key(&self, rng: &mut impl CryptoRng) -> Result<WorldKey, HomeError> {
+        if let Some(bytes) = self.read_secret(PLANET_KEY)? {
+            let damaged = |reason| HomeError::Damaged { path: self.dir.join(PLANET_KEY), reason };
+            let bytes = bytes.first_chunk().filter(|key| key.len() == bytes.len()).ok_or_else(|| {
+                damaged(format!("it must have {} bytes, not {}", WorldKey::BYTES, bytes.len()))
+            })?;
+            return WorldKey::from_bytes(bytes).map_err(|error| damaged(error.to_string()));
+        }
+        let key = WorldKey::generate(rng);
+        self.create(PLANET_KEY, &*key.to_bytes(), 0o600)?;
+        Ok(key)
+    }
+
+    /// Notes the port where tools look for it.
+    pub(crate) fn write_port(&self, port: u16) -> Result<(), HomeError> {
+        self.replace(PORT, port.to_string().as_bytes(), 0o644)
+    }
+
+    fn io(&self, action: &'static str, name: &str, source: io::Error, advice: &'static str) -> HomeError {
+        HomeError::Io { action, path: self.dir.join(name), source, advice }
+    }
+
+    /// Reads a file; `None` if it is not there.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
+        match fs::read(self.dir.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.io("read", name, source, READABLE)),
+        }
+    }
+
+    /// Reads a file that other users must not be able to read.
+    fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
+        let Some(bytes) = self.read(name)? else { return Ok(None) };
+        let path = self.dir.join(name);
+        let metadata = fs::metadata(&path).map_err(|source| self.io("look at", name, source, READABLE))?;
+        check_mode(&path, metadata.permissions().mode(), 0o600)?;
+        Ok(Some(bytes))
+    }
+
+    /// Writes a file that must not be there yet.
+    fn create(&self, name: &str, content: &[u8], mode: u32) -> Result<(), HomeError> {
+        write_atomically(&self.dir.join(name), content, mode, false)
+            .map_err(|source| self.io("write", name, source, WRITABLE))
+    }
+
+    /// Writes a file whether it is there or not; a crash leaves the old or the new one.
+    fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), HomeError> {
+        write_atomically(&self.dir.join(name), content, mode, true)
+            .map_err(|source| self.io("write", name, source, WRITABLE))
+    }
+}
+
+/// Returns a token as the official program makes them: 24 characters of a-z and 0-9.
+fn random_token(rng: &mut impl CryptoRng) -> String {
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    // Bytes past the largest multiple of 36 are drawn again, so that every character is equally likely.
+    let mut draw = || {
+        loop {
+            let mut byte = [0];
+            rng.fill_bytes(&mut byte);
+            let [byte] = byte;
+            if byte < 252 {
+                return ALPHABET.get(usize::from(byte % 36)).copied().map_or('a', char::from);
+            }
+        }
+    };
+    (0..TOKEN_LEN).map(|_| draw()).collect()
+}
+
+fn check_mode(path: &Path, mode: u32, wanted: u32) -> Result<(), HomeError> {
+    let mode = mode & 0o7777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(HomeError::TooOpen { path: path.to_owned(), mode, wanted }) }
+}
+
+/// Writes `path` so that it is there whole or not at all, and survives a crash once this returns.
+fn write_atomically(path: &Path, content: &[u8], mode: u32, replace: bool) -> io::Result<()> {
+    if !replace && path.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = parent.join(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([1; 32])
+    }
+
+    fn mode(path: PathBuf) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(&dir.path().join("home")).unwrap();
+        (dir, home)
+    }
+
+    #[test]
+    fn a_new_home_is_closed_to_others_and_stays_the_same() {
+        let (_dir, home) = home();
+        let identity = home.identity(&mut rng()).unwrap();
+        let token = home.token(&mut rng()).unwrap();
+        assert_eq!(mode(home.dir.clone()), 0o700);
+        assert_eq!(mode(home.dir.join(IDENTITY_SECRET)), 0o600);
+        assert_eq!(mode(home.token_file()), 0o600);
+        let again = Home::open(home.path()).unwrap();
+        assert_eq!(again.identity(&mut rng()).unwrap().public(), identity.public());
+        assert_eq!(again.token(&mut rng()).unwrap(), token);
+        assert!(token.len() == 24 && token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    }
+
+    /// `known-flaws.md` row 3.
+    #[test]
+    fn a_home_or_secret_that_others_can_read_is_refused_with_the_fix() {
+        let (_dir, home) = home();
+        home.identity(&mut rng()).unwrap();
+        fs::set_permissions(home.dir.join(IDENTITY_SECRET), fs::Permissions::from_mode(0o644)).unwrap();
+        let error = home.identity(&mut rng()).unwrap_err().to_string();
+        assert!(error.contains("mode 0644") && error.contains("chmod 600"), "{error}");
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let error = Home::open(home.path()).unwrap_err().to_string();
+        assert!(error.contains("chmod 700"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_identity_is_refused_and_left_alone() {
+        let (_dir, home) = home();
+        home.identity(&mut rng()).unwrap();
+        let path = home.dir.join(IDENTITY_SECRET);
+        let text = fs::read_to_string(&path).unwrap();
+        let other_address =
+            format!("{}{}", if text.starts_with('a') { 'b' } else { 'a' }, text.get(1..).unwrap());
+        for damaged in ["", "garbage", text.get(..200).unwrap(), &other_address] {
+            fs::write(&path, damaged).unwrap();
+            let error = home.identity(&mut rng()).unwrap_err().to_string();
+            assert!(error.contains("damaged") && error.contains("backup"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
+        }
+    }
+
+    #[test]
+    fn a_second_controller_is_kept_out() {
+        let (_dir, home) = home();
+        let lock = home.lock().unwrap();
+        assert!(matches!(home.lock(), Err(HomeError::InUse { .. })));
+        drop(lock);
+        home.lock().unwrap();
+    }
+}

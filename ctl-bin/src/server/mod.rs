@@ -1,0 +1,223 @@
+//! Everything that touches the operating system, put together.
+
+mod announce;
+mod clock;
+pub(crate) mod config;
+mod controller;
+mod home;
+mod planet;
+mod revocations;
+mod seen;
+mod status;
+mod udp;
+mod work;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Parser;
+use ctl_http::{Api, Token};
+use ctl_store::{Store, StoreError};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tracing::warn;
+use tracing_subscriber::EnvFilter;
+use zt_proto::IpPrefix;
+
+use crate::vl1::Node;
+use config::{Cli, Command, PlanetCommand, ServeArgs};
+use controller::Controller;
+use home::{Home, HomeError};
+
+/// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
+const LOG_VARIABLE: &str = "RUST_LOG";
+/// How long open API requests may take once the program is told to stop.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+/// Commands to the node that wait; whoever has more waits himself.
+const MAX_COMMANDS: usize = 4096;
+/// Events of the node that wait; past it they are dropped, and the clients ask again.
+const MAX_EVENTS: usize = 4096;
+
+/// Why the program cannot do what it was told, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Planet(#[from] planet::PlanetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
+         stop it, or choose another port with --port"
+    )]
+    UdpInUse { port: u16 },
+    #[error("cannot bind UDP port {port}: {source}; choose another port with --port")]
+    Udp { port: u16, source: io::Error },
+    #[error("TCP address {address} is in use by another program; stop it, or choose another with --api")]
+    ApiInUse { address: SocketAddr },
+    #[error("cannot bind {address} for the API: {source}; choose another address with --api")]
+    Api { address: SocketAddr, source: io::Error },
+    #[error("no token for the API: {0}")]
+    Token(#[from] ctl_http::EmptyToken),
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("cannot start: {0}")]
+    Runtime(#[from] io::Error),
+    #[error("a part of the controller has ended, which is a fault of this program; please report it{}", reason(.0.as_ref()))]
+    Died(Option<JoinError>),
+}
+
+/// Runs the program with the arguments of the process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the cause has to say.
+            let message = error.to_string().replace('\n', "; ");
+            writeln!(io::stderr(), "error: {message}").unwrap_or(());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the command line says.
+fn run(cli: Cli) -> Result<(), StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    match cli.command {
+        None => serve(&cli.serve, rng),
+        Some(Command::Serve(args)) => serve(&args, rng),
+        Some(Command::Planet(PlanetCommand::Create(args))) => {
+            Ok(planet::create(&args, clock::wall(), &mut rng)?)
+        }
+    }
+}
+
+fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_controller(args, rng))
+}
+
+/// Runs the controller until it is told to stop.
+async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
+    let home = Home::open(&args.home.home)?;
+    let _lock = home.lock()?;
+    let secret = Arc::new(home.identity(&mut rng)?);
+    let planet = home.planet()?;
+    let has_planet = planet.is_some();
+    let token = Token::new(&home.token(&mut rng)?)?;
+    let store = Store::open(&home.database())?;
+    let sockets = udp::Sockets::bind(args.port).map_err(|source| udp_error(args.port, source))?;
+    let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
+    let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
+    let address = listener.local_addr()?;
+    home.write_port(args.port)?;
+
+    let now = clock::now();
+    let identity = *secret.public();
+    let node = Node::new(Arc::clone(&secret), planet, draw_seed(&mut rng), now);
+    let status = status::initial(&node, now, identity, &home, args.port, sockets.addresses());
+    let (status_sender, status_receiver) = watch::channel(Arc::new(status));
+    let (stop, stopped) = watch::channel(false);
+    let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
+    let (event_sender, events) = mpsc::channel(MAX_EVENTS);
+    let (change_sender, changes) = mpsc::unbounded_channel();
+
+    let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
+    let api = Api {
+        store: store.clone(),
+        controller: identity.address,
+        token,
+        allow_query_token: false,
+        // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
+        allowed_sources: if address.ip().is_loopback() { Vec::new() } else { everywhere() },
+        node: status_receiver,
+        changes: change_sender,
+        now: Arc::new(clock::wall),
+        random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
+    };
+    if !address.ip().is_loopback() {
+        warn!(%address, "the API is reachable from other machines without encryption; put TLS in front of it");
+    }
+    let controller = Arc::new(Controller::new(
+        secret,
+        store,
+        ChaCha20Rng::from_seed(draw_seed(&mut rng)),
+        command_sender.clone(),
+    ));
+    let mut stopping = stopped.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(udp::run(node, sockets, commands, event_sender, stopped));
+    tasks.spawn(ctl_http::serve(api, listener, async move {
+        // An error would mean that the sender is gone, which ends the program as well.
+        stopping.changed().await.unwrap_or(());
+    }));
+    let mut helpers = JoinSet::new();
+    helpers.spawn(work::answer_events(Arc::clone(&controller), events));
+    helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
+    helpers.spawn(work::send_revocations(Arc::clone(&controller)));
+    helpers.spawn(work::tidy(controller));
+    helpers.spawn(status::publish(command_sender, status_sender));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    announce::ready(&home, identity.address, args.port, address, has_planet);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        // Half a controller is worse than none: whoever supervises this program starts it again.
+        ended = tasks.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
+        ended = helpers.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
+    }
+    stop.send_replace(true);
+    // Open API requests are finished; a client that does not read its answer is not waited for.
+    if timeout(SHUTDOWN, tasks.join_all()).await.is_err() {
+        warn!("some API requests were still open");
+    }
+    Ok(())
+}
+
+fn reason(error: Option<&JoinError>) -> String {
+    error.map_or_else(String::new, |error| format!(": {error}"))
+}
+
+fn udp_error(port: u16, source: io::Error) -> StartError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        StartError::UdpInUse { port }
+    } else {
+        StartError::Udp { port, source }
+    }
+}
+
+fn api_error(address: SocketAddr, source: io::Error) -> StartError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        StartError::ApiInUse { address }
+    } else {
+        StartError::Api { address, source }
+    }
+}
+
+fn draw_seed(rng: &mut ChaCha20Rng) -> [u8; 32] {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    seed
+}
+
+/// Returns the prefixes that contain every address.
+fn everywhere() -> Vec<IpPrefix> {
+    let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
+    all.into_iter().filter_map(|ip| IpPrefix::new(ip, 0).ok()).collect()
+}

@@ -1,0 +1,132 @@
+//! The tasks that run beside the UDP loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ctl_core::Change;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+use tokio::time::{interval, sleep};
+use zt_proto::{Address, PublicIdentity};
+
+use super::clock;
+use super::controller::SharedController;
+use super::revocations::PACE;
+use crate::vl1::Event;
+
+/// Requests that are being answered at the same time; the database has one writer, so more would only wait for it.
+const MAX_ANSWERING: usize = 16;
+/// Identities that wait to be verified or recalled. One is worked on at a time: strangers get at most one core.
+const MAX_QUEUED: usize = 512;
+const TIDY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Works off what the node cannot do by itself.
+pub(super) async fn answer_events(controller: SharedController, mut events: mpsc::Receiver<Event>) {
+    let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
+    let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
+    let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
+    tokio::spawn(verify_identities(Arc::clone(&controller), verify_queue, recall_queue));
+    while let Some(event) = events.recv().await {
+        let controller = Arc::clone(&controller);
+        match event {
+            Event::ConfigRequested(requested) => {
+                let now = clock::now();
+                if !controller.accepts(&requested, now) {
+                    continue;
+                }
+                let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
+                spawn_blocking(move || {
+                    controller.answer(requested, now);
+                    drop(permit);
+                });
+            }
+            Event::IdentityToVerify(identity) => {
+                if let Err(error) = to_verify.try_send(identity) {
+                    spawn_blocking(move || controller.refuse(error.into_inner()));
+                }
+            }
+            // Whoever is not recalled says HELLO within a minute.
+            Event::IdentityWanted(address) => drop(to_recall.try_send(address)),
+        }
+    }
+}
+
+/// Verifies identities one after the other: those of members first, whose number the node bounds and strangers cannot
+/// raise.
+async fn verify_identities(
+    controller: SharedController,
+    mut to_verify: mpsc::Receiver<PublicIdentity>,
+    mut to_recall: mpsc::Receiver<Address>,
+) {
+    loop {
+        let controller = Arc::clone(&controller);
+        let verified = tokio::select! {
+            biased;
+            address = to_recall.recv() => match address {
+                Some(address) => spawn_blocking(move || controller.recall(address)).await,
+                None => return,
+            },
+            identity = to_verify.recv() => match identity {
+                Some(identity) => spawn_blocking(move || controller.verify(identity)).await,
+                None => return,
+            },
+        };
+        if let Err(error) = verified {
+            tracing::error!(%error, "identity not verified");
+        }
+    }
+}
+
+/// Does what each committed change asks for, one after the other.
+pub(super) async fn follow_changes(
+    controller: SharedController,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+) {
+    let mut waiting = Vec::new();
+    while changes.recv_many(&mut waiting, usize::MAX).await > 0 {
+        for change in in_order_of_urgency(&mut waiting) {
+            let controller = Arc::clone(&controller);
+            let followed = spawn_blocking(move || controller.follow(change, clock::now())).await;
+            if let Err(error) = followed {
+                tracing::error!(%error, ?change, "change not followed");
+            }
+        }
+    }
+}
+
+/// Takes the changes that have come together: revocations first, and each of the others once, since what is pushed is the
+/// newest state.
+fn in_order_of_urgency(changes: &mut Vec<Change>) -> Vec<Change> {
+    let (mut ordered, others): (Vec<_>, Vec<_>) =
+        changes.drain(..).partition(|change| matches!(change, Change::MemberRevoked { .. }));
+    for change in others {
+        if !ordered.contains(&change) {
+            ordered.push(change);
+        }
+    }
+    ordered
+}
+
+/// Sends revocations as they come, at the pace that receivers take them.
+pub(super) async fn send_revocations(controller: SharedController) {
+    loop {
+        controller.revoked.notified().await;
+        loop {
+            let sender = Arc::clone(&controller);
+            let is_more = spawn_blocking(move || sender.send_revocations()).await.unwrap_or(false);
+            sleep(PACE).await;
+            if !is_more {
+                break;
+            }
+        }
+    }
+}
+
+/// Forgets from time to time what is no longer needed.
+pub(super) async fn tidy(controller: SharedController) {
+    let mut ticks = interval(TIDY_INTERVAL);
+    loop {
+        ticks.tick().await;
+        controller.sweep();
+    }
+}

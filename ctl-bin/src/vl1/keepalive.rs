@@ -1,0 +1,137 @@
+//! What happens when nothing happens: paths are kept alive, peers are forgotten (`vl1.md` §13.2, §13.6).
+
+use std::time::{Duration, Instant};
+
+use zt_proto::Address;
+use zt_proto::verb::Verb;
+
+use super::peer::{FORGET_AFTER, Peer};
+use super::timer::Timer;
+use super::{Link, Node, Now};
+
+/// HELLO on all paths of an active peer.
+const HELLO_INTERVAL: Duration = Duration::from_secs(60);
+/// ECHO on a path on which nothing was sent for this long.
+const ECHO_AFTER: Duration = Duration::from_secs(14);
+/// A peer is looked at no more often.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Takes up a new peer and arms its timer.
+    pub(super) fn insert_peer(&mut self, now: Now, peer: Peer) {
+        let address = peer.address();
+        self.peers.insert(address, peer);
+        self.arm_peer(now.mono + FORGET_AFTER, address);
+    }
+
+    /// Takes up a path that has proven to work.
+    pub(super) fn learn_path(&mut self, now: Now, address: Address, link: Link) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        let replaced = peer.learn(link, now.mono);
+        self.hosts.add(link.remote.ip());
+        if let Some(replaced) = replaced {
+            self.hosts.remove(replaced.remote.ip());
+        }
+        self.keep_alive_from(now, address);
+        self.flush_outbox(now, address);
+    }
+
+    /// Sees that a peer whose paths are kept alive is looked at in time.
+    fn keep_alive_from(&mut self, now: Now, address: Address) {
+        let Some(peer) = self.peers.get(&address) else { return };
+        let due = now.mono + ECHO_AFTER;
+        if peer.due > due && (peer.is_active(now.mono) || self.roots.contains(address)) {
+            self.arm_peer(due, address);
+        }
+    }
+
+    fn arm_peer(&mut self, when: Instant, address: Address) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        self.timers.disarm(peer.due, Timer::Peer(address));
+        peer.due = when;
+        self.timers.arm(when, Timer::Peer(address));
+    }
+
+    /// Notes that a peer does something that makes its paths worth keeping.
+    pub(super) fn note_nontrivial(&mut self, now: Now, address: Address) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        peer.last_nontrivial = Some(now.mono);
+        self.keep_alive_from(now, address);
+    }
+
+    /// Does for one peer what is due, and arms its timer again.
+    pub(super) fn check_peer(&mut self, now: Now, address: Address) {
+        let is_root = self.roots.contains(address);
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        if peer.is_gone(now.mono) && !is_root {
+            self.forget_peer(address);
+            return;
+        }
+        for path in peer.paths.extract_if(.., |path| path.is_expired(now.mono)) {
+            self.hosts.remove(path.link.remote.ip());
+        }
+        if is_root || peer.is_active(now.mono) {
+            self.keep_paths_alive(now, address);
+        }
+        let next = self.next_check(now.mono, address);
+        self.arm_peer(next, address);
+    }
+
+    fn keep_paths_alive(&mut self, now: Now, address: Address) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        let since = |when: Instant| now.mono.saturating_duration_since(when);
+        if peer.last_hello_round.is_none_or(|last| since(last) >= HELLO_INTERVAL) {
+            peer.last_hello_round = Some(now.mono);
+            let links: Vec<_> = peer.paths.iter().map(|path| path.link).collect();
+            for link in links {
+                self.say_hello(now, address, link);
+            }
+            return;
+        }
+        let idle =
+            peer.paths.iter().filter(|path| path.last_send.is_none_or(|last| since(last) >= ECHO_AFTER));
+        let links: Vec<_> = idle.map(|path| path.link).collect();
+        for link in links {
+            self.contact(now, address, link);
+        }
+    }
+
+    /// Sends the cheapest packet that a peer answers: ECHO, or HELLO where ECHO does not work.
+    fn contact(&mut self, now: Now, address: Address, link: Link) {
+        let Some(peer) = self.peers.get(&address) else { return };
+        let echoes = peer.version.is_some_and(|version| {
+            version.protocol >= 5 && (version.major, version.minor, version.revision) != (1, 1, 0)
+        });
+        if echoes {
+            let suite = peer.suite();
+            let packet = self.build(address, Verb::ECHO, &[]);
+            self.seal_in_suite(now, address, link, packet, suite);
+        } else {
+            self.say_hello(now, address, link);
+        }
+    }
+
+    fn next_check(&self, now: Instant, address: Address) -> Instant {
+        let Some(peer) = self.peers.get(&address) else { return now };
+        let is_root = self.roots.contains(address);
+        let forget = peer.last_receive + FORGET_AFTER + MIN_INTERVAL;
+        // A root is never forgotten; one without paths is greeted by the timer of all roots.
+        let mut next = if is_root { now + FORGET_AFTER } else { forget };
+        if is_root || peer.is_active(now) {
+            let echo =
+                peer.paths.iter().map(|path| path.last_send.map_or(now, |last| last + ECHO_AFTER)).min();
+            let hello =
+                peer.last_hello_round.map(|last| last + HELLO_INTERVAL).filter(|_| !peer.paths.is_empty());
+            next = [echo, hello].into_iter().flatten().min().map_or(next, |due| due.min(next));
+        }
+        next.max(now + MIN_INTERVAL)
+    }
+
+    fn forget_peer(&mut self, address: Address) {
+        let Some(peer) = self.peers.remove(&address) else { return };
+        self.timers.disarm(peer.due, Timer::Peer(address));
+        for path in peer.paths {
+            self.hosts.remove(path.link.remote.ip());
+        }
+    }
+}

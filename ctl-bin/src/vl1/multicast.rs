@@ -1,0 +1,239 @@
+//! Who wants which multicast: kept by a root for everybody (`vl1.md` §10.9, §10.14, §16.4).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use rand_core::Rng;
+use zt_proto::verb::Verb;
+use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
+use zt_proto::verb::multicast_like;
+use zt_proto::{Address, MulticastGroup, NetworkId};
+
+use super::node::{Ignored, RequestId};
+use super::{Node, Now};
+
+/// A subscription that is not repeated is forgotten.
+pub(super) const SUBSCRIBED_FOR: Duration = Duration::from_secs(600);
+/// Subscriptions of one node; a client on 100 networks has some hundred.
+pub(super) const MAX_PER_NODE: usize = 1024;
+/// Subscriptions in all: about 150 MiB.
+pub(super) const MAX_SUBSCRIPTIONS: usize = 1 << 20;
+
+/// A multicast group of a network.
+type Group = (NetworkId, MulticastGroup);
+
+#[derive(Debug)]
+struct Subscription {
+    /// Where the node stands in the group's list.
+    position: usize,
+    expires: Instant,
+}
+
+/// The subscriptions of all nodes.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    members: HashMap<Group, Vec<Address>>,
+    subscriptions: HashMap<(Group, Address), Subscription>,
+    per_node: HashMap<Address, usize>,
+    /// Each subscription once, by a time at or before its end.
+    order: VecDeque<(Instant, Group, Address)>,
+}
+
+impl Groups {
+    /// Notes that `node` wants `group`; ignored when it or all together have too many.
+    pub(super) fn subscribe(&mut self, group: Group, node: Address, now: Instant) {
+        let expires = now + SUBSCRIBED_FOR;
+        if let Some(subscription) = self.subscriptions.get_mut(&(group, node)) {
+            subscription.expires = expires;
+            return;
+        }
+        let count = self.per_node.get(&node).copied().unwrap_or_default();
+        if count >= MAX_PER_NODE || self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return;
+        }
+        self.per_node.insert(node, count + 1);
+        let members = self.members.entry(group).or_default();
+        self.subscriptions.insert((group, node), Subscription { position: members.len(), expires });
+        members.push(node);
+        self.order.push_back((expires, group, node));
+    }
+
+    /// Returns how many nodes want `group`, and at most `limit` of them, drawn at random, never `asker`.
+    pub(super) fn gather(
+        &self,
+        group: Group,
+        asker: Address,
+        limit: usize,
+        rng: &mut impl Rng,
+    ) -> (usize, Vec<Address>) {
+        let Some(members) = self.members.get(&group) else { return (0, Vec::new()) };
+        let mut drawn = Vec::new();
+        // A partial Fisher-Yates shuffle that keeps only what it moved, so that a large group costs no copy.
+        let mut moved = HashMap::new();
+        for n in 0..members.len() {
+            if drawn.len() == limit {
+                break;
+            }
+            let left = members.len() - n;
+            let pick = n + usize::try_from(rng.next_u64() % left as u64).unwrap_or(0);
+            let picked = moved.get(&pick).copied().unwrap_or(pick);
+            moved.insert(pick, moved.get(&n).copied().unwrap_or(n));
+            drawn.extend(members.get(picked).copied().filter(|node| *node != asker));
+        }
+        (members.len(), drawn)
+    }
+
+    /// Forgets what was not repeated.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while let Some((when, group, node)) = self.order.front().copied() {
+            if when > now {
+                return;
+            }
+            self.order.pop_front();
+            match self.subscriptions.get(&(group, node)) {
+                Some(subscription) if subscription.expires > now => {
+                    self.order.push_back((subscription.expires, group, node));
+                }
+                _ => self.remove(group, node),
+            }
+        }
+    }
+
+    fn remove(&mut self, group: Group, node: Address) {
+        let Some(subscription) = self.subscriptions.remove(&(group, node)) else { return };
+        if let Some(count) = self.per_node.get_mut(&node) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_node.remove(&node);
+            }
+        }
+        let Some(members) = self.members.get_mut(&group) else { return };
+        if subscription.position < members.len() {
+            members.swap_remove(subscription.position);
+        }
+        if let Some(moved) = members.get(subscription.position)
+            && let Some(other) = self.subscriptions.get_mut(&(group, *moved))
+        {
+            other.position = subscription.position;
+        }
+        if members.is_empty() {
+            self.members.remove(&group);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+}
+
+/// Addresses in one answer, so that it fits into one datagram.
+const MAX_GATHERED: usize = 250;
+
+impl Node {
+    /// Notes the groups that a node wants. Only a root is asked by everybody.
+    pub(super) fn on_multicast_like(
+        &mut self,
+        now: Now,
+        from: Address,
+        payload: &[u8],
+    ) -> Result<(), Ignored> {
+        self.check_multicast(now, from)?;
+        for like in multicast_like::parse(payload) {
+            self.groups.subscribe((like.network, like.group), from, now.mono);
+        }
+        Ok(())
+    }
+
+    /// Tells who wants a group; nothing if nobody else does.
+    pub(super) fn on_multicast_gather(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        payload: &[u8],
+    ) -> Result<(), Ignored> {
+        self.check_multicast(now, request.from)?;
+        let MulticastGather { network, group, limit, .. } = MulticastGather::parse(payload)?;
+        let limit = usize::try_from(limit).unwrap_or(MAX_GATHERED).min(MAX_GATHERED);
+        let (known, members) = self.groups.gather((network, group), request.from, limit, &mut self.rng);
+        if members.is_empty() {
+            return Ok(());
+        }
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
+        let mut answer = Vec::new();
+        GatherAnswer { network, group, known, members }.write(&mut answer);
+        self.send_ok(now, request, Verb::MULTICAST_GATHER, &answer);
+        Ok(())
+    }
+
+    fn check_multicast(&mut self, now: Now, from: Address) -> Result<(), Ignored> {
+        if !self.roots.is_root() {
+            return Err(Ignored::OnlyAsRoot);
+        }
+        let is_allowed = self.peers.get_mut(&from).is_some_and(|peer| peer.take_multicast(now.mono));
+        if is_allowed { Ok(()) } else { Err(Ignored::RateLimited("multicast groups")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    use zt_proto::Mac;
+
+    use super::super::tests::at;
+    use super::*;
+
+    fn group(adi: u32) -> Group {
+        (NetworkId(1), MulticastGroup { mac: Mac([0xff; 6]), adi })
+    }
+
+    fn node(n: u64) -> Address {
+        Address::from_low_bits(n)
+    }
+
+    #[test]
+    fn everybody_but_the_asker_is_found_once() {
+        let mut groups = Groups::default();
+        for n in 1..=50 {
+            groups.subscribe(group(0), node(n), at(0).mono);
+        }
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let (total, found) = groups.gather(group(0), node(3), 1000, &mut rng);
+        assert_eq!((total, found.len()), (50, 49));
+        let distinct: BTreeSet<_> = found.iter().copied().collect();
+        assert_eq!(distinct.len(), 49);
+        assert!(!distinct.contains(&node(3)));
+        let (_, few) = groups.gather(group(0), node(3), 5, &mut rng);
+        assert_eq!(few.len(), 5);
+        assert_ne!(few, found.get(..5).unwrap(), "the order is drawn anew");
+    }
+
+    #[test]
+    fn a_subscription_ends_unless_it_is_repeated() {
+        let mut groups = Groups::default();
+        for n in 1..=3 {
+            groups.subscribe(group(0), node(n), at(0).mono);
+        }
+        groups.subscribe(group(0), node(2), at(300_000).mono);
+        groups.sweep(at(601_000).mono);
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        assert_eq!(groups.gather(group(0), node(9), 10, &mut rng), (1, vec![node(2)]));
+        groups.sweep(at(901_000).mono);
+        assert_eq!(
+            (groups.len(), groups.order.len(), groups.per_node.len(), groups.members.len()),
+            (0, 0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn one_node_cannot_fill_the_table() {
+        let mut groups = Groups::default();
+        for adi in 0..10_000 {
+            groups.subscribe(group(adi), node(1), at(0).mono);
+        }
+        assert_eq!(groups.len(), MAX_PER_NODE);
+    }
+}

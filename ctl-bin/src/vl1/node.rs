@@ -1,0 +1,339 @@
+//! The node: its state, the commands it takes, what comes out of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use zt_crypto::armor::OpenError;
+use zt_crypto::armor::extended::ExtendedError;
+use zt_crypto::{IdentitySecret, VerifiedIdentity};
+use zt_proto::verb::Verb;
+use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
+use zt_proto::world::World;
+use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity, Timestamp};
+
+use super::awaited::AwaitedPackets;
+use super::multicast::Groups;
+use super::peer::Peer;
+use super::reassembly::Reassembly;
+use super::relay::{Hosts, Introductions};
+use super::roots::Roots;
+use super::strangers::Strangers;
+use super::timer::{SWEEP_INTERVAL, Timer, Timers};
+use super::{Link, Now};
+
+/// Peers that are remembered at the same time, at about 1.5 KiB each. Each has proven an identity, which costs half a
+/// second of computing to make, and is forgotten after 500 s of silence.
+pub const MAX_PEERS: usize = 1 << 19;
+
+/// From this protocol on clients take pushed configurations and credentials.
+const MODERN_PROTOCOL: u8 = 8;
+
+/// A datagram to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    pub link: Link,
+    pub bytes: Vec<u8>,
+}
+
+/// A request that waits for [`Node::reply_config`] or [`Node::reply_error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    pub from: Address,
+    /// As it was on the wire.
+    pub packet: u64,
+}
+
+/// What the node cannot do by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody new says HELLO: answer with [`Node::identity_verified`] or [`Node::identity_refused`].
+    IdentityToVerify(PublicIdentity),
+    /// An unknown node sent something that is not HELLO. Whoever remembers its identity answers with
+    /// [`Node::identity_verified`]; nobody has to.
+    IdentityWanted(Address),
+    /// A member asks for its configuration.
+    ConfigRequested(ConfigRequested),
+}
+
+/// A NETWORK_CONFIG_REQUEST from an authenticated node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigRequested {
+    pub request: RequestId,
+    pub identity: PublicIdentity,
+    pub network: NetworkId,
+    /// The request dictionary, not yet parsed.
+    pub metadata: Vec<u8>,
+    /// Where it came from; `None` if it was relayed.
+    pub from: Option<SocketAddr>,
+}
+
+/// Why a datagram had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    #[error("malformed: {0}")]
+    Malformed(#[from] DecodeError),
+    #[error("not authentic: {0}")]
+    NotAuthentic(#[from] OpenError),
+    #[error("the outer armor does not open: {0}")]
+    OuterArmor(#[from] ExtendedError),
+    #[error("claims to be from this node")]
+    Own,
+    #[error("from {0}, whose identity is not known yet")]
+    UnknownSource(Address),
+    #[error("the identity in HELLO is not that of the sender")]
+    IdentityMismatch,
+    #[error("protocol version {0} is older than 4")]
+    ProtocolTooOld(u8),
+    #[error("the keys agree on zero")]
+    WeakKey,
+    #[error("address {0} is known with another key")]
+    IdentityCollision(Address),
+    #[error("over the rate limit for {0}")]
+    RateLimited(&'static str),
+    #[error("{0} may not be sent in the clear")]
+    Clear(Verb),
+    #[error("an OK that nobody waits for")]
+    UnexpectedOk,
+    #[error("for another node, which this node does not relay to")]
+    NotRelayed,
+    #[error("only believed from a root")]
+    NotFromRoot,
+    #[error("only done by a root")]
+    OnlyAsRoot,
+    #[error("pieces are missing")]
+    Incomplete,
+    #[error("too many identities wait to be verified")]
+    Busy,
+}
+
+/// What the node knows of a peer, for those who want to show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    pub address: Address,
+    pub version: Option<(u8, u8, u16)>,
+    pub is_root: bool,
+    pub latency_ms: Option<u32>,
+    pub paths: Vec<PathView>,
+}
+
+/// What the node knows of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathView {
+    pub remote: SocketAddr,
+    pub preferred: bool,
+    pub expired: bool,
+    /// How long ago something authentic came over it.
+    pub received_ago: Duration,
+    pub sent_ago: Option<Duration>,
+}
+
+/// A VL1 node. It owns its state; see the module for how to drive it.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) secret: Arc<IdentitySecret>,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) roots: Roots,
+    pub(super) peers: HashMap<Address, Peer>,
+    /// The hosts to which confirmed paths lead.
+    pub(super) hosts: Hosts,
+    pub(super) strangers: Strangers,
+    pub(super) reassembly: Reassembly,
+    pub(super) awaited: AwaitedPackets,
+    pub(super) groups: Groups,
+    pub(super) introductions: Introductions,
+    pub(super) timers: Timers,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+impl Node {
+    /// Makes a node with its identity, the planet it lives on (none: it is found only by those who know its address),
+    /// and the seed of all its randomness.
+    pub fn new(secret: Arc<IdentitySecret>, planet: Option<World>, seed: [u8; 32], now: Now) -> Self {
+        let mut timers = Timers::default();
+        timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
+        timers.arm(now.mono, Timer::Roots);
+        Self {
+            roots: Roots::new(planet, secret.public()),
+            secret,
+            rng: ChaCha20Rng::from_seed(seed),
+            peers: HashMap::new(),
+            hosts: Hosts::default(),
+            strangers: Strangers::new(now.mono),
+            reassembly: Reassembly::default(),
+            awaited: AwaitedPackets::default(),
+            groups: Groups::default(),
+            introductions: Introductions::default(),
+            timers,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Returns the address of this node.
+    pub fn address(&self) -> Address {
+        self.secret.address()
+    }
+
+    /// Does everything that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.pop_due(now.mono) {
+            match timer {
+                Timer::Sweep => self.sweep(now),
+                Timer::Roots => self.contact_roots(now),
+                Timer::Peer(address) => self.check_peer(now, address),
+            }
+        }
+    }
+
+    fn sweep(&mut self, now: Now) {
+        self.reassembly.sweep(now.mono);
+        self.awaited.sweep(now.mono);
+        self.groups.sweep(now.mono);
+        self.introductions.sweep(now.mono);
+        self.strangers.sweep(now.mono);
+        self.timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
+    }
+
+    /// Answers a request with a configuration, given as signed chunks (`vl2.md` §4.1), each from the network id to the
+    /// end of the signature.
+    pub fn reply_config(&mut self, now: Now, request: RequestId, chunks: &[Vec<u8>]) {
+        for chunk in chunks {
+            self.send_ok(now, request, Verb::NETWORK_CONFIG_REQUEST, chunk);
+        }
+    }
+
+    /// Refuses a request; `details` is the dictionary of [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`], else empty.
+    pub fn reply_error(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        code: ErrorCode,
+        network: NetworkId,
+        details: &[u8],
+    ) {
+        let mut payload = Vec::new();
+        NetworkError { network, details }.write(&mut payload);
+        let error = ErrorReply {
+            in_re_verb: Verb::NETWORK_CONFIG_REQUEST,
+            in_re_packet: request.packet,
+            code,
+            payload: &payload,
+        };
+        let mut bytes = Vec::new();
+        error.write(&mut bytes);
+        self.send(now, request.from, Verb::ERROR, &bytes);
+    }
+
+    /// Tells a member that its requests will be refused, before it asks. Clients do not look at which request an error
+    /// answers.
+    pub fn push_error(&mut self, now: Now, to: Address, code: ErrorCode, network: NetworkId) {
+        self.reply_error(now, RequestId { from: to, packet: 0 }, code, network, &[]);
+    }
+
+    /// Sends a configuration that nobody asked for, as signed chunks.
+    ///
+    /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
+    pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
+        if self.is_modern(to) {
+            for chunk in chunks {
+                self.send(now, to, Verb::NETWORK_CONFIG, chunk);
+            }
+        } else {
+            self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());
+        }
+    }
+
+    /// Sends NETWORK_CREDENTIALS; its receivers take one such packet per second and drop the others.
+    pub fn push_credentials(&mut self, now: Now, to: Address, payload: &[u8]) {
+        // Before protocol 8 the verb was something else.
+        if self.is_modern(to) {
+            self.send(now, to, Verb::NETWORK_CREDENTIALS, payload);
+        }
+    }
+
+    fn is_modern(&self, peer: Address) -> bool {
+        let version = self.peers.get(&peer).and_then(|peer| peer.version);
+        version.is_none_or(|version| version.protocol >= MODERN_PROTOCOL)
+    }
+
+    /// Takes in an identity that has been verified, and does what waited for it.
+    pub fn identity_verified(&mut self, now: Now, identity: &VerifiedIdentity) {
+        self.admit(now, identity);
+    }
+
+    /// Drops what waited for an identity that turned out to be invalid, or that nobody had time to verify.
+    pub fn identity_refused(&mut self, identity: &PublicIdentity) {
+        self.strangers.refuse(identity);
+    }
+
+    /// Says whether other nodes can reach this one: it is a root, or it hears from one.
+    pub fn is_online(&self, now: Now) -> bool {
+        self.roots.is_root()
+            || self.roots.upstream().any(|root| {
+                self.peers.get(&root).is_some_and(|peer| !peer.is_gone(now.mono) && peer.version.is_some())
+            })
+    }
+
+    /// Returns id and timestamp of the planet.
+    pub fn planet(&self) -> Option<(u64, Timestamp)> {
+        self.roots.planet().map(|planet| (planet.id, planet.timestamp))
+    }
+
+    /// Describes all peers, ascending by address.
+    pub fn peers(&self, now: Now) -> Vec<PeerView> {
+        let mut views: Vec<_> = self.peers.values().map(|peer| self.view(peer, now.mono)).collect();
+        views.sort_unstable_by_key(|view| view.address);
+        views
+    }
+
+    fn view(&self, peer: &Peer, now: Instant) -> PeerView {
+        let best = peer.best_path(now);
+        let ago = |when: Instant| now.saturating_duration_since(when);
+        let paths = peer.paths.iter().map(|path| PathView {
+            remote: path.link.remote,
+            preferred: best.is_some_and(|best| best.link == path.link),
+            expired: path.is_expired(now),
+            received_ago: path.silence(now),
+            sent_ago: path.last_send.map(ago),
+        });
+        PeerView {
+            address: peer.address(),
+            version: peer.version.map(|version| (version.major, version.minor, version.revision)),
+            is_root: self.roots.contains(peer.address()),
+            latency_ms: best.and_then(|path| path.latency_ms),
+            paths: paths.collect(),
+        }
+    }
+
+    /// Returns the next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// Returns the next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Returns when [`Node::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(super) fn transmit(&mut self, transmit: Transmit) {
+        self.transmits.push_back(transmit);
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(super) fn random_id(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+}

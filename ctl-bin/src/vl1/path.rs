@@ -1,0 +1,92 @@
+//! A way to a peer that has proven to work (`vl1.md` §13).
+
+use std::time::{Duration, Instant};
+
+use zt_proto::inet::Scope;
+
+use super::Link;
+use super::rate::{Bucket, Limit};
+
+/// A path on which something authentic arrived within this time works for certain.
+pub(super) const ALIVE_FOR: Duration = Duration::from_secs(19);
+/// A path that was silent for longer is forgotten.
+pub(super) const EXPIRES_AFTER: Duration = Duration::from_secs(243);
+/// ECHOs that are answered on one path.
+const ECHO_LIMIT: Limit = Limit { burst: 1, interval: Duration::from_millis(166) };
+
+/// A confirmed path: an OK came back over it.
+#[derive(Debug)]
+pub(super) struct Path {
+    pub link: Link,
+    /// When something authentic last came directly.
+    pub last_receive: Instant,
+    pub last_send: Option<Instant>,
+    /// Round trip of the last HELLO, in milliseconds.
+    pub latency_ms: Option<u32>,
+    echo: Bucket,
+}
+
+impl Path {
+    pub(super) fn new(link: Link, now: Instant) -> Self {
+        Self { link, last_receive: now, last_send: None, latency_ms: None, echo: Bucket::full(now) }
+    }
+
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_receive)
+    }
+
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.silence(now) > EXPIRES_AFTER
+    }
+
+    pub(super) fn is_alive(&self, now: Instant) -> bool {
+        self.silence(now) <= ALIVE_FOR
+    }
+
+    /// Says whether another ECHO that came over this path may be answered.
+    pub(super) fn take_echo(&mut self, now: Instant) -> bool {
+        self.echo.take(ECHO_LIMIT, now)
+    }
+
+    /// Returns how bad the path is; of several the lowest is used (`vl1.md` §13.6).
+    pub(super) fn badness(&self, now: Instant) -> u64 {
+        const UNKNOWN_MS: u64 = 65_535;
+        const MAX_AGE_MS: u128 = 140_000;
+        let latency = self.latency_ms.map_or(UNKNOWN_MS, u64::from);
+        let penalty = if self.is_alive(now) {
+            0
+        } else {
+            let age = self.silence(now).as_millis().min(MAX_AGE_MS);
+            UNKNOWN_MS + u64::try_from(age).unwrap_or(UNKNOWN_MS)
+        };
+        (latency + penalty) * (8 - Scope::of(self.link.remote.ip()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::at;
+    use super::*;
+
+    fn path(remote: &str) -> Path {
+        Path::new(Link { local: None, remote: remote.parse().unwrap() }, at(0).mono)
+    }
+
+    #[test]
+    fn a_private_path_is_better_than_a_global_one_and_a_silent_one_is_worst() {
+        let (private, global) = (path("10.0.0.1:9993"), path("8.8.8.8:9993"));
+        let now = at(1_000).mono;
+        assert!(private.badness(now) < global.badness(now));
+        let mut fresh = path("8.8.8.8:9993");
+        fresh.last_receive = at(60_000).mono;
+        let now = at(60_000).mono;
+        assert!(fresh.badness(now) < global.badness(now));
+    }
+
+    #[test]
+    fn echoes_are_answered_at_most_six_times_a_second() {
+        let mut path = path("10.0.0.1:9993");
+        let answered = (0..1_000).filter(|ms| path.take_echo(at(*ms).mono)).count();
+        assert_eq!(answered, 7);
+    }
+}

@@ -1,0 +1,205 @@
+//! What is known of another node (`vl1.md` §13.1).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use zt_crypto::SessionKey;
+use zt_crypto::armor::Suite;
+use zt_proto::verb::hello::NodeVersion;
+use zt_proto::{Address, PublicIdentity};
+
+use super::Link;
+use super::path::Path;
+use super::rate::{Bucket, Limit};
+
+/// Paths that are kept for one peer.
+const MAX_PATHS: usize = 16;
+/// Addresses of one peer that are being tested at the same time.
+const MAX_TESTS: usize = 8;
+/// A test of an address is repeated no sooner.
+const TEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Tests of all addresses of one peer: whoever replays its packets from forged addresses gets few HELLOs out of it.
+const TEST_LIMIT: Limit = Limit { burst: 16, interval: Duration::from_secs(1) };
+/// Packets to one peer that wait for a path.
+const MAX_OUTBOX: usize = 16;
+/// How long a packet waits for a path.
+const OUTBOX_FOR: Duration = Duration::from_secs(5);
+/// A peer from which nothing came for this long is forgotten.
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(500);
+/// HELLOs of one peer: it sends copies from all its sockets.
+const HELLO_LIMIT: Limit = Limit { burst: 32, interval: Duration::from_millis(100) };
+/// ECHOs of one peer over links that are not confirmed.
+const UNCONFIRMED_ECHO_LIMIT: Limit = Limit { burst: 8, interval: Duration::from_millis(166) };
+/// WHOIS of one peer: generous enough for a client that starts with many contacts.
+const WHOIS_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(10) };
+/// Configuration requests of one peer, over all its networks.
+const CONFIG_REQUEST_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(50) };
+/// Announcements and questions about multicast groups of one peer.
+const MULTICAST_LIMIT: Limit = Limit { burst: 64, interval: Duration::from_millis(100) };
+
+/// A packet without armor that waits for a path.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    packet: Vec<u8>,
+}
+
+/// Another node, known by a verified identity.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub identity: PublicIdentity,
+    pub key: SessionKey,
+    /// From its last authentic HELLO or OK(HELLO); `None` for a peer learnt through WHOIS.
+    pub version: Option<NodeVersion>,
+    pub paths: Vec<Path>,
+    /// When anything authentic last came, directly or relayed.
+    pub last_receive: Instant,
+    /// When a packet came that makes it worth keeping its paths alive.
+    pub last_nontrivial: Option<Instant>,
+    /// When HELLO was last said on all its paths.
+    pub last_hello_round: Option<Instant>,
+    /// When its timer is armed for.
+    pub due: Instant,
+    outbox: VecDeque<Waiting>,
+    tests: VecDeque<(Link, Instant)>,
+    test: Bucket,
+    hello: Bucket,
+    unconfirmed_echo: Bucket,
+    whois: Bucket,
+    config_requests: Bucket,
+    multicast: Bucket,
+}
+
+impl Peer {
+    pub(super) fn new(identity: PublicIdentity, key: SessionKey, now: Instant) -> Self {
+        Self {
+            identity,
+            key,
+            version: None,
+            paths: Vec::new(),
+            last_receive: now,
+            last_nontrivial: None,
+            last_hello_round: None,
+            due: now,
+            outbox: VecDeque::new(),
+            tests: VecDeque::new(),
+            test: Bucket::full(now),
+            hello: Bucket::full(now),
+            unconfirmed_echo: Bucket::full(now),
+            whois: Bucket::full(now),
+            config_requests: Bucket::full(now),
+            multicast: Bucket::full(now),
+        }
+    }
+
+    pub(super) fn address(&self) -> Address {
+        self.identity.address
+    }
+
+    /// Returns the suite for everything but HELLO (`vl1.md` §9.1).
+    pub(super) fn suite(&self) -> Suite {
+        match self.version {
+            Some(version) if version.protocol >= 12 => Suite::AesGmacSiv,
+            _ => Suite::Salsa20Poly1305,
+        }
+    }
+
+    pub(super) fn path(&mut self, link: Link) -> Option<&mut Path> {
+        self.paths.iter_mut().find(|path| path.link == link)
+    }
+
+    /// Returns the best path that has not expired.
+    pub(super) fn best_path(&self, now: Instant) -> Option<&Path> {
+        self.paths.iter().filter(|path| !path.is_expired(now)).min_by_key(|path| path.badness(now))
+    }
+
+    /// Takes up a path that has proven to work; returns the link of the path that had to give way.
+    pub(super) fn learn(&mut self, link: Link, now: Instant) -> Option<Link> {
+        self.tests.retain(|(tested, _)| *tested != link);
+        if let Some(path) = self.path(link) {
+            path.last_receive = now;
+            return None;
+        }
+        let mut replaced = None;
+        if self.paths.len() >= MAX_PATHS {
+            let same_host = |path: &Path| !path.is_alive(now) && path.link.remote.ip() == link.remote.ip();
+            let victim = self.paths.iter().position(same_host).or_else(|| {
+                (0..self.paths.len()).max_by_key(|n| self.paths.get(*n).map(|path| path.silence(now)))
+            });
+            replaced = victim.map(|victim| self.paths.swap_remove(victim).link);
+        }
+        self.paths.push(Path::new(link, now));
+        replaced
+    }
+
+    /// Says whether HELLO should be sent to a link over which this peer was heard, and notes that it is.
+    ///
+    /// Not where a living path leads to the same host already: behind some NATs the ports change all the time.
+    pub(super) fn take_test(&mut self, link: Link, now: Instant) -> bool {
+        let beside_living_path = self.paths.iter().any(|path| {
+            path.link.local == link.local && path.link.remote.ip() == link.remote.ip() && path.is_alive(now)
+        });
+        let recent = |since: &Instant| now.saturating_duration_since(*since) < TEST_INTERVAL;
+        if beside_living_path || self.tests.iter().any(|(tested, since)| *tested == link && recent(since)) {
+            return false;
+        }
+        if !self.test.take(TEST_LIMIT, now) {
+            return false;
+        }
+        self.tests.retain(|(tested, _)| *tested != link);
+        if self.tests.len() >= MAX_TESTS {
+            self.tests.pop_front();
+        }
+        self.tests.push_back((link, now));
+        true
+    }
+
+    /// Keeps a packet until there is a path; the oldest gives way.
+    pub(super) fn keep(&mut self, packet: Vec<u8>, now: Instant) {
+        self.outbox.retain(|waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR);
+        if self.outbox.len() >= MAX_OUTBOX {
+            self.outbox.pop_front();
+        }
+        self.outbox.push_back(Waiting { since: now, packet });
+    }
+
+    /// Takes the packets that have not waited too long.
+    pub(super) fn take_outbox(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let in_time = |waiting: &Waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR;
+        std::mem::take(&mut self.outbox).into_iter().filter(in_time).map(|waiting| waiting.packet).collect()
+    }
+
+    /// Says whether its paths are to be kept alive.
+    pub(super) fn is_active(&self, now: Instant) -> bool {
+        self.last_nontrivial.is_some_and(|since| now.saturating_duration_since(since) <= FORGET_AFTER)
+    }
+
+    pub(super) fn is_gone(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_receive) > FORGET_AFTER
+    }
+
+    /// Says whether another ECHO that came over `link` may be answered: by the limit of the path, or where that is not
+    /// confirmed by one for all such links together.
+    pub(super) fn take_echo(&mut self, link: Link, now: Instant) -> bool {
+        match self.path(link) {
+            Some(path) => path.take_echo(now),
+            None => self.unconfirmed_echo.take(UNCONFIRMED_ECHO_LIMIT, now),
+        }
+    }
+
+    pub(super) fn take_hello(&mut self, now: Instant) -> bool {
+        self.hello.take(HELLO_LIMIT, now)
+    }
+
+    pub(super) fn take_whois(&mut self, now: Instant) -> bool {
+        self.whois.take(WHOIS_LIMIT, now)
+    }
+
+    pub(super) fn take_config_request(&mut self, now: Instant) -> bool {
+        self.config_requests.take(CONFIG_REQUEST_LIMIT, now)
+    }
+
+    pub(super) fn take_multicast(&mut self, now: Instant) -> bool {
+        self.multicast.take(MULTICAST_LIMIT, now)
+    }
+}

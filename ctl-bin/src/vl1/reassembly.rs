@@ -1,0 +1,184 @@
+//! Packets that arrive in several datagrams (`vl1.md` §7.3).
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use zt_proto::packet::{MAX_FRAGMENTS, MAX_PACKET};
+
+/// How long the pieces of a packet may take.
+pub(super) const REASSEMBLE_FOR: Duration = Duration::from_secs(5);
+/// Incomplete packets at the same time, in all; past it the oldest is dropped. About 10 MiB at the most.
+pub(super) const MAX_INCOMPLETE: usize = 1024;
+/// Incomplete packets at the same time from one IP address.
+pub(super) const MAX_INCOMPLETE_PER_IP: usize = 32;
+
+/// Pieces are matched by packet id and IP address: the ports differ where a peer uses several sockets.
+type Key = (IpAddr, u64);
+
+#[derive(Debug, Default)]
+struct Incomplete {
+    /// Number 0 is the head.
+    pieces: [Option<Vec<u8>>; MAX_FRAGMENTS],
+    /// Known from the first fragment on, and the same in all of them.
+    total: Option<u8>,
+}
+
+/// The packets of which pieces are missing.
+#[derive(Debug, Default)]
+pub(super) struct Reassembly {
+    incomplete: HashMap<Key, Incomplete>,
+    per_ip: HashMap<IpAddr, usize>,
+    order: VecDeque<(Instant, Key)>,
+}
+
+/// One piece of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Piece<'a> {
+    Head(&'a [u8]),
+    /// `number` of `total` datagrams, the head included.
+    Fragment {
+        number: u8,
+        total: u8,
+        data: &'a [u8],
+    },
+}
+
+impl Reassembly {
+    /// Adds a piece; returns the packet once it is complete.
+    ///
+    /// A piece that is there already, one with an impossible number and one that contradicts the others is ignored.
+    pub(super) fn add(&mut self, from: IpAddr, id: u64, piece: Piece<'_>, now: Instant) -> Option<Vec<u8>> {
+        let (number, total, data) = match piece {
+            Piece::Head(data) => (0, None, data),
+            Piece::Fragment { number, total, data } => {
+                let possible = (1..total).contains(&number) && usize::from(total) <= MAX_FRAGMENTS;
+                if !possible {
+                    return None;
+                }
+                (usize::from(number), Some(total), data)
+            }
+        };
+        let key = (from, id);
+        if !self.incomplete.contains_key(&key) {
+            self.make_room(key, now)?;
+        }
+        let packet = self.incomplete.entry(key).or_default();
+        if total.is_some_and(|total| packet.total.is_some_and(|known| known != total)) {
+            return None;
+        }
+        packet.total = packet.total.or(total);
+        let slot = packet.pieces.get_mut(number)?;
+        if slot.is_none() {
+            *slot = Some(data.to_vec());
+        }
+        let total = usize::from(packet.total?);
+        let complete = packet.pieces.iter().take(total).all(Option::is_some);
+        if !complete {
+            return None;
+        }
+        let packet = self.remove(key)?;
+        let whole = packet.pieces.into_iter().take(total).flatten().flatten().collect::<Vec<u8>>();
+        (whole.len() <= MAX_PACKET).then_some(whole)
+    }
+
+    /// Registers `key`; `None` if its IP address has too many incomplete packets already.
+    fn make_room(&mut self, key: Key, now: Instant) -> Option<()> {
+        let (ip, _) = key;
+        if self.per_ip.get(&ip).is_some_and(|count| *count >= MAX_INCOMPLETE_PER_IP) {
+            return None;
+        }
+        // Entries of completed packets stay in `order` until their time is up.
+        while self.order.len() >= MAX_INCOMPLETE {
+            let (_, oldest) = self.order.pop_front()?;
+            self.remove(oldest);
+        }
+        self.order.push_back((now, key));
+        *self.per_ip.entry(ip).or_default() += 1;
+        Some(())
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Incomplete> {
+        let packet = self.incomplete.remove(&key)?;
+        if let Some(count) = self.per_ip.get_mut(&key.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_ip.remove(&key.0);
+            }
+        }
+        Some(packet)
+    }
+
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while let Some((since, key)) = self.order.front().copied() {
+            if now.saturating_duration_since(since) <= REASSEMBLE_FOR {
+                return;
+            }
+            self.order.pop_front();
+            self.remove(key);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.incomplete.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::at;
+    use super::*;
+
+    const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn fragment(number: u8, total: u8, data: &[u8]) -> Piece<'_> {
+        Piece::Fragment { number, total, data }
+    }
+
+    #[test]
+    fn pieces_in_any_order_make_the_packet_and_the_first_copy_wins() {
+        let mut reassembly = Reassembly::default();
+        let now = at(0).mono;
+        assert_eq!(reassembly.add(IP, 1, fragment(2, 3, b"c"), now), None);
+        assert_eq!(reassembly.add(IP, 1, fragment(2, 3, b"X"), now), None);
+        assert_eq!(reassembly.add(IP, 1, Piece::Head(b"a"), now), None);
+        assert_eq!(reassembly.add(IP, 1, fragment(1, 3, b"b"), now), Some(b"abc".to_vec()));
+        assert_eq!(reassembly.len(), 0);
+    }
+
+    #[test]
+    fn impossible_and_contradicting_numbers_are_ignored() {
+        let mut reassembly = Reassembly::default();
+        let now = at(0).mono;
+        for (number, total) in [(0, 3), (3, 3), (1, 1), (7, 8), (15, 15)] {
+            assert_eq!(reassembly.add(IP, 1, fragment(number, total, b"x"), now), None);
+            assert_eq!(reassembly.len(), 0, "{number} of {total}");
+        }
+        reassembly.add(IP, 1, fragment(1, 3, b"b"), now);
+        reassembly.add(IP, 1, fragment(2, 4, b"c"), now);
+        assert_eq!(reassembly.add(IP, 1, Piece::Head(b"a"), now), None);
+    }
+
+    #[test]
+    fn a_packet_that_is_too_long_is_dropped() {
+        let mut reassembly = Reassembly::default();
+        let piece = vec![0; MAX_PACKET];
+        reassembly.add(IP, 1, Piece::Head(&piece), at(0).mono);
+        assert_eq!(reassembly.add(IP, 1, fragment(1, 2, b"x"), at(0).mono), None);
+        assert_eq!(reassembly.len(), 0);
+    }
+
+    #[test]
+    fn incomplete_packets_are_bounded_in_number_and_time() {
+        let mut reassembly = Reassembly::default();
+        for n in 0..100_000_u32 {
+            let ip = IpAddr::from((n / 64).to_be_bytes());
+            reassembly.add(ip, u64::from(n), Piece::Head(b"x"), at(0).mono);
+        }
+        assert!(reassembly.len() <= MAX_INCOMPLETE);
+        assert!(reassembly.per_ip.values().all(|count| *count <= MAX_INCOMPLETE_PER_IP));
+        reassembly.sweep(at(6_000).mono);
+        assert_eq!((reassembly.len(), reassembly.per_ip.len(), reassembly.order.len()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,171 @@
+//! Forwarding between peers that have no path to each other yet, and introducing them (`vl1.md` §14.4, §14.5).
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand_core::Rng;
+use zt_proto::Address;
+use zt_proto::inet::Scope;
+use zt_proto::packet::{FragmentHeader, HeaderMut, PacketHeader, fragment};
+use zt_proto::verb::Verb;
+use zt_proto::verb::rendezvous::Rendezvous;
+
+use super::node::{Ignored, Transmit};
+use super::peer::Peer;
+use super::{Link, Node, Now};
+
+/// A pair is introduced no more often.
+pub(super) const INTRODUCE_INTERVAL: Duration = Duration::from_secs(30);
+/// A packet that came over this many relays goes no further.
+const MAX_HOPS: u8 = 3;
+/// Pairs that are remembered; past it the oldest may be introduced again.
+pub(super) const MAX_INTRODUCTIONS: usize = 65_536;
+
+/// When which pair was introduced.
+#[derive(Debug, Default)]
+pub(super) struct Introductions {
+    pairs: HashMap<(Address, Address), Instant>,
+    order: VecDeque<(Instant, (Address, Address))>,
+}
+
+impl Introductions {
+    /// Says whether the pair may be introduced now, and notes that it is.
+    fn take(&mut self, a: Address, b: Address, now: Instant) -> bool {
+        let pair = (a.min(b), a.max(b));
+        if self.pairs.contains_key(&pair) {
+            return false;
+        }
+        if self.order.len() >= MAX_INTRODUCTIONS
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.pairs.remove(&oldest);
+        }
+        self.pairs.insert(pair, now);
+        self.order.push_back((now, pair));
+        true
+    }
+
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while let Some((since, pair)) = self.order.front().copied() {
+            if now.saturating_duration_since(since) < INTRODUCE_INTERVAL {
+                return;
+            }
+            self.order.pop_front();
+            self.pairs.remove(&pair);
+        }
+    }
+}
+
+/// How many confirmed paths lead to which host. Relaying goes by host: a client uses several ports, and some NATs give it
+/// new ones all the time.
+#[derive(Debug, Default)]
+pub(super) struct Hosts(HashMap<IpAddr, usize>);
+
+impl Hosts {
+    pub(super) fn add(&mut self, host: IpAddr) {
+        *self.0.entry(host).or_default() += 1;
+    }
+
+    pub(super) fn remove(&mut self, host: IpAddr) {
+        if let Some(count) = self.0.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&host);
+            }
+        }
+    }
+
+    fn contains(&self, host: IpAddr) -> bool {
+        self.0.contains_key(&host)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Node {
+    /// Forwards a whole packet or the head of one to a peer, one hop further, otherwise unchanged.
+    pub(super) fn relay_packet(
+        &mut self,
+        now: Now,
+        link: Link,
+        header: PacketHeader,
+        datagram: &mut [u8],
+    ) -> Result<(), Ignored> {
+        let to = self.relay_target(now, link, header.destination, header.hops())?;
+        if let Some(mut outgoing) = HeaderMut::of(datagram) {
+            outgoing.set_hops(header.hops() + 1);
+        }
+        self.transmit(Transmit { link: to, bytes: datagram.to_vec() });
+        self.introduce(now, header.source, header.destination);
+        Ok(())
+    }
+
+    /// Forwards a fragment likewise.
+    pub(super) fn relay_fragment(
+        &mut self,
+        now: Now,
+        link: Link,
+        header: FragmentHeader,
+        datagram: &mut [u8],
+    ) -> Result<(), Ignored> {
+        let to = self.relay_target(now, link, header.destination, header.hops)?;
+        fragment::set_hops(datagram, header.hops + 1);
+        self.transmit(Transmit { link: to, bytes: datagram.to_vec() });
+        Ok(())
+    }
+
+    /// Returns where to forward to. Only a root relays, and only what comes from a host to which a confirmed path leads:
+    /// strangers are not forwarded for.
+    fn relay_target(&self, now: Now, from: Link, to: Address, hops: u8) -> Result<Link, Ignored> {
+        if !self.roots.is_root() || hops >= MAX_HOPS || !self.hosts.contains(from.remote.ip()) {
+            return Err(Ignored::NotRelayed);
+        }
+        let path = self.peers.get(&to).and_then(|peer| peer.best_path(now.mono));
+        path.map(|path| path.link).ok_or(Ignored::NotRelayed)
+    }
+
+    /// Tells two peers how to reach each other directly.
+    fn introduce(&mut self, now: Now, a: Address, b: Address) {
+        let (Some(peer_a), Some(peer_b)) = (self.peers.get(&a), self.peers.get(&b)) else { return };
+        let Some((link_a, link_b)) = common_ground(peer_a, peer_b, now.mono) else { return };
+        if !self.introductions.take(a, b, now.mono) {
+            return;
+        }
+        let mut letters = [(a, link_a, b, link_b.remote), (b, link_b, a, link_a.remote)];
+        // Whoever hears of the other first opens its own firewall first: leave that to chance.
+        if self.rng.next_u32() & 1 == 1 {
+            letters.reverse();
+        }
+        for (to, link, other, remote) in letters {
+            self.send_rendezvous(now, to, link, other, remote);
+        }
+    }
+
+    /// Goes over the path whose other end is told to the other: from there the peer will try.
+    fn send_rendezvous(&mut self, now: Now, to: Address, link: Link, other: Address, remote: SocketAddr) {
+        let mut payload = Vec::new();
+        Rendezvous { flags: 0, peer: other, endpoint: remote }.write(&mut payload);
+        self.send_over(now, link, to, Verb::RENDEZVOUS, &payload);
+    }
+}
+
+/// Returns a path of each peer with the same family and scope: the best scope first, IPv6 before IPv4, then the paths that
+/// work best.
+fn common_ground(a: &Peer, b: &Peer, now: Instant) -> Option<(Link, Link)> {
+    let living = |peer: &Peer| -> Vec<(Link, u64)> {
+        let paths = peer.paths.iter().filter(|path| !path.is_expired(now));
+        paths.map(|path| (path.link, path.badness(now))).collect()
+    };
+    let rank = |link: Link| (Scope::of(link.remote.ip()), link.remote.is_ipv6());
+    let (paths_a, paths_b) = (living(a), living(b));
+    let pairs = paths_a.iter().flat_map(|a| paths_b.iter().map(move |b| (*a, *b)));
+    pairs
+        .filter(|((a, _), (b, _))| rank(*a) == rank(*b))
+        .max_by_key(|((a, bad_a), (_, bad_b))| (rank(*a), Reverse(bad_a + bad_b)))
+        .map(|((a, _), (b, _))| (a, b))
+}

@@ -1,0 +1,243 @@
+//! What a controller and its members say to each other.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use zt_crypto::armor::Suite;
+use zt_proto::NetworkId;
+use zt_proto::verb::Verb;
+use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
+use zt_proto::verb::network_config_request::NetworkConfigRequest;
+use zt_proto::verb::ok::Ok as OkReply;
+
+use super::super::{ConfigRequested, Event, Ignored, Node, Now};
+use super::client::Client;
+use super::{at, events, identity, leaf, root, sign_on, transmits, verify_identities};
+
+const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
+
+fn config_request(metadata: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let have_timestamp = zt_proto::Timestamp(0);
+    NetworkConfigRequest { network: NETWORK, metadata, have_revision: 0, have_timestamp }.write(&mut payload);
+    payload
+}
+
+/// Has `client` ask for its configuration; returns the event.
+fn ask(node: &mut Node, client: &mut Client, now: Now, suite: Suite) -> ConfigRequested {
+    let packet = client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(b"v=7"), suite);
+    client.deliver(node, now, packet).unwrap();
+    match events(node).as_slice() {
+        [Event::ConfigRequested(requested)] => requested.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_becomes_an_event_and_its_answer_an_ok_that_quotes_it() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let requested = ask(&mut node, &mut client, at(100), Suite::AesGmacSiv);
+    assert_eq!(requested.network, NETWORK);
+    assert_eq!(requested.metadata, b"v=7");
+    assert_eq!(requested.identity, *client.secret.public());
+    assert_eq!(requested.from, Some(client.link.remote));
+    node.reply_config(at(200), requested.request, &[b"first".to_vec(), vec![b'x'; 4_000]]);
+    let received = client.receive(&mut node);
+    let oks: Vec<_> = received.iter().map(|message| OkReply::parse(&message.payload).unwrap()).collect();
+    assert_eq!(oks.len(), 2);
+    for ok in &oks {
+        assert_eq!(
+            (ok.in_re_verb, ok.in_re_packet),
+            (Verb::NETWORK_CONFIG_REQUEST, requested.request.packet)
+        );
+    }
+    assert_eq!(oks[0].payload, b"first");
+    assert_eq!(oks[1].payload, vec![b'x'; 4_000]);
+}
+
+#[test]
+fn a_packet_too_long_for_a_datagram_is_cut_and_put_together_both_ways_in_both_suites() {
+    for (protocol, suite, number) in [(12, Suite::AesGmacSiv, 3), (9, Suite::Salsa20Poly1305, 1)] {
+        let mut node = leaf();
+        let mut client = Client::new("A", "10.0.0.2:9993");
+        client.protocol = protocol;
+        sign_on(&mut node, &mut client, at(0));
+        // Does not compress, so it really takes several datagrams.
+        let mut noise = vec![0; 5_000];
+        ChaCha20Rng::from_seed([1; 32]).fill_bytes(&mut noise);
+        let packet = client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(&noise), suite);
+        client.deliver(&mut node, at(100), packet).unwrap();
+        let Some(Event::ConfigRequested(requested)) = node.poll_event() else { panic!("no request") };
+        assert_eq!(requested.metadata, noise);
+        node.reply_config(at(100), requested.request, std::slice::from_ref(&noise));
+        let datagrams = transmits(&mut node);
+        assert_eq!(datagrams.len(), 4);
+        assert!(datagrams.iter().all(|transmit| transmit.bytes.len() <= 1_432));
+        let received: Vec<_> = datagrams.into_iter().rev().filter_map(|t| client.open(t.bytes)).collect();
+        assert_eq!((received.len(), received[0].suite), (1, number));
+        assert_eq!(OkReply::parse(&received[0].payload).unwrap().payload, noise);
+    }
+}
+
+#[test]
+fn a_refusal_is_an_error_that_names_request_and_network() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let requested = ask(&mut node, &mut client, at(100), Suite::AesGmacSiv);
+    node.reply_error(at(100), requested.request, ErrorCode::NETWORK_ACCESS_DENIED, NETWORK, &[]);
+    let received = client.receive(&mut node);
+    let error = ErrorReply::parse(&received[0].payload).unwrap();
+    assert_eq!(error.code, ErrorCode::NETWORK_ACCESS_DENIED);
+    assert_eq!(error.in_re_packet, requested.request.packet);
+    assert_eq!(NetworkError::parse(error.payload).unwrap().network, NETWORK);
+}
+
+#[test]
+fn nothing_but_hello_and_echo_goes_to_an_address_that_is_not_confirmed() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    let hello = client.hello(at(0));
+    client.deliver(&mut node, at(0), hello).unwrap();
+    verify_identities(&mut node, at(0));
+    let test = client.receive(&mut node).into_iter().find(|message| message.verb == Verb::HELLO).unwrap();
+    let requested = ask(&mut node, &mut client, at(10), Suite::Salsa20Poly1305);
+    node.reply_config(at(10), requested.request, &[b"config".to_vec()]);
+    assert!(client.receive(&mut node).is_empty(), "sent to an address that did not answer yet");
+    // The answer to the node's own HELLO confirms the path, and the configuration follows.
+    let answer = client.answer(&test).unwrap();
+    client.deliver(&mut node, at(20), answer).unwrap();
+    let received = client.receive(&mut node);
+    assert_eq!(OkReply::parse(&received[0].payload).unwrap().payload, b"config");
+}
+
+#[test]
+fn an_answer_that_waits_for_a_path_is_given_up_after_five_seconds() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    let hello = client.hello(at(0));
+    client.deliver(&mut node, at(0), hello).unwrap();
+    verify_identities(&mut node, at(0));
+    let test = client.receive(&mut node).into_iter().find(|message| message.verb == Verb::HELLO).unwrap();
+    let requested = ask(&mut node, &mut client, at(10), Suite::Salsa20Poly1305);
+    node.reply_config(at(10), requested.request, &[b"config".to_vec()]);
+    let answer = client.answer(&test).unwrap();
+    client.deliver(&mut node, at(6_000), answer).unwrap();
+    assert!(client.receive(&mut node).is_empty());
+}
+
+#[test]
+fn a_push_goes_as_chunks_to_modern_clients_and_as_a_hint_to_old_ones() {
+    for (protocol, wanted) in [(12, b"signed chunk".to_vec()), (7, NETWORK.octets().to_vec())] {
+        let mut node = leaf();
+        let mut client = Client::new("A", "10.0.0.2:9993");
+        client.protocol = protocol;
+        sign_on(&mut node, &mut client, at(0));
+        node.push_config(at(100), client.address(), NETWORK, &[b"signed chunk".to_vec()]);
+        let received = client.receive(&mut node);
+        assert_eq!((received[0].verb, &received[0].payload), (Verb::NETWORK_CONFIG, &wanted));
+    }
+}
+
+/// After a restart no peer is known, but the database knows who was a member.
+#[test]
+fn a_packet_of_a_forgotten_member_is_read_once_its_identity_is_recalled() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    let packet = client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(b"v=7"), Suite::AesGmacSiv);
+    assert_eq!(client.deliver(&mut node, at(0), packet), Err(Ignored::UnknownSource(client.address())));
+    assert_eq!(events(&mut node), [Event::IdentityWanted(client.address())]);
+    let verified = zt_crypto::VerifiedIdentity::verify(*identity("A").public()).unwrap();
+    node.identity_verified(at(10), &verified);
+    let requested: Vec<_> = events(&mut node);
+    assert!(matches!(requested.as_slice(), [Event::ConfigRequested(_)]), "{requested:?}");
+    client.protocol = 12;
+    assert!(!client.answer_everything(&mut node, at(20)).iter().any(|message| message.verb == Verb::HELLO));
+    assert!(!node.peers(at(20))[0].paths.is_empty(), "the way back was not tested");
+}
+
+/// `known-flaws.md` row 9.
+#[test]
+fn an_ok_that_nobody_waits_for_has_no_effect() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let mut payload = Vec::new();
+    OkReply { in_re_verb: Verb::ECHO, in_re_packet: 12345, payload: &[] }.write(&mut payload);
+    client.link = super::link("10.0.0.77:9993");
+    assert_eq!(client.say(&mut node, at(100), Verb::OK, &payload), Err(Ignored::UnexpectedOk));
+    assert_eq!(node.peers(at(100))[0].paths.len(), 1, "the forged answer taught a path");
+}
+
+#[test]
+fn what_was_readable_on_the_way_is_not_accepted() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let packet = client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(b""), Suite::Poly1305);
+    assert_eq!(client.deliver(&mut node, at(100), packet), Err(Ignored::Clear(Verb::NETWORK_CONFIG_REQUEST)));
+    assert!(events(&mut node).is_empty());
+}
+
+#[test]
+fn a_compressed_request_is_understood() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let metadata = vec![b'a'; 900];
+    let plain = config_request(&metadata);
+    let block = zt_proto::compression::compress(&plain).unwrap();
+    let mut packet = client.build(identity("R").address(), Verb::NETWORK_CONFIG_REQUEST, &block);
+    packet[27] |= Verb::COMPRESSED;
+    zt_crypto::armor::seal(&mut packet, &client.key, Suite::AesGmacSiv);
+    client.deliver(&mut node, at(100), packet).unwrap();
+    let Some(Event::ConfigRequested(requested)) = node.poll_event() else { panic!("no request") };
+    assert_eq!(requested.metadata, metadata);
+}
+
+#[test]
+fn an_authentic_packet_from_a_new_address_makes_the_node_test_it() {
+    let mut node = root();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    client.link = super::link("10.0.9.9:4444");
+    client.say(&mut node, at(100), Verb::NOP, &[]).unwrap();
+    let sent = client.receive(&mut node);
+    assert_eq!(sent.iter().map(|message| message.verb).collect::<Vec<_>>(), [Verb::HELLO]);
+    client.say(&mut node, at(200), Verb::NOP, &[]).unwrap();
+    assert!(client.receive(&mut node).is_empty(), "tested again within a second");
+    let answer = client.answer(&sent[0]).unwrap();
+    client.deliver(&mut node, at(300), answer).unwrap();
+    assert_eq!(node.peers(at(300))[0].paths.len(), 2);
+}
+
+/// The answer of a peer that wants somebody else to get what the node sends.
+#[test]
+fn an_ok_from_elsewhere_than_the_question_went_teaches_no_path() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    let hello = client.hello(at(0));
+    client.deliver(&mut node, at(0), hello).unwrap();
+    verify_identities(&mut node, at(0));
+    let test = client.receive(&mut node).into_iter().find(|message| message.verb == Verb::HELLO).unwrap();
+    let answer = client.answer(&test).unwrap();
+    client.link = super::link("8.8.8.8:53");
+    client.deliver(&mut node, at(1), answer).unwrap();
+    assert!(node.peers(at(1))[0].paths.is_empty());
+}
+
+#[test]
+fn a_packet_replayed_from_forged_addresses_reflects_little() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let packet = client.packet(Verb::NOP, &[], Suite::AesGmacSiv);
+    let mut sent = 0;
+    for port in 1..10_000 {
+        let forged = super::link(&format!("8.8.8.8:{port}"));
+        node.handle_datagram(at(100), forged, &mut packet.clone()).unwrap();
+        sent += transmits(&mut node).len();
+    }
+    assert!(sent <= 16, "{sent} datagrams");
+}

@@ -1,0 +1,94 @@
+//! What happens while time passes.
+
+use std::sync::Arc;
+
+use zt_proto::verb::Verb;
+
+use super::super::{Node, Now};
+use super::client::{Client, Received};
+use super::{at, identity, leaf, planet, root, sign_on, transmits, verify_identities};
+
+/// Lets time pass until `end`, with everything due done at its time; `client` answers if `answers`. Returns what it got.
+fn pass(node: &mut Node, client: &mut Client, from: u64, end: u64, answers: bool) -> Vec<(u64, Received)> {
+    let mut got = Vec::new();
+    for millis in (from..=end).step_by(500) {
+        let now: Now = at(millis);
+        node.handle_timeout(now);
+        for message in client.receive(node) {
+            if answers && let Some(answer) = client.answer(&message) {
+                client.deliver(node, now, answer).unwrap();
+            }
+            got.push((millis, message));
+        }
+    }
+    got
+}
+
+#[test]
+fn the_path_of_a_member_that_asks_is_kept_alive() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    client.say(&mut node, at(1_000), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    let got = pass(&mut node, &mut client, 1_000, 130_000, true);
+    let count = |verb| got.iter().filter(|(_, message)| message.verb == verb).count();
+    // One HELLO a minute, and an ECHO whenever nothing was sent for 14 s.
+    assert!((2..=4).contains(&count(Verb::HELLO)), "{} HELLO", count(Verb::HELLO));
+    assert!((5..=9).contains(&count(Verb::ECHO)), "{} ECHO", count(Verb::ECHO));
+    assert!(node.peers(at(130_000))[0].paths.iter().all(|path| !path.expired));
+}
+
+#[test]
+fn a_peer_that_wants_nothing_is_left_alone() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    assert!(pass(&mut node, &mut client, 1_000, 400_000, true).is_empty());
+}
+
+#[test]
+fn a_silent_peer_is_forgotten_and_nothing_of_it_stays() {
+    let mut node = root();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    client.say(&mut node, at(1_000), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    pass(&mut node, &mut client, 1_000, 499_000, false);
+    assert_eq!(node.peers(at(499_000)).len(), 1);
+    assert!(node.peers(at(499_000))[0].paths.is_empty(), "a path lives 243 s");
+    pass(&mut node, &mut client, 499_000, 510_000, false);
+    assert!(node.peers(at(510_000)).is_empty());
+    assert_eq!(node.hosts.len(), 0);
+    assert!(transmits(&mut node).is_empty());
+}
+
+#[test]
+fn the_path_to_the_root_above_is_kept_alive() {
+    let root = identity("A");
+    let mut planet = planet(&root, 1);
+    planet.roots[0].endpoints = vec!["10.0.0.2:9993".parse().unwrap()];
+    let mut node = Node::new(Arc::new(identity("R")), Some(planet), [7; 32], at(0));
+    let mut client = Client::of_identity(root, "10.0.0.2:9993");
+    client.link.local = None;
+    node.handle_timeout(at(0));
+    client.answer_everything(&mut node, at(0));
+    assert!(node.is_online(at(1)));
+    let got = pass(&mut node, &mut client, 500, 400_000, true);
+    let longest = got.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
+    assert!(got[0].0 <= 61_000 && longest.unwrap() <= 61_000, "{longest:?}");
+    assert!(node.is_online(at(400_000)));
+}
+
+#[test]
+fn a_path_that_is_learnt_after_the_first_request_is_kept_alive_too() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    let hello = client.hello(at(0));
+    client.deliver(&mut node, at(0), hello).unwrap();
+    verify_identities(&mut node, at(0));
+    client.say(&mut node, at(1_000), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    pass(&mut node, &mut client, 1_000, 20_000, false);
+    client.say(&mut node, at(20_000), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    client.answer_everything(&mut node, at(20_000));
+    assert_eq!(node.peers(at(20_000))[0].paths.len(), 1);
+    assert!(pass(&mut node, &mut client, 20_500, 60_000, true).len() >= 2);
+}

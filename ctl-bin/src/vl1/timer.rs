@@ -1,0 +1,48 @@
+//! Everything that is due at some time, in one ordered set.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use zt_proto::Address;
+
+/// What can be due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Forget what has expired: reassemblies, awaited OKs, rate limits, subscriptions.
+    Sweep,
+    /// Say HELLO to the roots above this node.
+    Roots,
+    /// Keep the paths of this peer alive, or forget it.
+    Peer(Address),
+}
+
+/// How often expired state is swept.
+pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The set of armed timers. A timer that concerns a peer is armed at most once per peer: its owner keeps the time.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    armed: BTreeSet<(Instant, Timer)>,
+}
+
+impl Timers {
+    pub(super) fn arm(&mut self, when: Instant, timer: Timer) {
+        self.armed.insert((when, timer));
+    }
+
+    pub(super) fn disarm(&mut self, when: Instant, timer: Timer) {
+        self.armed.remove(&(when, timer));
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.armed.first().map(|(when, _)| *when)
+    }
+
+    /// Takes one timer that is due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.armed.pop_first().map(|(_, timer)| timer)
+    }
+}

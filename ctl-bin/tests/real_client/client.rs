@@ -1,0 +1,155 @@
+//! A real client in a process of its own, driven by JSON lines (`ztclient.py run`).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::controller::Controller;
+use crate::namespace;
+use crate::process::{Line, Process};
+
+/// From its start a client needs 0.5 s of processor time for an identity and two of its 5 s ticks to be online.
+const ONLINE_LIMIT: Duration = Duration::from_secs(60);
+/// The client ends itself after this time, whatever happens to the test.
+const LIFETIME_SECONDS: &str = "300";
+/// The TCP port on the virtual network at which a client sends back what it gets.
+const ECHO_PORT: u16 = 7000;
+/// A first connection takes up to six seconds: who-is, address resolution by multicast, direct path.
+const DIAL_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Client {
+    process: Process,
+    address: String,
+    network: String,
+}
+
+/// A place in what a client reported, from which on to look.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark(usize);
+
+/// What a client said about its network, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) at: Instant,
+    pub(crate) state: Value,
+}
+
+impl Client {
+    /// Starts clients side by side and waits until all of them have found the controller.
+    pub(crate) fn start<const N: usize>(controller: &Controller, names: [&str; N]) -> [Self; N] {
+        let processes = names.map(|name| {
+            let mut command = namespace::python();
+            command.args(["run", "--seconds", LIFETIME_SECONDS, "--wheel"]).arg(namespace::wheel());
+            Process::spawn(name, command.arg("--planet").arg(controller.planet()))
+        });
+        processes.map(|process| {
+            let address = process.wait_for(0, ONLINE_LIMIT, "the client is online", |line| {
+                let line = json(line)?;
+                (line["online"] == true).then(|| line["node"].as_str().map(str::to_owned))?
+            });
+            Self { process, address, network: String::new() }
+        })
+    }
+
+    /// The node address, ten hex digits.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.process.mark())
+    }
+
+    /// Joins `network`, the only one this client is in, and returns when it did.
+    pub(crate) fn join(&mut self, network: &str) -> Instant {
+        let mark = self.process.mark();
+        network.clone_into(&mut self.network);
+        self.command(&json!({ "cmd": "join", "network": network }));
+        self.process.wait_for(mark, Duration::from_secs(10), "the client joins", |line| {
+            (json(line)?["joined"] == *network).then_some(line.at)
+        })
+    }
+
+    /// Waits until the client reports a state of its network that it did not have before `mark`.
+    pub(crate) fn wait(
+        &self,
+        mark: Mark,
+        limit: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Report {
+        self.process
+            .wait_for(mark.0, limit, what, |line| self.report(line).filter(|report| wanted(&report.state)))
+    }
+
+    /// Waits until the client is told that it may not be in the network.
+    pub(crate) fn wait_denied(&self, mark: Mark, limit: Duration) -> Report {
+        self.wait(mark, limit, "the client is denied access", |state| state["status"] == "ACCESS_DENIED")
+    }
+
+    /// Waits until the client has a configuration with an address, and returns when and the address.
+    pub(crate) fn wait_configured(&self, mark: Mark, limit: Duration) -> (Instant, String) {
+        let report = self.wait(mark, limit, "the client is configured, with an address", |state| {
+            state["status"] == "OK" && state["addresses"][0].is_string()
+        });
+        (report.at, report.state["addresses"][0].as_str().unwrap().to_owned())
+    }
+
+    /// What the client said about its network since `mark`.
+    pub(crate) fn reports_since(&self, mark: Mark) -> Vec<Report> {
+        self.process.lines_since(mark.0).iter().filter_map(|line| self.report(line)).collect()
+    }
+
+    /// Asserts that the network was there all the time since `mark`.
+    pub(crate) fn assert_always_ok_since(&self, mark: Mark) {
+        for report in self.reports_since(mark) {
+            assert_eq!(report.state["status"], "OK", "{} lost its network: {}", self.address, report.state);
+        }
+    }
+
+    /// Starts to send back whatever arrives by TCP on the virtual network.
+    pub(crate) fn serve_echo(&mut self) {
+        let mark = self.process.mark();
+        self.command(&json!({ "cmd": "echo", "port": ECHO_PORT }));
+        self.process.wait_for(mark, Duration::from_secs(10), "the client listens", |line| {
+            (json(line)?["listening"] == ECHO_PORT).then_some(())
+        });
+    }
+
+    /// Connects over the virtual network, sends 64 KiB and compares what comes back.
+    ///
+    /// # Errors
+    /// What the client said if there was no connection within `patience`, or nothing if the data came to a halt:
+    /// then its answer may still come, so it must not be asked again.
+    pub(crate) fn exchange_data(&mut self, with: &str, patience: Duration) -> Result<(), Option<Value>> {
+        let mark = self.process.mark();
+        let seconds = patience.as_secs();
+        self.command(
+            &json!({ "cmd": "dial", "ip": with, "port": ECHO_PORT, "octets": 65536, "timeout": seconds }),
+        );
+        let result = self.process.find(mark, 2 * patience, |line| json(line)?.get("dial").cloned());
+        if result.as_ref().is_some_and(|result| result["ok"] == true) { Ok(()) } else { Err(result) }
+    }
+
+    /// [`Self::exchange_data`] that has to work.
+    pub(crate) fn assert_exchanges_data(&mut self, with: &str) {
+        if let Err(result) = self.exchange_data(with, DIAL_LIMIT) {
+            panic!("{} does not reach {with}: {result:?}", self.address);
+        }
+    }
+
+    fn command(&mut self, command: &Value) {
+        self.process.send(&command.to_string());
+    }
+
+    /// What `line` says about the network, if it is about that.
+    fn report(&self, line: &Line) -> Option<Report> {
+        let state = json(line)?;
+        (state["network"] == *self.network && state["status"].is_string())
+            .then_some(Report { at: line.at, state })
+    }
+}
+
+fn json(line: &Line) -> Option<Value> {
+    serde_json::from_str(&line.text).ok()
+}

@@ -1,0 +1,22 @@
+//! The controller in front of a ZeroTier client that somebody else wrote.
+//!
+//! The client is the one in the Python package `libzt` (version and hash are pinned in `ztclient.py`). It is
+//! fetched by pip into the target folder when the tests run, and never becomes part of the repository. Each
+//! test runs in a network namespace of its own, in which the controller is the clients' only root, so that the
+//! tests neither reach the outside nor each other.
+//!
+//! Needs python3 with pip, a C compiler called `cc`, x86-64 Linux and permission to make namespaces.
+//! `CTL_SKIP_REAL_CLIENT=1` skips these tests, and says so.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod controller;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod namespace;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod scenarios;

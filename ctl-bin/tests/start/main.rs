@@ -1,0 +1,15 @@
+//! Starting, stopping and failing to start: what somebody sees who runs the program.
+
+#[cfg(test)]
+#[path = "../real_client/http.rs"]
+mod http;
+#[cfg(test)]
+#[path = "../real_client/process.rs"]
+#[expect(dead_code, reason = "the tests with real clients need more of it")]
+mod process;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod serving;

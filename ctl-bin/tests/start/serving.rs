@@ -1,0 +1,87 @@
+//! A controller with nothing configured.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::http::request;
+use crate::program::{START_LIMIT, api, free_port, home, serve};
+
+#[test]
+fn a_fresh_home_is_made_closed_and_serves_at_once() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let (process, ready) = serve(&home, port);
+    let public = fs::read_to_string(home.join("identity.public")).unwrap();
+    let address = public.split(':').next().unwrap();
+    for part in
+        [address, &format!("UDP port {port}"), &format!("http://127.0.0.1:{port}"), home.to_str().unwrap()]
+    {
+        assert!(ready.contains(part), "{ready}");
+    }
+    let mode = |name: &str| fs::metadata(home.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode(""), 0o700);
+    for secret in ["identity.secret", "authtoken.secret", "controller.db"] {
+        assert_eq!(mode(secret), 0o600, "{secret}");
+    }
+    let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let (status, body) = request(api(port), "GET", "/status", &token, None);
+    assert_eq!((status, &body["address"]), (200, &Value::from(address)));
+    let (status, _) = request(api(port), "GET", "/status", "wrong", None);
+    assert_eq!(status, 401);
+    drop(process);
+}
+
+#[test]
+fn the_printed_line_makes_a_network_when_pasted() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let (process, _) = serve(&home, port);
+    let line = process.wait_for(0, START_LIMIT, "a curl line", |line| {
+        line.text.trim().starts_with("curl ").then(|| line.text.trim().to_owned())
+    });
+    let output = Command::new("sh").arg("-c").arg(&line).output().unwrap();
+    let network: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{line}\n{output:?}"));
+    assert_eq!(network["name"], "my network");
+    assert_eq!(network["v4AssignMode"]["zt"], true);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_kill_9() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let (mut process, _) = serve(&home, port);
+    let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let (_, network) =
+        request(api(port), "POST", "/controller/network", &token, Some(&json!({ "name": "kept" })));
+    let path = format!("/controller/network/{}", network["id"].as_str().unwrap());
+    let member = format!("{path}/member/1122334455");
+    request(api(port), "POST", &member, &token, Some(&json!({ "authorized": true })));
+    process.kill();
+    let (_process, _) = serve(&home, port);
+    let kept = request(api(port), "GET", &path, &token, None).1;
+    for field in ["id", "name", "creationTime", "revision", "rules"] {
+        assert_eq!(kept[field], network[field], "{field}");
+    }
+    assert_eq!(request(api(port), "GET", &member, &token, None).1["authorized"], true);
+}
+
+#[test]
+fn sigterm_ends_it_with_exit_code_0() {
+    let (_folder, home) = home();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ctl-bin"))
+        .arg("--home")
+        .arg(&home)
+        .args(["--port", &free_port().to_string()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
