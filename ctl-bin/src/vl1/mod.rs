@@ -3,7 +3,7 @@
 //! The caller has the sockets and the clock. After each `handle_*` call or command it drains
 //! [`Node::poll_transmit`], then [`Node::poll_event`], then sleeps until [`Node::poll_timeout`] or until something
 //! arrives. Nothing in here blocks, and nothing costs more than some 100 µs: the memory-hard check of a new identity
-//! is an [`Event::IdentityToVerify`], answered by [`Node::handle_verified`].
+//! is an [`Event::IdentityToVerify`], answered by [`Node::identity_verified`].
 //!
 //! | module | content | source |
 //! |---|---|---|
