@@ -2,6 +2,7 @@
 
 /// Why received bytes are not what they claim to be. Never the fault of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     #[error("{field} needs {needed} bytes, {left} left")]
     Truncated { field: &'static str, needed: usize, left: usize },

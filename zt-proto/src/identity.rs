@@ -73,6 +73,7 @@ impl fmt::Debug for PublicIdentity {
 
 /// Why a text is not an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityTextError {
     #[error("expected address:0:public key, with an optional secret key, separated by colons")]
     Fields,

@@ -91,6 +91,7 @@ impl fmt::Display for EndpointText {
 
 /// Why a text is not an endpoint or a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InetTextError {
     #[error("expected IP/PORT, for example 203.0.113.1/9993")]
     Endpoint,
@@ -152,6 +153,22 @@ impl IpPrefix {
             }
             _ => false,
         }
+    }
+
+    /// Returns the same prefix with all host bits zero.
+    #[must_use]
+    pub fn network(self) -> Self {
+        let ip = match self.ip {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
+                Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+            }
+        };
+        Self { ip, bits: self.bits }
     }
 
     /// Reads the wire form, in which the port is the prefix length; `None` for "no address".
@@ -270,6 +287,15 @@ mod tests {
         let all: IpPrefix = "0.0.0.0/0".parse().unwrap();
         assert!(all.contains("203.0.113.9".parse().unwrap()));
         assert!(!all.contains("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn network_of_a_prefix_has_no_host_bits() {
+        let network = |text: &str| text.parse::<IpPrefix>().unwrap().network().to_string();
+        assert_eq!(network("10.1.2.3/24"), "10.1.2.0/24");
+        assert_eq!(network("10.1.2.3/0"), "0.0.0.0/0");
+        assert_eq!(network("10.1.2.3/32"), "10.1.2.3/32");
+        assert_eq!(network("fd00::1:2/112"), "fd00::1:0/112");
     }
 
     #[test]

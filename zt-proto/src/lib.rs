@@ -14,8 +14,8 @@
 //! | [`compression`] | bounded LZ4 blocks | `vl1.md` §8 |
 //! | [`verb`] | the payload of each verb | `vl1.md` §10, `vl2.md` §3, §4 |
 //! | [`world`] | planets and moons | `vl1.md` §15 |
-//! | [`dictionary`] | `key=value` texts | `vl2.md` §2 |
-//! | [`config`] | the configuration of a member | `vl2.md` §5 |
+//! | [`dictionary`] | `key=value` texts, modern and old | `vl2.md` §2 |
+//! | [`config`] | the configuration of a member, for every release | `vl2.md` §5, §8 |
 //! | [`rules`] | flow rules | `vl2.md` §6.1 |
 //! | [`credential`] | certificates, tags, capabilities, revocations, signatures | `vl2.md` §7 |
 //!
@@ -29,6 +29,7 @@ pub mod compression;
 pub mod config;
 pub mod credential;
 pub mod dictionary;
+mod hex;
 pub mod identity;
 pub mod inet;
 pub mod packet;
@@ -42,3 +43,8 @@ pub use codec::DecodeError;
 pub use identity::PublicIdentity;
 pub use inet::IpPrefix;
 pub use time::Timestamp;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -407,6 +407,29 @@ impl TagMatch {
     }
 }
 
+/// Returns the Ethernet types that a table accepts, as controllers of 1.1.6 to 1.6.5 told members of 1.0.0 to 1.1.4
+/// (`vl2.md` §8.2); 0 stands for all.
+///
+/// Only Ethernet types directly before an ACCEPT are seen, and whether they are inverted is not.
+pub fn ether_types(rules: &[Rule]) -> Vec<u16> {
+    let mut ether_types = Vec::new();
+    let mut current = 0;
+    let mut is_understood = true;
+    for rule in rules {
+        if let RuleBody::Accept = rule.body {
+            if is_understood {
+                ether_types.push(current);
+            }
+            current = 0;
+        }
+        if let RuleBody::EtherType(ether_type) = rule.body {
+            current = ether_type;
+        }
+        is_understood = rule.body.is_action() || matches!(rule.body, RuleBody::EtherType(_));
+    }
+    ether_types
+}
+
 /// Reads a whole rule table, at most [`MAX_RULES`] entries.
 pub fn parse_table(bytes: &[u8]) -> Result<Vec<Rule>, DecodeError> {
     let mut reader = Reader::new(bytes);
@@ -461,4 +484,22 @@ fn put_prefix(out: &mut Vec<u8>, ip: &[u8], bits: u8, kind: u8) -> u8 {
 fn put_range(out: &mut Vec<u8>, start: u16, end: u16, kind: u8) -> u8 {
     put(out, &start.to_be_bytes(), kind);
     put(out, &end.to_be_bytes(), kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ether_types_are_those_directly_before_an_accept() {
+        let rule = |body| Rule { not: false, or: false, body };
+        let ipv4 = rule(RuleBody::EtherType(0x0800));
+        let arp = rule(RuleBody::EtherType(0x0806));
+        let tcp = rule(RuleBody::IpProtocol(6));
+        let table = [ipv4.clone(), Rule::ACCEPT, arp.clone(), Rule::ACCEPT];
+        assert_eq!(ether_types(&table), [0x0800, 0x0806]);
+        assert_eq!(ether_types(&[Rule::ACCEPT]), [0]);
+        assert_eq!(ether_types(&[ipv4, tcp, Rule::ACCEPT, arp, Rule::ACCEPT]), [0x0806]);
+        assert_eq!(ether_types(&[rule(RuleBody::Drop), Rule::ACCEPT]), [0]);
+    }
 }

@@ -70,10 +70,11 @@ impl Capability {
         Ok(Self { network, timestamp, id, rules, max_custody_chain, custody })
     }
 
-    /// Writes the capability: of more than [`MAX_CAPABILITY_RULES`] rules the first ones.
+    /// Writes the capability: of more than [`MAX_CAPABILITY_RULES`] rules and of more custody entries than the
+    /// maximum of the chain the first ones.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.write_fields(out);
-        for entry in &self.custody {
+        for entry in self.custody.iter().take(self.max_custody_chain.into()) {
             entry.to.write(out);
             entry.from.write(out);
             entry.signature.write_block(out);

@@ -3,9 +3,11 @@
 use super::Signature;
 use crate::address::{Address, NetworkId};
 use crate::codec::{DecodeError, Reader};
+use crate::hex;
 use crate::time::Timestamp;
 
 const VERSION: u8 = 1;
+const TEXT_VERSION: &[u8] = b"1";
 
 /// Proves that a node is a member of a network. Two members talk if their certificates agree.
 ///
@@ -42,8 +44,10 @@ impl Qualifier {
 }
 
 impl CertificateOfMembership {
-    /// Clients of 1.1 take 16, those from 1.2 take 8; seven are issued.
+    /// Clients of 1.1 take 16; seven are issued.
     pub const MAX_QUALIFIERS: usize = 16;
+    /// Clients from 1.2 take no more than these.
+    pub const MAX_QUALIFIERS_FROM_1_2: usize = 8;
 
     /// Returns the certificate that a modern controller issues, not yet signed.
     ///
@@ -83,20 +87,8 @@ impl CertificateOfMembership {
         if version != VERSION {
             return Err(DecodeError::Invalid { field: "certificate version", value: version.into() });
         }
-        let count: usize = reader.u16("qualifier count")?.into();
-        if count > Self::MAX_QUALIFIERS {
-            let max = Self::MAX_QUALIFIERS;
-            return Err(DecodeError::TooLong { field: "qualifiers", max, got: count });
-        }
-        let mut qualifiers: Vec<Qualifier> = Vec::with_capacity(count);
-        for _ in 0..count {
-            let id = reader.u64("qualifier id")?;
-            if qualifiers.last().is_some_and(|last| last.id >= id) {
-                return Err(DecodeError::Invalid { field: "qualifier id", value: id });
-            }
-            let value = reader.u64("qualifier value")?;
-            qualifiers.push(Qualifier { id, value, max_delta: reader.u64("qualifier delta")? });
-        }
+        let count = reader.u16("qualifier count")?;
+        let qualifiers = parse_qualifiers(reader, count.into())?;
         let signed_by = Address::parse(reader, "signer")?;
         let signature = match signed_by {
             Address::NONE => Signature::NONE,
@@ -118,6 +110,44 @@ impl CertificateOfMembership {
         }
     }
 
+    /// Reads the text form of 1.0.0 to 1.1.4: `1:`, the qualifiers, signer and signature in hexadecimal digits.
+    ///
+    /// # Errors
+    /// As [`CertificateOfMembership::parse`], and for what is not hexadecimal.
+    pub fn parse_text(text: &[u8]) -> Result<Self, DecodeError> {
+        let mut fields = text.split(|byte| *byte == b':');
+        let mut next = || fields.next().unwrap_or_default();
+        let version = next();
+        if version != TEXT_VERSION {
+            let value = version.first().copied().unwrap_or_default().into();
+            return Err(DecodeError::Invalid { field: "certificate version", value });
+        }
+        let bytes = hex::parse(next(), "qualifiers")?;
+        let mut reader = Reader::new(&bytes);
+        let count = bytes.len().div_ceil(Qualifier::WIRE_LEN);
+        let qualifiers = parse_qualifiers(&mut reader, count)?;
+        let bytes = hex::parse(next(), "signer")?;
+        let signed_by = Address::parse(&mut Reader::new(&bytes), "signer")?;
+        let signature = match signed_by {
+            Address::NONE => Signature::NONE,
+            _ => Signature::parse(&mut Reader::new(&hex::parse(next(), "signature")?))?,
+        };
+        Ok(Self { qualifiers, signed_by, signature })
+    }
+
+    /// Writes the text form of 1.0.0 to 1.1.4.
+    pub fn write_text(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(TEXT_VERSION);
+        out.push(b':');
+        hex::write(&self.signed_bytes(), out);
+        out.push(b':');
+        hex::write(&self.signed_by.octets(), out);
+        if self.signed_by != Address::NONE {
+            out.push(b':');
+            hex::write(&self.signature.0, out);
+        }
+    }
+
     /// Returns what is signed: the qualifiers and nothing else.
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.qualifiers.len() * Qualifier::WIRE_LEN);
@@ -128,4 +158,22 @@ impl CertificateOfMembership {
         }
         out
     }
+}
+
+/// Reads `count` qualifiers, whose ids must ascend.
+fn parse_qualifiers(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Qualifier>, DecodeError> {
+    let max = CertificateOfMembership::MAX_QUALIFIERS;
+    if count > max {
+        return Err(DecodeError::TooLong { field: "qualifiers", max, got: count });
+    }
+    let mut qualifiers: Vec<Qualifier> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = reader.u64("qualifier id")?;
+        if qualifiers.last().is_some_and(|last| last.id >= id) {
+            return Err(DecodeError::Invalid { field: "qualifier id", value: id });
+        }
+        let value = reader.u64("qualifier value")?;
+        qualifiers.push(Qualifier { id, value, max_delta: reader.u64("qualifier delta")? });
+    }
+    Ok(qualifiers)
 }

@@ -32,6 +32,8 @@ pub struct Signature(pub [u8; Signature::LEN]);
 impl Signature {
     /// Length in bytes.
     pub const LEN: usize = 96;
+    /// The length as it stands before a signature.
+    pub(crate) const LEN_ON_WIRE: u16 = 96;
     /// What stands in a structure that has not been signed yet.
     pub const NONE: Self = Self([0; Self::LEN]);
 
@@ -55,7 +57,7 @@ impl Signature {
             return Err(DecodeError::Invalid { field: "signature type", value: kind.into() });
         }
         let length = reader.u16("signature length")?;
-        if usize::from(length) != Self::LEN {
+        if length != Self::LEN_ON_WIRE {
             return Err(DecodeError::Invalid { field: "signature length", value: length.into() });
         }
         Self::parse(reader)
@@ -63,7 +65,8 @@ impl Signature {
 
     /// Writes `type:1 length:2 signature:96`.
     pub fn write_block(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[SIGNATURE_TYPE, 0, 96]);
+        out.push(SIGNATURE_TYPE);
+        out.extend_from_slice(&Self::LEN_ON_WIRE.to_be_bytes());
         self.write(out);
     }
 }

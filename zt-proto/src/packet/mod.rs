@@ -6,6 +6,7 @@ pub mod header;
 pub use fragment::FragmentHeader;
 pub use header::{HeaderMut, PacketHeader};
 
+use crate::address::Address;
 use crate::codec::{DecodeError, Reader};
 
 /// Packet id, destination, source, flags, MAC.
@@ -32,6 +33,10 @@ pub const FRAGMENT_HEADER_LEN: usize = 16;
 pub const FRAGMENT_INDICATOR_OFFSET: usize = 13;
 /// Marks a fragment; no address begins with it.
 pub const FRAGMENT_INDICATOR: u8 = 0xff;
+/// Relays pass on what came over fewer relays than these.
+pub const MAX_RELAY_HOPS: u8 = 3;
+/// Length of the datagram that releases before 1.0.4 broadcast in local networks.
+pub const BEACON_LEN: usize = 13;
 
 /// What a received datagram is, as far as its first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,13 @@ pub enum Datagram<'a> {
     Fragment(FragmentHeader, &'a [u8]),
     /// A whole packet, or the first piece of one that says [`PacketHeader::is_fragmented`].
     Packet(PacketHeader),
+}
+
+/// Returns who sent a beacon; `None` if the datagram is none (`vl1.md` §10.18). Nothing has to be done about one.
+pub fn beacon(datagram: &[u8]) -> Option<Address> {
+    let beacon: &[u8; BEACON_LEN] = datagram.try_into().ok()?;
+    let [_, _, _, _, _, _, _, _, address @ ..] = *beacon;
+    Some(Address::from_octets(address))
 }
 
 impl<'a> Datagram<'a> {

@@ -1,8 +1,9 @@
 //! ERROR (verb 0x02): refuses a request (`vl1.md` §10.3, `vl2.md` §4.3).
 
 use super::Verb;
-use crate::address::NetworkId;
+use crate::address::{MulticastGroup, NetworkId};
 use crate::codec::{DecodeError, Reader};
+use crate::dictionary::{Dictionary, DictionaryWriter};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct ErrorReply<'a> {
     /// Id of the request as it was on the wire.
     pub in_re_packet: u64,
     pub code: ErrorCode,
-    /// Depends on the code; see [`NetworkError`].
+    /// Depends on the code; see [`NetworkError`] and [`UnwantedMulticast`].
     pub payload: &'a [u8],
 }
 
@@ -54,17 +55,21 @@ impl<'a> ErrorReply<'a> {
     }
 }
 
-/// What follows the code when a configuration request is refused.
+/// What follows the code when a configuration request or a frame is refused.
 ///
 /// `network:8 [length:2 details:length]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkError<'a> {
     pub network: NetworkId,
-    /// A dictionary that says how to log in; empty if there is none. At most 65535 bytes.
+    /// A dictionary that says how to log in, see [`LoginDetails`]; empty if there is none. At most 65535 bytes, of
+    /// which clients keep [`NetworkError::MAX_DETAILS_LEN`].
     pub details: &'a [u8],
 }
 
 impl<'a> NetworkError<'a> {
+    /// Longest details that clients take: their buffer of 8192 bytes ends with a zero.
+    pub const MAX_DETAILS_LEN: usize = 8191;
+
     pub fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let network = NetworkId::parse(&mut reader)?;
@@ -81,6 +86,106 @@ impl<'a> NetworkError<'a> {
         if let Ok(length @ 1..) = u16::try_from(self.details.len()) {
             out.extend_from_slice(&length.to_be_bytes());
             out.extend_from_slice(self.details);
+        }
+    }
+}
+
+/// What follows [`ErrorCode::UNWANTED_MULTICAST`]: `network:8 mac:6 adi:4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnwantedMulticast {
+    pub network: NetworkId,
+    /// To which nothing should be sent any more.
+    pub group: MulticastGroup,
+}
+
+impl UnwantedMulticast {
+    pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(payload);
+        Ok(Self { network: NetworkId::parse(&mut reader)?, group: MulticastGroup::parse(&mut reader)? })
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.network.write(out);
+        self.group.write(out);
+    }
+}
+
+/// The dictionary in the details of [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`]: how to log in. Texts are raw bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginDetails {
+    /// Version 0: at this URL, at most [`LoginDetails::MAX_URL_LEN`] bytes.
+    Url(Vec<u8>),
+    /// Version 1: by OpenID Connect.
+    OpenId {
+        /// At most [`LoginDetails::MAX_URL_LEN`] bytes, as is the next.
+        issuer_url: Vec<u8>,
+        central_url: Vec<u8>,
+        /// At most [`LoginDetails::MAX_NONCE_LEN`] bytes.
+        nonce: Vec<u8>,
+        /// At most [`LoginDetails::MAX_STATE_LEN`] bytes.
+        state: Vec<u8>,
+        /// At most [`LoginDetails::MAX_CLIENT_ID_LEN`] bytes.
+        client_id: Vec<u8>,
+        /// At most [`LoginDetails::MAX_PROVIDER_LEN`] bytes; `default` if it is missing.
+        provider: Vec<u8>,
+    },
+}
+
+impl LoginDetails {
+    /// Each limit is what the buffers of clients hold besides a zero.
+    pub const MAX_URL_LEN: usize = 2047;
+    pub const MAX_NONCE_LEN: usize = 63;
+    pub const MAX_STATE_LEN: usize = 127;
+    pub const MAX_CLIENT_ID_LEN: usize = 255;
+    pub const MAX_PROVIDER_LEN: usize = 63;
+    const DEFAULT_PROVIDER: &'static [u8] = b"default";
+
+    /// Reads the dictionary; texts are cut to what clients keep.
+    ///
+    /// # Errors
+    /// [`DecodeError::Invalid`] for another version than 0 and 1.
+    pub fn parse(details: &[u8]) -> Result<Self, DecodeError> {
+        let dictionary = Dictionary::new(details);
+        let text = |key, max| {
+            let mut text = dictionary.bytes(key)?.into_owned();
+            text.truncate(max);
+            Some(text)
+        };
+        let required = |key, max| text(key, max).unwrap_or_default();
+        match dictionary.hex("aV").unwrap_or(0) {
+            0 => Ok(Self::Url(required("aU", Self::MAX_URL_LEN))),
+            1 => Ok(Self::OpenId {
+                issuer_url: required("iU", Self::MAX_URL_LEN),
+                central_url: required("aCU", Self::MAX_URL_LEN),
+                nonce: required("aN", Self::MAX_NONCE_LEN),
+                state: required("aS", Self::MAX_STATE_LEN),
+                client_id: required("aCID", Self::MAX_CLIENT_ID_LEN),
+                provider: text("aSSOp", Self::MAX_PROVIDER_LEN)
+                    .unwrap_or_else(|| Self::DEFAULT_PROVIDER.to_vec()),
+            }),
+            value => Err(DecodeError::Invalid { field: "login version", value }),
+        }
+    }
+
+    /// Returns the dictionary; texts are cut to what clients keep.
+    pub fn write(&self) -> Vec<u8> {
+        let cut = |text: &[u8], max| text.get(..max).unwrap_or(text).to_vec();
+        match self {
+            Self::Url(url) => {
+                DictionaryWriter::new().hex("aV", 0).bytes("aU", &cut(url, Self::MAX_URL_LEN)).finish()
+            }
+            Self::OpenId { issuer_url, central_url, nonce, state, client_id, provider } => {
+                DictionaryWriter::new()
+                    .hex("aV", 1)
+                    .bytes("iU", &cut(issuer_url, Self::MAX_URL_LEN))
+                    .bytes("aCU", &cut(central_url, Self::MAX_URL_LEN))
+                    .bytes("aN", &cut(nonce, Self::MAX_NONCE_LEN))
+                    .bytes("aS", &cut(state, Self::MAX_STATE_LEN))
+                    .bytes("aCID", &cut(client_id, Self::MAX_CLIENT_ID_LEN))
+                    .bytes("aSSOp", &cut(provider, Self::MAX_PROVIDER_LEN))
+                    .finish()
+            }
         }
     }
 }

@@ -3,11 +3,13 @@
 //! `parse` takes the decompressed payload that follows the verb byte, and `write` appends one. Surplus bytes at
 //! the end are ignored: that is how fields were added over the years.
 
+pub mod circuit_test;
 pub mod credentials;
 pub mod echo;
 pub mod error;
 pub mod frame;
 pub mod hello;
+pub mod message;
 pub mod multicast_gather;
 pub mod multicast_like;
 pub mod network_config;
@@ -20,6 +22,8 @@ pub mod user_message;
 pub mod whois;
 
 use std::fmt;
+
+pub use message::{Answer, Message};
 
 /// What a packet is about. Unknown verbs are no error: they are a sign of life like any other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +46,11 @@ impl Verb {
     pub const MULTICAST_GATHER: Self = Self(0x0d);
     pub const MULTICAST_FRAME: Self = Self(0x0e);
     pub const PUSH_DIRECT_PATHS: Self = Self(0x10);
+    /// Known to 1.1.0 to 1.2.4 only.
+    pub const CIRCUIT_TEST: Self = Self(0x11);
+    /// To 1.1.0 to 1.2.4 the same number is [`Verb::CIRCUIT_TEST_REPORT`].
     pub const ACK: Self = Self(0x12);
+    pub const CIRCUIT_TEST_REPORT: Self = Self(0x12);
     pub const QOS_MEASUREMENT: Self = Self(0x13);
     pub const USER_MESSAGE: Self = Self(0x14);
     pub const REMOTE_TRACE: Self = Self(0x15);
@@ -82,6 +90,7 @@ impl Verb {
             Self::MULTICAST_GATHER => "MULTICAST_GATHER",
             Self::MULTICAST_FRAME => "MULTICAST_FRAME",
             Self::PUSH_DIRECT_PATHS => "PUSH_DIRECT_PATHS",
+            Self::CIRCUIT_TEST => "CIRCUIT_TEST",
             Self::ACK => "ACK",
             Self::QOS_MEASUREMENT => "QOS_MEASUREMENT",
             Self::USER_MESSAGE => "USER_MESSAGE",

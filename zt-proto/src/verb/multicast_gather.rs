@@ -50,27 +50,59 @@ pub struct GatherAnswer {
     pub group: MulticastGroup,
     /// Members of the group that are known, the asker included.
     pub known: u32,
-    /// At most 65535.
+    /// At most [`GatherAnswer::MAX_MEMBERS`].
     pub members: Vec<Address>,
 }
 
 impl GatherAnswer {
+    /// Most addresses that an answer has room to count.
+    pub const MAX_MEMBERS: usize = Gathered::MAX_MEMBERS;
+
     pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let network = NetworkId::parse(&mut reader)?;
         let group = MulticastGroup::parse(&mut reader)?;
-        let known = reader.u32("known members")?;
-        let count = reader.u16("member count")?;
-        let members = (0..count).map(|_| Address::parse(&mut reader, "member")).collect::<Result<_, _>>()?;
+        let Gathered { known, members } = Gathered::parse(&mut reader)?;
         Ok(Self { network, group, known, members })
     }
 
+    /// Appends the answer: of more than [`GatherAnswer::MAX_MEMBERS`] members the first ones.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.network.write(out);
         self.group.write(out);
-        out.extend_from_slice(&self.known.to_be_bytes());
-        let count = u16::try_from(self.members.len()).unwrap_or(u16::MAX);
-        out.extend_from_slice(&count.to_be_bytes());
-        self.members.iter().take(count.into()).for_each(|member| member.write(out));
+        write_members(out, self.known, &self.members);
     }
+}
+
+/// Members of a group: `known:4 count:2 addresses:5 each`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gathered {
+    /// Members of the group that are known, the asker included.
+    pub known: u32,
+    /// At most [`Gathered::MAX_MEMBERS`].
+    pub members: Vec<Address>,
+}
+
+impl Gathered {
+    /// Most addresses that there is room to count.
+    pub const MAX_MEMBERS: usize = 65_535;
+
+    pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let known = reader.u32("known members")?;
+        let count = reader.u16("member count")?;
+        let members = (0..count).map(|_| Address::parse(reader, "member")).collect::<Result<_, _>>()?;
+        Ok(Self { known, members })
+    }
+
+    /// Appends the members: of more than [`Gathered::MAX_MEMBERS`] the first ones.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        write_members(out, self.known, &self.members);
+    }
+}
+
+fn write_members(out: &mut Vec<u8>, known: u32, members: &[Address]) {
+    out.extend_from_slice(&known.to_be_bytes());
+    let count = u16::try_from(members.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&count.to_be_bytes());
+    members.iter().take(count.into()).for_each(|member| member.write(out));
 }

@@ -3,6 +3,7 @@
 
 use crate::address::NetworkId;
 use crate::codec::{DecodeError, Reader};
+use crate::config::NetworkConfig;
 use crate::credential::Signature;
 
 /// A piece of a configuration dictionary, signed by itself.
@@ -40,9 +41,12 @@ impl ChunkPart {
 impl<'a> ConfigChunk<'a> {
     /// Longest piece that fits into a packet of clients from 1.4.0, as the reference counts.
     pub const MAX_DATA: usize = 9740;
+    /// Longest piece that fits into a packet of clients of 1.2.0 to 1.2.4.
+    pub const MAX_DATA_BEFORE_1_2_6: usize = 5492;
 
     /// # Errors
-    /// [`DecodeError::Invalid`] if the piece reaches past the total, or for another kind of signature.
+    /// [`DecodeError::Invalid`] if the piece reaches past the total, or for another kind of signature;
+    /// [`DecodeError::TooLong`] if the whole would be longer than [`NetworkConfig::MAX_LEN`].
     pub fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let network = NetworkId::parse(&mut reader)?;
@@ -58,6 +62,11 @@ impl<'a> ConfigChunk<'a> {
             index: reader.u32("chunk index")?,
             signature: Signature::parse_block(&mut reader)?,
         };
+        let got = usize::try_from(part.total).unwrap_or(usize::MAX);
+        if got > NetworkConfig::MAX_LEN {
+            let max = NetworkConfig::MAX_LEN;
+            return Err(DecodeError::TooLong { field: "configuration length", max, got });
+        }
         if part.index.checked_add(length.into()).is_none_or(|end| end > part.total) {
             return Err(DecodeError::Invalid { field: "chunk index", value: part.index.into() });
         }
@@ -117,4 +126,10 @@ impl ConfigAcknowledgement {
 /// Writes the form that the verb had before 1.2.0: networks whose configuration the client should ask for again.
 pub fn write_refresh(networks: &[NetworkId], out: &mut Vec<u8>) {
     networks.iter().for_each(|network| network.write(out));
+}
+
+/// Reads that form; an incomplete id at the end is ignored.
+pub fn parse_refresh(payload: &[u8]) -> impl Iterator<Item = NetworkId> + '_ {
+    let (ids, _) = payload.as_chunks::<8>();
+    ids.iter().map(|id| NetworkId(u64::from_be_bytes(*id)))
 }

@@ -7,12 +7,15 @@ use proptest::option;
 use proptest::prelude::*;
 use zt_proto::address::MulticastGroup;
 use zt_proto::codec::Reader;
-use zt_proto::config::{ConfigDns, ConfigRoute, NetworkConfig, OpenId, Specialist, Sso};
+use zt_proto::config::{
+    ConfigDns, ConfigRoute, Gateway, MulticastRate, NetworkConfig, OpenId, Relay, Specialist, Sso, TextConfig,
+};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, CredentialType, Custody, Qualifier,
     Revocation, Signature, Tag, Thing,
 };
 use zt_proto::rules::Rule;
+use zt_proto::verb::circuit_test::{CircuitTest, CircuitTestReport};
 use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::hello::NodeVersion;
 use zt_proto::world::{Root, World, WorldKind, WorldVersion};
@@ -268,4 +271,92 @@ fn sso() -> impl Strategy<Value = Sso> {
         },
     );
     prop_oneof![Just(Sso::default()), by_url, open_id]
+}
+
+pub(crate) fn frame_data() -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..40)
+}
+
+pub(crate) fn text_config() -> impl Strategy<Value = TextConfig> {
+    let head = (network(), timestamp(), any::<u64>(), nonzero_address());
+    let text = vec(prop_oneof![any::<u8>(), Just(b'='), Just(b'\\'), Just(b'\n')], 0..40);
+    let plain = (text.clone(), any::<[bool; 3]>(), vec(any::<u16>(), 0..5), any::<u32>(), text);
+    let relay =
+        (address(), option::of(endpoint())).prop_map(|(address, endpoint)| Relay { address, endpoint });
+    let gateway = any::<(IpAddr, u16)>().prop_map(|(ip, metric)| Gateway { ip, metric });
+    let rates = btree_set(any::<([u8; 6], u32)>(), 0..3).prop_map(|groups| {
+        let mut rates: Vec<_> = groups
+            .into_iter()
+            .map(|(mac, adi)| MulticastRate {
+                group: MulticastGroup { mac: Mac(mac), adi },
+                preload: adi,
+                max: 5,
+                accrual: adi ^ 1,
+            })
+            .collect();
+        // the order of the keys in a dictionary, of which the second part has no leading zeros
+        rates.sort_by_key(|rate| (rate.group.mac, format!("{:x}", rate.group.adi)));
+        rates
+    });
+    let lists = (
+        vec(prefix(), 0..5),
+        option::of(membership()),
+        vec(address(), 0..3),
+        vec(relay, 0..3),
+        vec(gateway, 0..3),
+        rates,
+    );
+    (head, plain, lists).prop_map(|(head, plain, lists)| {
+        let (network, timestamp, revision, member) = head;
+        let (name, [private, broadcast, passive_bridging], ether_types, multicast_limit, description) = plain;
+        let (mut addresses, membership, bridges, relays, gateways, multicast_rates) = lists;
+        addresses.sort_by_key(|prefix| prefix.ip().is_ipv6());
+        TextConfig {
+            network,
+            timestamp,
+            revision,
+            member,
+            name,
+            private,
+            broadcast,
+            passive_bridging,
+            ether_types,
+            multicast_limit,
+            addresses,
+            membership,
+            bridges,
+            relays,
+            gateways,
+            multicast_rates,
+            description,
+        }
+    })
+}
+
+pub(crate) fn circuit_test_report() -> impl Strategy<Value = CircuitTestReport> {
+    let numbers = any::<(u64, u8, [u16; 3], u64, u64, u8)>();
+    let path = (option::of(endpoint()), option::of(endpoint()));
+    let next_hops = vec((address(), option::of(endpoint())), 0..=CircuitTest::MAX_BREADTH);
+    (timestamp(), numbers, version(), address(), path, next_hops).prop_map(
+        |(timestamp, numbers, version, upstream, (local, remote), next_hops)| {
+            let (test_id, vendor, [platform, architecture, error], flags, source_packet, source_hops) =
+                numbers;
+            CircuitTestReport {
+                timestamp,
+                test_id,
+                vendor,
+                version,
+                platform,
+                architecture,
+                error,
+                flags,
+                source_packet,
+                upstream,
+                source_hops,
+                local,
+                remote,
+                next_hops,
+            }
+        },
+    )
 }

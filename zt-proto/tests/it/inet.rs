@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use zt_proto::address::MulticastGroup;
 use zt_proto::codec::Reader;
 use zt_proto::inet::{EndpointText, Scope, is_usable_path, parse_endpoint, write_endpoint};
-use zt_proto::{Address, Mac, NetworkId};
+use zt_proto::{Address, IpPrefix, Mac, NetworkId};
 
 use crate::vectors::{bytes, list, load, text, written};
 
@@ -62,5 +62,40 @@ fn resolution_groups_follow_from_the_ip_address() {
         let group = MulticastGroup::resolving(ip);
         assert_eq!(group.mac.to_string(), text(case, "mac"));
         assert_eq!(format!("{:08x}", group.adi), text(case, "adi"));
+    }
+}
+
+/// The reference takes any text; here one that it would misread is refused (`vl2.md` §1).
+#[test]
+fn prefixes_are_read_as_recorded_or_refused() {
+    let mut accepted = 0;
+    for case in list(&load("vl2/addresses.json"), "parse") {
+        let name = text(case, "text");
+        let Ok(prefix) = name.parse::<IpPrefix>() else {
+            let is_plain = case["bitsValid"] == true && text(case, "full") == name;
+            assert!(!is_plain, "{name} means what it says");
+            continue;
+        };
+        assert_eq!(text(case, "full"), prefix.to_string());
+        assert_eq!(written(|out| prefix.write(out)), bytes(case, "serializedHex"), "{name}");
+        let serialized = bytes(case, "serializedHex");
+        assert_eq!(IpPrefix::parse(&mut Reader::new(&serialized), "prefix"), Ok(Some(prefix)));
+        accepted += 1;
+    }
+    assert!(accepted > 3, "{accepted}");
+}
+
+/// IPv6 networks with host bits are the exception: the reference finds nothing in them, which is a fault.
+#[test]
+fn prefixes_contain_what_is_recorded() {
+    for case in list(&load("vl2/addresses.json"), "contains") {
+        let network = text(case, "network");
+        let Ok(prefix) = network.parse::<IpPrefix>() else { continue };
+        let expected = if network.contains(':') && prefix != prefix.network() {
+            true
+        } else {
+            case["result"].as_bool().unwrap()
+        };
+        assert_eq!(prefix.contains(text(case, "address").parse().unwrap()), expected, "{network}");
     }
 }

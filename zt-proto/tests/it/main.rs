@@ -16,6 +16,8 @@ mod generators;
 mod hello;
 mod identity;
 mod inet;
+mod legacy;
+mod limits;
 mod robustness;
 mod round_trip;
 mod rules;

@@ -6,12 +6,13 @@ use proptest::sample::{Index, select};
 use zt_proto::PublicIdentity;
 use zt_proto::codec::Reader;
 use zt_proto::compression::decompress;
-use zt_proto::config::NetworkConfig;
+use zt_proto::config::{NetworkConfig, TextConfig};
 use zt_proto::credential::{Capability, CertificateOfMembership, CertificateOfOwnership, Revocation, Tag};
-use zt_proto::dictionary::Dictionary;
-use zt_proto::packet::{Datagram, HeaderMut, MAX_PAYLOAD, fragment};
+use zt_proto::dictionary::{Dictionary, OldDictionary};
+use zt_proto::packet::{Datagram, HeaderMut, MAX_PAYLOAD, beacon, fragment};
+use zt_proto::verb::circuit_test::CircuitTestReport;
 use zt_proto::verb::credentials::NetworkCredentials;
-use zt_proto::verb::error::{ErrorReply, NetworkError};
+use zt_proto::verb::error::{ErrorReply, LoginDetails, NetworkError, UnwantedMulticast};
 use zt_proto::verb::frame::{ExtFrame, Frame, MulticastFrame};
 use zt_proto::verb::hello::{Hello, parse_moons};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
@@ -20,8 +21,8 @@ use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetada
 use zt_proto::verb::ok::{Ok as OkReply, OkHello};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
-use zt_proto::verb::{multicast_like, push_direct_paths, remote_trace, whois};
-use zt_proto::world::World;
+use zt_proto::verb::{Answer, Message, Verb, multicast_like, push_direct_paths, remote_trace, whois};
+use zt_proto::world::{RootTopology, World};
 use zt_proto::{inet, rules};
 
 use crate::vectors::{bytes, list, load};
@@ -52,6 +53,20 @@ fn parse_everything(input: &[u8]) {
     let _ = MulticastGather::parse(input).map(|it| it.write(&mut out));
     let _ = GatherAnswer::parse(input).map(|it| it.write(&mut out));
     let _ = (Frame::parse(input), ExtFrame::parse(input), MulticastFrame::parse(input));
+    for verb in 0..=Verb::MASK {
+        let _ = Message::parse(Verb(verb), input).map(|it| it.write(&mut out));
+        let ok = OkReply { in_re_verb: Verb(verb), in_re_packet: 0, payload: input };
+        let _ = Answer::parse(&ok).map(|it| it.write(&mut out));
+    }
+    let _ = CircuitTestReport::parse(input).map(|it| it.write(&mut out));
+    let _ = UnwantedMulticast::parse(input);
+    let _ = LoginDetails::parse(input).map(|it| it.write());
+    let _ = OldDictionary::parse(input).signed_bytes();
+    let _ = TextConfig::parse(input).map(|it| it.write());
+    let _ = NetworkConfig::parse(input).map(|it| it.write_version_6());
+    let _ = RootTopology::parse(input).map(|it| it.write());
+    let _ = CertificateOfMembership::parse_text(input);
+    let _ = beacon(input);
     let _ = UserMessage::parse(input);
     let _ = remote_trace::parse(input).filter_map(|trace| trace.hex("a")).count();
     let _ = World::parse(&mut reader()).map(|it| it.write(&mut out));

@@ -6,17 +6,19 @@ use proptest::prelude::*;
 use zt_proto::DecodeError;
 use zt_proto::codec::Reader;
 use zt_proto::compression::{compress, decompress};
-use zt_proto::config::NetworkConfig;
+use zt_proto::config::{ConfigDns, NetworkConfig, Sso, TextConfig};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, Revocation, Signature, Tag,
 };
-use zt_proto::dictionary::{Dictionary, DictionaryWriter};
+use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary};
 use zt_proto::packet::{Datagram, FragmentHeader, MAX_PAYLOAD, PacketHeader, VERB_OFFSET, fragment};
 use zt_proto::rules;
+use zt_proto::verb::circuit_test::{CircuitTest, CircuitTestReport};
 use zt_proto::verb::credentials::NetworkCredentials;
-use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
+use zt_proto::verb::error::{ErrorCode, ErrorReply, LoginDetails, NetworkError, UnwantedMulticast};
+use zt_proto::verb::frame::{ExtFrame, ExtFrameAnswer, Frame, MulticastFrame, MulticastFrameAnswer};
 use zt_proto::verb::hello::{Hello, parse_moons, write_moons};
-use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
+use zt_proto::verb::multicast_gather::{GatherAnswer, Gathered, MulticastGather};
 use zt_proto::verb::multicast_like::{self, Like};
 use zt_proto::verb::network_config::{ChunkPart, ConfigAcknowledgement, ConfigChunk};
 use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetadata, SoftwareVersion};
@@ -24,9 +26,9 @@ use zt_proto::verb::ok::{Ok as OkReply, OkHello};
 use zt_proto::verb::push_direct_paths::{self, DirectPath};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
-use zt_proto::verb::{Verb, remote_trace, whois};
-use zt_proto::world::World;
-use zt_proto::{PublicIdentity, Timestamp};
+use zt_proto::verb::{Message, Verb, remote_trace, whois};
+use zt_proto::world::{OldRoot, RootTopology, World};
+use zt_proto::{Mac, PublicIdentity, Timestamp};
 
 use crate::generators as arbitrary;
 use crate::vectors::written;
@@ -225,7 +227,7 @@ proptest! {
         data in vec(any::<u8>(), 0..200),
         flags: u8,
         update_id: u64,
-        index in 0..1_000_000_u32,
+        index in 0..400_000_u32,
         signature in option::of(arbitrary::signature()),
     ) {
         let total = index + 200;
@@ -347,6 +349,170 @@ proptest! {
         it.signature = Signature::NONE;
         let bytes = written(|out| it.write(out));
         prop_assert_eq!(bytes.len(), 8 + 24 * it.qualifiers.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn old_dictionaries_survive(entries in vec((arbitrary::value(), arbitrary::value()), 0..12)) {
+        let dictionary = entries.iter().fold(OldDictionary::new(), |dictionary, (key, value)| {
+            dictionary.with_bytes(&String::from_utf8_lossy(key), value)
+        });
+        prop_assert_eq!(OldDictionary::parse(&dictionary.write()), dictionary);
+    }
+
+    #[test]
+    fn text_configurations_survive(config in arbitrary::text_config()) {
+        prop_assert_eq!(TextConfig::parse(&config.write()), Ok(config));
+    }
+
+    #[test]
+    fn configurations_of_version_6_keep_what_that_version_has(mut config in arbitrary::config()) {
+        let read = NetworkConfig::parse(&config.write_version_6()).unwrap();
+        config.credential_window = 0;
+        config.trace_target = zt_proto::Address::NONE;
+        config.trace_level = 0;
+        config.mtu = NetworkConfig::DEFAULT_MTU;
+        config.capabilities.clear();
+        config.tags.clear();
+        config.ownerships.clear();
+        config.dns = ConfigDns::default();
+        config.sso = Sso::default();
+        let rules = if read.rules == config.rules { config.rules } else { vec![rules::Rule::ACCEPT] };
+        prop_assert_eq!(&read, &NetworkConfig { rules, ..config });
+        prop_assert_eq!(NetworkConfig::parse(&read.write_version_6()), Ok(read));
+    }
+
+    #[test]
+    fn texts_of_memberships_survive(it in arbitrary::membership()) {
+        let text = written(|out| it.write_text(out));
+        prop_assert_eq!(CertificateOfMembership::parse_text(&text), Ok(it));
+    }
+
+    #[test]
+    fn lists_of_old_roots_survive(
+        identities in vec(arbitrary::identity(), 0..4),
+        endpoint in arbitrary::endpoint(),
+        description in arbitrary::value(),
+    ) {
+        let mut roots: Vec<_> = identities
+            .into_iter()
+            .filter(|identity| !identity.address.is_reserved())
+            .map(|identity| OldRoot { identity, endpoint, description: description.clone() })
+            .collect();
+        roots.sort_by_key(|root| root.identity.address);
+        roots.dedup_by_key(|root| root.identity.address);
+        let topology = RootTopology { roots };
+        prop_assert_eq!(RootTopology::parse(&topology.write()), Ok(topology));
+    }
+
+    #[test]
+    fn frames_survive(
+        network in arbitrary::network(),
+        (flags, ether_type, macs, limit) in any::<(u8, u16, [[u8; 6]; 2], Option<u32>)>(),
+        membership in option::of(arbitrary::membership()),
+        group in arbitrary::group(),
+        members in vec(arbitrary::address(), 0..9),
+        data in arbitrary::frame_data(),
+    ) {
+        let data = data.as_slice();
+        let [destination, source] = macs.map(Mac);
+        let frame = Frame { network, ether_type, data };
+        let payload = written(|out| frame.write(out));
+        prop_assert_eq!(Frame::parse(&payload), Ok(frame));
+
+        let with = |flag, is_set| if is_set { flag } else { 0 };
+        let flags = flags & 0xf8 | with(1, membership.is_some());
+        let frame =
+            ExtFrame { network, flags, membership: membership.clone(), destination, source, ether_type, data };
+        let payload = written(|out| frame.write(out));
+        prop_assert_eq!(ExtFrame::parse(&payload), Ok(frame));
+        let answer = ExtFrameAnswer { network };
+        prop_assert_eq!(ExtFrameAnswer::parse(&written(|out| answer.write(out))), Ok(answer));
+
+        let gathered = limit.map(|known| Gathered { known, members });
+        let flags = flags | with(2, limit.is_some());
+        let answer =
+            MulticastFrameAnswer { network, group, flags, membership: membership.clone(), gathered };
+        prop_assert_eq!(MulticastFrameAnswer::parse(&written(|out| answer.write(out))), Ok(answer));
+
+        let source = limit.map(|_| source);
+        let flags = flags | with(4, source.is_some());
+        let frame =
+            MulticastFrame { network, flags, membership, gather_limit: limit, source, group, ether_type, data };
+        let payload = written(|out| frame.write(out));
+        prop_assert_eq!(MulticastFrame::parse(&payload), Ok(frame));
+    }
+
+    #[test]
+    fn circuit_tests_survive(
+        originator in arbitrary::address(),
+        (flags, test_id) in any::<(u16, u64)>(),
+        timestamp in arbitrary::timestamp(),
+        network in arbitrary::network(),
+        extension in vec(any::<u8>(), 0..9),
+        signature in arbitrary::signature(),
+        forwarder in option::of(arbitrary::membership()),
+        hops in vec(vec(arbitrary::address(), 0..=CircuitTest::MAX_BREADTH), 0..9),
+    ) {
+        let test = CircuitTest {
+            originator, flags, timestamp, test_id, network, extension: &extension, signature, forwarder, hops,
+        };
+        let payload = written(|out| test.write(out));
+        prop_assert!(payload.starts_with(&test.signed_bytes()));
+        prop_assert_eq!(CircuitTest::parse(&payload), Ok(test));
+    }
+
+    #[test]
+    fn circuit_test_reports_survive(report in arbitrary::circuit_test_report()) {
+        let payload = written(|out| report.write(out));
+        prop_assert_eq!(CircuitTestReport::parse(&payload), Ok(report));
+    }
+
+    #[test]
+    fn details_of_errors_survive(
+        network in arbitrary::network(),
+        group in arbitrary::group(),
+        texts in [arbitrary::value(), arbitrary::value(), arbitrary::value()],
+    ) {
+        let unwanted = UnwantedMulticast { network, group };
+        prop_assert_eq!(UnwantedMulticast::parse(&written(|out| unwanted.write(out))), Ok(unwanted));
+        let [url, nonce, provider] = texts;
+        let login = LoginDetails::Url(url.clone());
+        prop_assert_eq!(LoginDetails::parse(&login.write()), Ok(login));
+        let login = LoginDetails::OpenId {
+            issuer_url: url.clone(),
+            central_url: Vec::new(),
+            nonce,
+            state: url.clone(),
+            client_id: url,
+            provider,
+        };
+        prop_assert_eq!(LoginDetails::parse(&login.write()), Ok(login));
+    }
+
+    /// What is canonical comes out byte for byte: these forms have no field that is skipped and no second spelling.
+    #[test]
+    fn canonical_bytes_are_written_as_they_were_read(bytes in vec(any::<u8>(), 0..300), verb in 0..0x20_u8) {
+        let verb = Verb(verb);
+        let is_canonical = matches!(
+            verb,
+            Verb::ERROR | Verb::OK | Verb::FRAME | Verb::ECHO | Verb::USER_MESSAGE | Verb::ACK
+                | Verb::QOS_MEASUREMENT | Verb::PATH_NEGOTIATION_REQUEST | Verb(0x0f | 0x17..)
+        );
+        if let Ok(message) = Message::parse(verb, &bytes) {
+            prop_assert_eq!(message.verb(), verb);
+            let copy = written(|out| message.write(out));
+            if is_canonical {
+                prop_assert_eq!(&copy, &bytes);
+            }
+            prop_assert_eq!(Message::parse(verb, &copy), Ok(message));
+        }
+        let mut reader = Reader::new(&bytes);
+        if let Ok(tag) = Tag::parse(&mut reader) {
+            let copy = written(|out| tag.write(out));
+            prop_assert_eq!(Tag::parse(&mut Reader::new(&copy)), Ok(tag));
+        }
     }
 }
 

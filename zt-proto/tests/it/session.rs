@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use zt_proto::Address;
 use zt_proto::config::NetworkConfig;
-use zt_proto::dictionary::Dictionary;
-use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
-use zt_proto::verb::frame::{Frame, MulticastFrame};
+use zt_proto::verb::error::{ErrorCode, ErrorReply, LoginDetails, NetworkError};
+use zt_proto::verb::frame::{Frame, MulticastFrame, MulticastFrameAnswer};
 use zt_proto::verb::hello::Hello;
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::network_config::{ConfigAcknowledgement, ConfigChunk};
@@ -15,7 +14,7 @@ use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetada
 use zt_proto::verb::ok::{Ok as OkReply, OkHello};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
-use zt_proto::verb::{Verb, multicast_like, push_direct_paths, whois};
+use zt_proto::verb::{Answer, Message, Verb, multicast_like, push_direct_paths, whois};
 
 use crate::vectors::{bytes, list, load, text, written};
 
@@ -35,6 +34,7 @@ fn recorded_payloads_are_read_and_written_back() {
 
 fn check(decoded: &Value) {
     let payload = bytes(decoded, "payload");
+    check_message(text(decoded, "verb"), &payload);
     let copy = match text(decoded, "verb") {
         "HELLO" => written(|out| {
             Hello::parse(&payload).unwrap().write(out);
@@ -70,19 +70,34 @@ fn check(decoded: &Value) {
         }
         "USER_MESSAGE" => written(|out| UserMessage::parse(&payload).unwrap().write(out)),
         "FRAME" => {
-            assert_eq!(Frame::parse(&payload).unwrap().network.octets(), payload[..8]);
-            payload.clone()
+            let frame = Frame::parse(&payload).unwrap();
+            assert_eq!(frame.network.octets(), payload[..8]);
+            written(|out| frame.write(out))
         }
         "MULTICAST_FRAME" => {
             let frame = MulticastFrame::parse(&payload).unwrap();
             assert_eq!(frame.gather_limit, Some(33));
             assert_eq!(frame.group.mac.to_string(), "33:33:00:00:00:01");
             assert!(frame.data.iter().all(|byte| *byte == 0x6d));
-            payload.clone()
+            written(|out| frame.write(out))
         }
         verb => panic!("{verb} is not known"),
     };
     assert_eq!(copy, payload);
+}
+
+/// The same by way of the sum types.
+fn check_message(verb: &str, payload: &[u8]) {
+    let verb = (0..=Verb::MASK).map(Verb).find(|it| it.to_string() == verb).unwrap();
+    let message = Message::parse(verb, payload).unwrap();
+    assert_eq!(message.verb(), verb);
+    assert!(!matches!(message, Message::Other { .. }));
+    assert_eq!(written(|out| message.write(out)), payload);
+    if let Message::Ok(ok) = message {
+        let answer = Answer::parse(&ok).unwrap();
+        assert!(!matches!(answer, Answer::Other { .. }));
+        assert_eq!(written(|out| answer.write(out)), ok.payload);
+    }
 }
 
 fn check_ok(decoded: &Value, payload: &[u8]) -> Vec<u8> {
@@ -99,6 +114,11 @@ fn check_ok(decoded: &Value, payload: &[u8]) -> Vec<u8> {
             written(|out| ConfigAcknowledgement::parse(ok.payload).unwrap().write(out))
         }
         Verb::NETWORK_CONFIG_REQUEST => check_chunk(ok.payload),
+        Verb::MULTICAST_FRAME => {
+            let answer = MulticastFrameAnswer::parse(ok.payload).unwrap();
+            assert_eq!(answer.gathered.as_ref().map(|gathered| gathered.members.len()), Some(1));
+            written(|out| answer.write(out))
+        }
         Verb::MULTICAST_GATHER => written(|out| GatherAnswer::parse(ok.payload).unwrap().write(out)),
         _ => ok.payload.to_vec(),
     };
@@ -113,9 +133,9 @@ fn check_error(payload: &[u8]) -> Vec<u8> {
     assert_eq!(written(|out| network.write(out)), error.payload);
     if !network.details.is_empty() {
         assert_eq!(error.code, ErrorCode::NETWORK_AUTHENTICATION_REQUIRED);
-        let details = Dictionary::new(network.details);
-        assert_eq!(details.hex("aV"), Some(0));
-        assert_eq!(details.text("aU").unwrap(), "https://example.invalid/login?x=1");
+        let login = LoginDetails::parse(network.details).unwrap();
+        assert_eq!(login, LoginDetails::Url(b"https://example.invalid/login?x=1".to_vec()));
+        assert_eq!(login.write(), network.details);
     }
     written(|out| error.write(out))
 }

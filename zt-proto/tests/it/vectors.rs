@@ -1,5 +1,7 @@
 //! Reading `testdata/`.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 /// Returns the content of a file below `testdata/`.
@@ -39,4 +41,27 @@ pub(crate) fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     write(&mut out);
     assert_eq!(out.remove(0), 0xee, "writing only appends");
     out
+}
+
+/// A vector file that nothing looks at proves nothing.
+#[test]
+fn every_vector_file_is_named_in_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let vectors: Vec<_> =
+        files(&root.join("testdata")).into_iter().filter(|path| !path.ends_with("README.md")).collect();
+    assert!(vectors.len() >= 16, "{vectors:?}");
+    for path in vectors {
+        let name = path.strip_prefix(root.join("testdata")).unwrap().to_str().unwrap();
+        assert!(sources.contains(&format!("\"{name}\"")), "{name} is not used by any test");
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

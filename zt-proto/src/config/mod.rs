@@ -1,6 +1,12 @@
-//! The configuration that a member receives: a dictionary of version 7 (`vl2.md` §5).
+//! The configuration that a member receives: a dictionary of version 7 (`vl2.md` §5), of version 6 (§8.3), or, as
+//! [`TextConfig`], in the form before (§8.2).
+
+mod text;
+mod version_6;
 
 use std::net::IpAddr;
+
+pub use text::{Gateway, MulticastRate, Relay, TextConfig};
 
 use crate::address::{Address, NetworkId};
 use crate::codec::{DecodeError, Reader};
@@ -112,7 +118,7 @@ pub struct Sso {
     pub open_id: OpenId,
 }
 
-/// What a member needs for a login by OpenID Connect.
+/// What a member needs for a login by OpenID Connect. Clients cut what is longer than the limits below.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenId {
     pub issuer_url: Vec<u8>,
@@ -121,6 +127,14 @@ pub struct OpenId {
     pub state: Vec<u8>,
     pub client_id: Vec<u8>,
     pub provider: Vec<u8>,
+}
+
+impl OpenId {
+    pub const MAX_URL_LEN: usize = 2047;
+    pub const MAX_NONCE_LEN: usize = 127;
+    pub const MAX_STATE_LEN: usize = 255;
+    pub const MAX_CLIENT_ID_LEN: usize = 255;
+    pub const MAX_PROVIDER_LEN: usize = 63;
 }
 
 impl NetworkConfig {
@@ -158,7 +172,6 @@ impl NetworkConfig {
     /// Writes the dictionary, with the keys in the order of `vl2.md` §5. Lists, the name and the DNS domain are
     /// cut to what clients take.
     pub fn write(&self) -> Vec<u8> {
-        let name = self.name.get(..Self::MAX_NAME_LEN).unwrap_or(&self.name);
         let mut writer = DictionaryWriter::new()
             .hex(key::VERSION, Self::VERSION)
             .hex(key::NETWORK, self.network.0)
@@ -171,7 +184,7 @@ impl NetworkConfig {
             .hex(key::FLAGS, self.flags)
             .hex(key::MULTICAST_LIMIT, self.multicast_limit.into())
             .hex(key::PUBLIC, (!self.private).into())
-            .bytes(key::NAME, name)
+            .bytes(key::NAME, cut(&self.name, Self::MAX_NAME_LEN))
             .hex(key::MTU, self.mtu.into());
         if let Some(membership) = &self.membership {
             let mut bytes = Vec::new();
@@ -210,9 +223,14 @@ impl NetworkConfig {
     /// Routes and addresses with an impossible prefix length, which the reference passes on, are left out.
     ///
     /// # Errors
-    /// [`DecodeError::Invalid`] for an old version or without network or member; [`DecodeError::TooLong`] for a
-    /// list with more entries than clients take; whatever is wrong inside a binary value.
+    /// [`DecodeError::Invalid`] for an old version or without network or member; [`DecodeError::TooLong`] above
+    /// [`NetworkConfig::MAX_LEN`] and for a list with more entries than clients take; whatever is wrong inside a
+    /// binary value.
     pub fn parse(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > Self::MAX_LEN {
+            let (field, max) = ("configuration", Self::MAX_LEN);
+            return Err(DecodeError::TooLong { field, max, got: bytes.len() });
+        }
         let dictionary = Dictionary::new(bytes);
         let number = |key| dictionary.hex(key).unwrap_or(0);
         let version = number(key::VERSION);
@@ -332,11 +350,17 @@ impl ConfigDns {
 }
 
 impl Sso {
+    /// Longest URL that clients take.
+    pub const MAX_URL_LEN: usize = 2047;
     const URL_VERSION: u64 = 0;
     const OPEN_ID_VERSION: u64 = 1;
 
     fn parse(dictionary: Dictionary<'_>) -> Self {
-        let text = |key| dictionary.bytes(key).unwrap_or_default().into_owned();
+        let text = |key, max| {
+            let mut text = dictionary.bytes(key).unwrap_or_default().into_owned();
+            text.truncate(max);
+            text
+        };
         let mut sso = Self {
             version: dictionary.hex(key::SSO_VERSION).unwrap_or(Self::URL_VERSION),
             enabled: dictionary.boolean(key::SSO_ENABLED).unwrap_or(false),
@@ -344,17 +368,17 @@ impl Sso {
         };
         match sso.version {
             Self::URL_VERSION if sso.enabled => {
-                sso.url = text(key::SSO_URL);
+                sso.url = text(key::SSO_URL, Self::MAX_URL_LEN);
                 sso.expiry = Timestamp(dictionary.hex(key::SSO_EXPIRY).unwrap_or(0));
             }
             Self::OPEN_ID_VERSION => {
                 sso.open_id = OpenId {
-                    issuer_url: text(key::OPEN_ID_ISSUER_URL),
-                    central_url: text(key::OPEN_ID_CENTRAL_URL),
-                    nonce: text(key::OPEN_ID_NONCE),
-                    state: text(key::OPEN_ID_STATE),
-                    client_id: text(key::OPEN_ID_CLIENT_ID),
-                    provider: text(key::OPEN_ID_PROVIDER),
+                    issuer_url: text(key::OPEN_ID_ISSUER_URL, OpenId::MAX_URL_LEN),
+                    central_url: text(key::OPEN_ID_CENTRAL_URL, OpenId::MAX_URL_LEN),
+                    nonce: text(key::OPEN_ID_NONCE, OpenId::MAX_NONCE_LEN),
+                    state: text(key::OPEN_ID_STATE, OpenId::MAX_STATE_LEN),
+                    client_id: text(key::OPEN_ID_CLIENT_ID, OpenId::MAX_CLIENT_ID_LEN),
+                    provider: text(key::OPEN_ID_PROVIDER, OpenId::MAX_PROVIDER_LEN),
                 }
             }
             _ => {}
@@ -367,17 +391,17 @@ impl Sso {
         match self.version {
             Self::URL_VERSION if self.enabled => {
                 if !self.url.is_empty() {
-                    writer = writer.bytes(key::SSO_URL, &self.url);
+                    writer = writer.bytes(key::SSO_URL, cut(&self.url, Self::MAX_URL_LEN));
                 }
                 writer.hex(key::SSO_EXPIRY, self.expiry.0)
             }
             Self::OPEN_ID_VERSION => writer
-                .bytes(key::OPEN_ID_ISSUER_URL, &self.open_id.issuer_url)
-                .bytes(key::OPEN_ID_CENTRAL_URL, &self.open_id.central_url)
-                .bytes(key::OPEN_ID_NONCE, &self.open_id.nonce)
-                .bytes(key::OPEN_ID_STATE, &self.open_id.state)
-                .bytes(key::OPEN_ID_CLIENT_ID, &self.open_id.client_id)
-                .bytes(key::OPEN_ID_PROVIDER, &self.open_id.provider),
+                .bytes(key::OPEN_ID_ISSUER_URL, cut(&self.open_id.issuer_url, OpenId::MAX_URL_LEN))
+                .bytes(key::OPEN_ID_CENTRAL_URL, cut(&self.open_id.central_url, OpenId::MAX_URL_LEN))
+                .bytes(key::OPEN_ID_NONCE, cut(&self.open_id.nonce, OpenId::MAX_NONCE_LEN))
+                .bytes(key::OPEN_ID_STATE, cut(&self.open_id.state, OpenId::MAX_STATE_LEN))
+                .bytes(key::OPEN_ID_CLIENT_ID, cut(&self.open_id.client_id, OpenId::MAX_CLIENT_ID_LEN))
+                .bytes(key::OPEN_ID_PROVIDER, cut(&self.open_id.provider, OpenId::MAX_PROVIDER_LEN)),
             _ => writer,
         }
     }
@@ -451,6 +475,11 @@ fn parse_list<T>(
         items.push(parse(&mut reader)?);
     }
     Ok(items)
+}
+
+/// Returns the first `max` bytes, or all if there are less.
+fn cut(bytes: &[u8], max: usize) -> &[u8] {
+    bytes.get(..max).unwrap_or(bytes)
 }
 
 /// Reads an address with a prefix length; `None` if there is none, or if the length is impossible.

@@ -1,6 +1,10 @@
-//! Worlds: signed lists of root servers (`vl1.md` §15.1, §15.2).
+//! Worlds: signed lists of root servers (`vl1.md` §15.1, §15.2), and what 1.0.x has in their place (§15.7).
+
+mod root_topology;
 
 use std::net::SocketAddr;
+
+pub use root_topology::{OldRoot, RootTopology};
 
 use crate::codec::{DecodeError, Reader};
 use crate::credential::Signature;

@@ -1,6 +1,11 @@
-//! Dictionaries: lines of `key=value` (`vl2.md` §2.1).
+//! Dictionaries: lines of `key=value`, in the form of 1.1.6 and later (`vl2.md` §2.1), and, as [`OldDictionary`], in
+//! the one before (§2.2).
+
+mod old;
 
 use std::borrow::Cow;
+
+pub use old::OldDictionary;
 
 use crate::address::Address;
 
@@ -9,7 +14,7 @@ const ESCAPE: u8 = b'\\';
 /// A received dictionary, in which keys are looked up without parsing the rest.
 ///
 /// Every byte string is a dictionary: it ends at its first zero byte, and lines without `=` are never found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dictionary<'a> {
     text: &'a [u8],
 }
@@ -17,6 +22,19 @@ pub struct Dictionary<'a> {
 impl<'a> Dictionary<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { text: bytes.split(|byte| *byte == 0).next().unwrap_or_default() }
+    }
+
+    /// Returns the text up to the first zero byte.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Returns all lines with their keys and unescaped values, in their order; only the first of a key counts.
+    pub fn entries(&self) -> impl Iterator<Item = (&'a [u8], Cow<'a, [u8]>)> {
+        self.text.split(|byte| matches!(byte, b'\r' | b'\n')).filter_map(|line| {
+            let (key, value) = line.split_at_checked(line.iter().position(|byte| *byte == b'=')?)?;
+            Some((key, unescape(value.strip_prefix(b"=")?)))
+        })
     }
 
     /// Returns the unescaped value of the first line with that key; copies only if there is an escape.
@@ -121,6 +139,11 @@ impl DictionaryWriter {
     /// Adds a number as 16 hexadecimal digits.
     pub fn hex(self, key: &str, value: u64) -> Self {
         self.bytes(key, format!("{value:016x}").as_bytes())
+    }
+
+    /// Adds a number with as many hexadecimal digits as it needs: 1.1.6 to 1.1.14 write them so.
+    pub fn short_hex(self, key: &str, value: u64) -> Self {
+        self.text(key, &format!("{value:x}"))
     }
 
     /// Adds `1` or `0`.
