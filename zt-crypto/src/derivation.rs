@@ -6,7 +6,7 @@ use ring::digest::{SHA512, digest};
 use zt_proto::identity::KEY_LEN;
 use zt_proto::{Address, PublicIdentity};
 
-use crate::salsa20::{Block, LANES, Salsa20};
+use crate::salsa20::{Block, Salsa20};
 
 /// Words of memory that the hash works on: 2 MiB.
 const WORDS: usize = 262_144;
@@ -14,6 +14,8 @@ const WORDS: usize = 262_144;
 const STEPS: usize = WORDS / 2;
 /// Number of the key stream block that the first step uses; those before filled the memory.
 const FIRST_MIXING_BLOCK: u64 = 32_768;
+/// How many blocks of key stream are computed at a time: enough for any width of vectors, and few enough to stay near.
+const BATCH: usize = 64;
 /// The first byte of the digest must be below this, which about one key in 15 achieves.
 const FIRST_BYTE_LIMIT: u8 = 17;
 
@@ -37,6 +39,7 @@ impl Default for Scratch {
 
 /// Why nobody can have this identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidIdentity {
     #[error("the address {0} is reserved")]
     Reserved(Address),
@@ -123,9 +126,11 @@ fn key_stream(seed: &[u8]) -> Salsa20<20> {
 /// Fills the memory: every block is the one before it, combined with the key stream.
 fn fill(stream: &Salsa20<20>, Scratch(memory): &mut Scratch) {
     let mut running = [0; 8];
+    let mut keys = [[0; 8]; BATCH];
     let (blocks, _) = memory.as_chunks_mut();
-    for (batch, first) in blocks.chunks_exact_mut(LANES).zip((0..).step_by(LANES)) {
-        for (block, key) in batch.iter_mut().zip(stream.batch(first)) {
+    for (batch, first) in blocks.chunks_exact_mut(BATCH).zip((0..).step_by(BATCH)) {
+        stream.fill(first, &mut keys);
+        for (block, key) in batch.iter_mut().zip(keys) {
             combine(&mut running, &key);
             *block = running;
         }
@@ -141,10 +146,10 @@ fn fill(stream: &Salsa20<20>, Scratch(memory): &mut Scratch) {
 #[expect(clippy::cast_possible_truncation, reason = "what an index is reduced to are its low bits")]
 fn mix(stream: &Salsa20<20>, Scratch(memory): &mut Scratch, mut digest: Block, steps: usize) -> Block {
     let mut running = [0; 8];
-    let mut blocks = stream.batch(0);
+    let mut blocks = [[0; 8]; BATCH];
     for step in 0..steps {
-        if step % LANES == 0 {
-            blocks = stream.batch(FIRST_MIXING_BLOCK + step as u64);
+        if step % BATCH == 0 {
+            stream.fill(FIRST_MIXING_BLOCK + step as u64, &mut blocks);
         }
         // integers in the memory are big-endian, words here little-endian
         let word = 2 * step;
@@ -153,7 +158,7 @@ fn mix(stream: &Salsa20<20>, Scratch(memory): &mut Scratch, mut digest: Block, s
         let exchanged = memory[b];
         memory[b] = digest[a] ^ running[a];
         digest[a] = exchanged ^ running[a];
-        combine(&mut running, &blocks[step % LANES]);
+        combine(&mut running, &blocks[step % BATCH]);
     }
     combine(&mut digest, &running);
     digest

@@ -22,7 +22,7 @@ const TEXT_LEN: usize = 270;
 
 /// An identity with its secret keys: what a node is.
 ///
-/// The secret keys are wiped on drop, except the expanded signing key, which `ring` owns.
+/// The secret keys are wiped on drop.
 pub struct IdentitySecret {
     public: PublicIdentity,
     keys: KeyPairs,
@@ -30,6 +30,7 @@ pub struct IdentitySecret {
 
 /// Why a text is not an identity with its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentitySecretError {
     #[error(transparent)]
     Text(#[from] IdentityTextError),
@@ -48,7 +49,7 @@ impl IdentitySecret {
         loop {
             let mut agreement = Zeroizing::new([0; 32]);
             rng.fill_bytes(&mut *agreement);
-            let keys = KeyPairs::new(StaticSecret::from(*agreement), seed.clone());
+            let keys = KeyPairs::new(StaticSecret::from(*agreement), &seed);
             if let Ok(address) = derivation::address_of(&keys.public, &mut scratch) {
                 return Self { public: PublicIdentity { address, key: keys.public }, keys };
             }
@@ -85,6 +86,12 @@ impl IdentitySecret {
     /// Signs `message`; equal messages give equal signatures.
     pub fn sign(&self, message: &[u8]) -> Signature {
         signature::sign(&self.keys.signing, message)
+    }
+
+    /// Makes a plain Ed25519 signature, which no release takes anywhere: see
+    /// [`verify_plain`](crate::signature::verify_plain).
+    pub fn sign_plain(&self, message: &[u8]) -> [u8; signature::PLAIN_LEN] {
+        signature::sign_plain(&self.keys.signing, message)
     }
 
     /// Computes the key that this node shares with `other`.

@@ -1,6 +1,6 @@
 //! The two key pairs that identities and worlds consist of.
 
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ed25519_dalek::SigningKey;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 use zt_proto::identity::KEY_LEN;
@@ -22,30 +22,29 @@ pub(crate) fn join(agreement: &[u8], signing: &[u8]) -> [u8; KEY_LEN] {
 
 /// An X25519 pair for key agreement and an Ed25519 pair for signatures (`vl1.md` §3.1).
 ///
-/// The secret halves are wiped on drop; the expanded signing key, which `ring` owns, is not.
+/// The secret halves are wiped on drop.
 pub(crate) struct KeyPairs {
     /// Unclamped, as it is stored; clamping happens at use.
     pub(crate) agreement: StaticSecret,
-    seed: Zeroizing<[u8; 32]>,
-    pub(crate) signing: Ed25519KeyPair,
+    pub(crate) signing: SigningKey,
     pub(crate) public: [u8; KEY_LEN],
 }
 
 impl KeyPairs {
     /// Makes the pairs that belong to an X25519 secret and an Ed25519 seed.
-    pub(crate) fn new(agreement: StaticSecret, seed: Zeroizing<[u8; 32]>) -> Self {
-        let signing = Ed25519KeyPair::from_seed_unchecked(&*seed).expect("any 32 bytes are an Ed25519 seed");
-        let public = join(PublicKey::from(&agreement).as_bytes(), signing.public_key().as_ref());
-        Self { agreement, seed, signing, public }
+    pub(crate) fn new(agreement: StaticSecret, seed: &[u8; 32]) -> Self {
+        let signing = SigningKey::from_bytes(seed);
+        let public = join(PublicKey::from(&agreement).as_bytes(), signing.verifying_key().as_bytes());
+        Self { agreement, signing, public }
     }
 
     pub(crate) fn from_secret(secret: &[u8; KEY_LEN]) -> Self {
         let (agreement, seed) = halves(secret);
-        Self::new(StaticSecret::from(*agreement), Zeroizing::new(*seed))
+        Self::new(StaticSecret::from(*agreement), seed)
     }
 
     /// Returns the secret key: X25519 secret, then Ed25519 seed.
     pub(crate) fn secret(&self) -> Zeroizing<[u8; KEY_LEN]> {
-        Zeroizing::new(join(self.agreement.as_bytes(), &*self.seed))
+        Zeroizing::new(join(self.agreement.as_bytes(), self.signing.as_bytes()))
     }
 }

@@ -1,15 +1,16 @@
-//! Signatures of identities and worlds (`vl1.md` §5, §15.2).
+//! Signatures of identities and worlds (`vl1.md` §5, §15.2, §15.4).
 
 use std::fmt;
 
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
 use ring::digest::{SHA512, digest};
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 use zt_proto::PublicIdentity;
 use zt_proto::credential::Signature;
 use zt_proto::identity::KEY_LEN;
+use zt_proto::world::World;
 
 use crate::keys::{KeyPairs, halves};
 
@@ -21,7 +22,8 @@ pub struct BadSignature;
 /// Checks that `signer` signed `message`.
 ///
 /// # Errors
-/// [`BadSignature`] if it did not. An Ed25519 S that is not reduced is refused, although 1.x accepts it.
+/// [`BadSignature`] if it did not. Refused, although 1.x accepts them, are an Ed25519 S that is not reduced and public
+/// keys of low order, with which one signature fits many messages; nothing produces either.
 pub fn verify(signer: &PublicIdentity, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
     verify_by_key(&signer.key, message, signature)
 }
@@ -31,19 +33,45 @@ pub fn verify(signer: &PublicIdentity, message: &[u8], signature: &Signature) ->
 /// # Errors
 /// As [`verify`].
 pub fn verify_by_key(key: &[u8; KEY_LEN], message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-    let (ed25519, signed) = signature.0.split_at(64);
+    let (ed25519, signed) = signature.0.split_first_chunk().expect("96 bytes begin with 64 bytes");
     if !bool::from(signed.ct_eq(&message_hash(message))) {
         return Err(BadSignature);
     }
+    verify_plain(key, signed, ed25519)
+}
+
+/// Length of a plain Ed25519 signature.
+pub const PLAIN_LEN: usize = 64;
+
+/// Checks a plain Ed25519 signature of the whole message (RFC 8032), as tools around the protocol use them.
+///
+/// No packet, credential or world has one, and no release takes one: a plain signature is never the first half of a
+/// [`Signature`], so neither can be passed off as the other.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_plain(
+    key: &[u8; KEY_LEN],
+    message: &[u8],
+    signature: &[u8; PLAIN_LEN],
+) -> Result<(), BadSignature> {
     let (_, signing_key) = halves(key);
-    UnparsedPublicKey::new(&ED25519, signing_key).verify(signed, ed25519).map_err(|_| BadSignature)
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    VerifyingKey::from_bytes(signing_key)
+        .and_then(|key| key.verify_strict(message, &signature))
+        .map_err(|_| BadSignature)
+}
+
+/// Makes a plain Ed25519 signature; see [`verify_plain`].
+pub(crate) fn sign_plain(key: &SigningKey, message: &[u8]) -> [u8; PLAIN_LEN] {
+    key.sign(message).to_bytes()
 }
 
 /// Signs `message`; equal messages give equal signatures.
-pub(crate) fn sign(key: &Ed25519KeyPair, message: &[u8]) -> Signature {
+pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Signature {
     let hash = message_hash(message);
     let mut signature = [0; Signature::LEN];
-    for (to, from) in signature.iter_mut().zip(key.sign(&hash).as_ref().iter().chain(&hash)) {
+    for (to, from) in signature.iter_mut().zip(sign_plain(key, &hash).iter().chain(&hash)) {
         *to = *from;
     }
     Signature(signature)
@@ -56,7 +84,7 @@ fn message_hash(message: &[u8]) -> [u8; 32] {
 
 /// The key that signs a planet or moon: keys as of an identity, but without an address.
 ///
-/// Its secret halves are wiped on drop; the expanded signing key, which `ring` owns, is not.
+/// Its secret halves are wiped on drop.
 pub struct WorldKey(KeyPairs);
 
 /// The two halves of a world key file do not belong together.
@@ -101,6 +129,31 @@ impl WorldKey {
     pub fn sign(&self, message: &[u8]) -> Signature {
         sign(&self.0.signing, message)
     }
+
+    /// Signs a version of a world. [`World::update_key`] says who may sign the next one, and must be set before.
+    pub fn sign_world(&self, world: &mut World) {
+        world.signature = self.sign(&world.signed_bytes());
+    }
+}
+
+/// Checks that the owner of `key` signed a world.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_world(key: &[u8; KEY_LEN], world: &World) -> Result<(), BadSignature> {
+    verify_by_key(key, &world.signed_bytes(), &world.signature)
+}
+
+/// Says whether `candidate` takes the place of `current` (`vl1.md` §15.4): it is a later version of the same world,
+/// signed by the key that the current one names.
+///
+/// A world that is the first of its kind is not asked about here. One from the node's own disk is trusted; a moon
+/// that a peer sent should be signed by its own [`World::update_key`], as the tool that makes moons signs them.
+pub fn may_replace(current: &World, candidate: &World) -> bool {
+    current.kind == candidate.kind
+        && current.id == candidate.id
+        && current.timestamp < candidate.timestamp
+        && verify_world(&current.update_key, candidate).is_ok()
 }
 
 impl fmt::Debug for WorldKey {

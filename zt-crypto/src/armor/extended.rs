@@ -24,6 +24,7 @@ const ENCRYPTED_FROM: usize = 19;
 
 /// Why a packet in extended armor could not be uncovered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExtendedError {
     #[error("a packet in extended armor has at least {MIN_LEN} bytes, not {0}")]
     TooShort(usize),

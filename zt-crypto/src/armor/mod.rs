@@ -17,6 +17,7 @@ use crate::agreement::SessionKey;
 
 /// How a packet is protected. Which suite is due is said in `vl1.md` §9.1, which to accept in §9.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Suite {
     /// Suite 0: authenticated but readable on the way. For HELLO.
     Poly1305,
@@ -39,6 +40,7 @@ impl Suite {
 
 /// Why a packet is not from the owner of the key, or was changed on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     #[error("a packet has at least {MIN_PACKET} bytes, not {0}")]
     TooShort(usize),

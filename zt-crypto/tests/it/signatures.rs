@@ -2,10 +2,12 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use zt_crypto::signature::{MismatchedKeys, verify, verify_by_key};
+use zt_crypto::signature::{MismatchedKeys, may_replace, verify, verify_by_key, verify_plain, verify_world};
 use zt_crypto::{BadSignature, IdentitySecret, WorldKey};
-use zt_proto::PublicIdentity;
+use zt_proto::codec::Reader;
 use zt_proto::credential::Signature;
+use zt_proto::world::{Root, World, WorldKind};
+use zt_proto::{PublicIdentity, Timestamp};
 
 use crate::vectors::{array, hex, list, load, text};
 
@@ -94,4 +96,65 @@ fn world_key_survives_its_file_form() {
     assert_eq!(verify_by_key(key.public(), b"world", &read.sign(b"world")), Ok(()));
     bytes[0] ^= 1;
     assert_eq!(WorldKey::from_bytes(&bytes).unwrap_err(), MismatchedKeys);
+}
+
+/// Moons from end to end: made, signed, written, read, verified, replaced.
+#[test]
+fn worlds_replace_each_other_as_in_the_reference() {
+    let vectors = load("vl1/world.json");
+    let world = |name: &str| {
+        let world = list(&vectors["worlds"]).iter().find(|world| text(&world["name"]) == name)?;
+        Some(World::parse(&mut Reader::new(&hex(&world["serialized"]))).unwrap())
+    };
+    let mut checked = 0;
+    for case in list(&vectors["replacement"]) {
+        let Some(current) = world(text(&case["current"])) else { continue };
+        let candidate = world(text(&case["candidate"])).unwrap();
+        assert_eq!(may_replace(&current, &candidate), case["should_replace"].as_bool().unwrap(), "{case}");
+        checked += 1;
+    }
+    assert!(checked > 5);
+}
+
+#[test]
+fn moon_that_was_made_here_is_signed_by_itself_and_replaced_by_its_next_version() {
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let root = IdentitySecret::generate(&mut rng);
+    let (key, other) = (WorldKey::generate(&mut rng), WorldKey::generate(&mut rng));
+    let mut moon = World {
+        kind: WorldKind::Moon,
+        id: root.address().to_u64(),
+        timestamp: Timestamp(1),
+        update_key: *key.public(),
+        signature: Signature::NONE,
+        roots: vec![Root { identity: *root.public(), endpoints: vec!["192.0.2.1:9993".parse().unwrap()] }],
+    };
+    key.sign_world(&mut moon);
+    let mut bytes = Vec::new();
+    moon.write(&mut bytes);
+    let read = World::parse(&mut Reader::new(&bytes)).unwrap();
+    assert_eq!(read, moon);
+    assert_eq!(verify_world(&read.update_key, &read), Ok(()));
+
+    let mut next = World { timestamp: Timestamp(2), update_key: *other.public(), ..moon.clone() };
+    assert!(!may_replace(&moon, &next), "not signed again");
+    other.sign_world(&mut next);
+    assert!(!may_replace(&moon, &next), "signed by the new key");
+    key.sign_world(&mut next);
+    assert!(may_replace(&moon, &next));
+    assert!(!may_replace(&next, &moon));
+}
+
+#[test]
+fn plain_signatures_and_those_of_the_protocol_are_not_interchangeable() {
+    let signer = IdentitySecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
+    let (key, message) = (&signer.public().key, b"message");
+    let plain = signer.sign_plain(message);
+    assert_eq!(verify_plain(key, message, &plain), Ok(()));
+    assert_eq!(verify_plain(key, b"massage", &plain), Err(BadSignature));
+    let ordinary = signer.sign(message);
+    assert_eq!(verify_plain(key, message, ordinary.0.first_chunk().unwrap()), Err(BadSignature));
+    let mut mixed = ordinary;
+    mixed.0[..64].copy_from_slice(&plain);
+    assert_eq!(verify(signer.public(), message, &mixed), Err(BadSignature));
 }

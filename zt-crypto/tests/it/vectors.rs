@@ -36,3 +36,30 @@ pub(crate) fn hex(value: &Value) -> Vec<u8> {
 pub(crate) fn array<const N: usize>(value: &Value) -> [u8; N] {
     hex(value).try_into().expect("bytes of this length in the vectors")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    /// A vector file that nothing looks at proves nothing.
+    #[test]
+    fn every_vector_file_is_named_in_a_test() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let sources: String = ["src", "tests"]
+            .iter()
+            .flat_map(|folder| files(&root.join(folder)))
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        let vectors = files(&root.join("testdata"));
+        assert!(vectors.len() >= 13, "{vectors:?}");
+        for path in vectors.iter().filter(|path| !path.ends_with("README.md")) {
+            let name = path.strip_prefix(root.join("testdata")).unwrap().to_str().unwrap();
+            assert!(sources.contains(&format!("\"{name}\"")), "{name} is not used by any test");
+        }
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+}
