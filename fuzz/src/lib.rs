@@ -12,25 +12,29 @@ mod verb;
 
 pub use credentials::{credentials, rules, world};
 pub use node::node_datagram;
-pub use packet::{fragment, packet};
-pub use text::{dictionary, identity, network_config};
-pub use verb::{hello, network_config_request};
+pub use packet::{extended_armor, fragment, packet};
+pub use text::{dictionary, identity, network_config, text_config};
+pub use verb::{circuit_test, hello, message, network_config_request};
 
 /// What a target does with an input; returns whether that made sense.
 pub type Body = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 15] = [
+    ("circuit_test", circuit_test),
     ("credentials", credentials),
     ("dictionary", dictionary),
+    ("extended_armor", extended_armor),
     ("fragment", fragment),
     ("hello", hello),
     ("identity", identity),
+    ("message", message),
     ("network_config", network_config),
     ("network_config_request", network_config_request),
     ("node_datagram", node_datagram),
     ("packet", packet),
     ("rules", rules),
+    ("text_config", text_config),
     ("world", world),
 ];
 

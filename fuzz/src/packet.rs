@@ -3,8 +3,8 @@
 use std::iter;
 use std::sync::LazyLock;
 
-use zt_crypto::SessionKey;
-use zt_crypto::armor::{self, Suite};
+use zt_crypto::armor::{self, Suite, extended};
+use zt_crypto::{IdentitySecret, SessionKey};
 use zt_proto::compression;
 use zt_proto::packet::{
     DEFAULT_MTU, Datagram, HEADER_LEN, MAX_PACKET, MAX_PAYLOAD, MIN_PACKET, PAYLOAD_OFFSET, VERB_OFFSET,
@@ -107,4 +107,28 @@ fn assert_pieces_make_the_packet(packet: &[u8], mtu: usize) {
         whole.extend_from_slice(rest);
     }
     assert_eq!(whole, packet);
+}
+
+/// The identity that the packets of the vectors are for: a test key.
+static RECEIVER: LazyLock<IdentitySecret> =
+    LazyLock::new(|| RECEIVER_TEXT.parse().expect("an identity of the vectors"));
+const RECEIVER_TEXT: &str = "7d8273c358:0:2b3023cda20f940532d9e4036c1d176d6c812b26b1bc55bf0a17473e7d59435cf1a293129bf870bbde724e5e327416d0176554f439409611dafedf8207b67433:94c951d99eaa84d8ff3e4d25586113143a5a2f6b4003dea3a8b35fa51800bd191c4c2989b73a80f332a2de490a5b72a8be2d07c563bf3ea2bb2ce0fc0371399b";
+
+/// A packet in extended armor, taken as it is and taken as the plain text of one.
+pub fn extended_armor(data: &[u8]) -> bool {
+    let mut received = data.to_vec();
+    let uncovered = extended::open(&mut received, &RECEIVER).map(|packet| packet.len());
+    match uncovered {
+        Ok(length) => assert_eq!(length + 32, data.len()),
+        Err(_) => assert_eq!(received, data, "what cannot be uncovered stays as it is"),
+    }
+    if (MIN_PACKET..=MAX_PACKET).contains(&data.len()) {
+        let mut packet = data.to_vec();
+        if extended::seal(&mut packet, &KEY, [7; 32], RECEIVER.public()).is_ok() {
+            let inner = extended::open(&mut packet, &RECEIVER).expect("it was just sealed");
+            assert_eq!(armor::open(inner, &KEY), Ok(Suite::Poly1305));
+            assert_eq!(inner.get(VERB_OFFSET..), data.get(VERB_OFFSET..));
+        }
+    }
+    uncovered.is_ok()
 }

@@ -1,12 +1,16 @@
 //! Texts: dictionaries, identities.
 
+use std::hint::black_box;
 use std::str;
 
 use zt_crypto::IdentitySecret;
+use zt_crypto::credential::verify_dictionary;
 use zt_proto::PublicIdentity;
 use zt_proto::codec::Reader;
-use zt_proto::config::NetworkConfig;
-use zt_proto::dictionary::{Dictionary, DictionaryWriter};
+use zt_proto::config::{NetworkConfig, TextConfig};
+use zt_proto::credential::CertificateOfMembership;
+use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary};
+use zt_proto::world::RootTopology;
 
 use crate::assert_survives_writing;
 
@@ -32,6 +36,8 @@ pub fn dictionary(data: &[u8]) -> bool {
 pub fn network_config(data: &[u8]) -> bool {
     let Ok(config) = NetworkConfig::parse(data) else { return false };
     assert_eq!(NetworkConfig::parse(&config.write()).as_ref(), Ok(&config));
+    let older = NetworkConfig::parse(&config.write_version_6()).expect("it was just written");
+    assert_eq!(NetworkConfig::parse(&older.write_version_6()), Ok(older));
     true
 }
 
@@ -52,4 +58,28 @@ pub fn identity(data: &[u8]) -> bool {
         assert_eq!(again.ok().map(|again| *again.public()), Some(*secret.public()));
     }
     binary.is_ok() || public.is_ok()
+}
+
+/// What releases before 1.1.6 exchange: dictionaries of the old form, the configuration and the list of roots in them.
+pub fn text_config(data: &[u8]) -> bool {
+    let dictionary = OldDictionary::parse(data);
+    assert_eq!(OldDictionary::parse(&dictionary.write()), dictionary);
+    // Whether it is signed is not the question.
+    black_box(verify_dictionary(&dictionary).is_ok());
+    if let Ok(membership) = CertificateOfMembership::parse_text(data) {
+        let mut text = Vec::new();
+        membership.write_text(&mut text);
+        assert_eq!(CertificateOfMembership::parse_text(&text), Ok(membership));
+    }
+    let roots = RootTopology::parse(data);
+    if let Ok(roots) = &roots {
+        assert_eq!(RootTopology::parse(&roots.write()).as_ref(), Ok(roots));
+    }
+    let Ok(config) = TextConfig::from_dictionary(&dictionary) else {
+        return roots.is_ok_and(|roots| !roots.roots.is_empty());
+    };
+    // what cannot be read is left out once; then nothing more gets lost
+    let read = TextConfig::parse(&config.write());
+    assert_eq!(read.as_ref().map(TextConfig::write), Ok(config.write()));
+    true
 }

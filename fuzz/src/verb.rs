@@ -1,8 +1,9 @@
 //! Payloads of packets.
 
 use zt_proto::DecodeError;
+use zt_proto::verb::circuit_test::{CircuitTest, CircuitTestReport};
 use zt_proto::verb::credentials::NetworkCredentials;
-use zt_proto::verb::error::{ErrorReply, NetworkError};
+use zt_proto::verb::error::{ErrorReply, LoginDetails, NetworkError, UnwantedMulticast};
 use zt_proto::verb::frame::{ExtFrame, Frame, MulticastFrame};
 use zt_proto::verb::hello::{self, Hello};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
@@ -11,7 +12,7 @@ use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetada
 use zt_proto::verb::ok::{Ok as OkReply, OkHello};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
-use zt_proto::verb::{Verb, multicast_like, push_direct_paths, remote_trace, whois};
+use zt_proto::verb::{Answer, Message, Verb, multicast_like, push_direct_paths, remote_trace, whois};
 
 use crate::assert_survives_writing;
 
@@ -29,8 +30,8 @@ pub(crate) fn read_message(verb: Verb, payload: &[u8]) -> bool {
         Verb::RENDEZVOUS => {
             Rendezvous::parse(payload).map(|it| assert_survives_writing!(it, Rendezvous::parse))
         }
-        Verb::FRAME => Frame::parse(payload).map(drop),
-        Verb::EXT_FRAME => ExtFrame::parse(payload).map(drop),
+        Verb::FRAME => Frame::parse(payload).map(|it| assert_survives_writing!(it, Frame::parse)),
+        Verb::EXT_FRAME => ExtFrame::parse(payload).map(|it| assert_survives_writing!(it, ExtFrame::parse)),
         Verb::MULTICAST_LIKE => {
             multicast_like::parse(payload).for_each(drop);
             Ok(())
@@ -41,7 +42,9 @@ pub(crate) fn read_message(verb: Verb, payload: &[u8]) -> bool {
         Verb::MULTICAST_GATHER => {
             MulticastGather::parse(payload).map(|it| assert_survives_writing!(it, MulticastGather::parse))
         }
-        Verb::MULTICAST_FRAME => MulticastFrame::parse(payload).map(drop),
+        Verb::MULTICAST_FRAME => {
+            MulticastFrame::parse(payload).map(|it| assert_survives_writing!(it, MulticastFrame::parse))
+        }
         Verb::PUSH_DIRECT_PATHS => push_direct_paths::parse(payload).map(drop),
         Verb::USER_MESSAGE => UserMessage::parse(payload).map(drop),
         Verb::REMOTE_TRACE => {
@@ -120,4 +123,43 @@ fn read_ok(payload: &[u8]) -> Result<(), DecodeError> {
         _ => {}
     }
     Ok(())
+}
+
+/// The payload of any packet behind its verb, by way of the sum types.
+pub fn message(data: &[u8]) -> bool {
+    let Some((verb, payload)) = data.split_first() else { return false };
+    let (verb, _) = Verb::from_byte(*verb);
+    let Ok(message) = Message::parse(verb, payload) else { return false };
+    assert_eq!(message.verb(), verb);
+    let mut written = Vec::new();
+    message.write(&mut written);
+    assert_eq!(Message::parse(verb, &written).as_ref(), Ok(&message));
+    if let Message::Ok(ok) = &message {
+        let Ok(answer) = Answer::parse(ok) else { return false };
+        let mut written = Vec::new();
+        answer.write(&mut written);
+        assert_eq!(Answer::parse(&OkReply { payload: &written, ..*ok }), Ok(answer));
+    }
+    if let Message::Error(error) = &message {
+        if let Ok(unwanted) = UnwantedMulticast::parse(error.payload) {
+            assert_survives_writing!(unwanted, UnwantedMulticast::parse);
+        }
+        if let Ok(network) = NetworkError::parse(error.payload)
+            && let Ok(login) = LoginDetails::parse(network.details)
+        {
+            assert_eq!(LoginDetails::parse(&login.write()), Ok(login));
+        }
+    }
+    true
+}
+
+/// A circuit test, or a report of one.
+pub fn circuit_test(data: &[u8]) -> bool {
+    let test = CircuitTest::parse(data).map(|test| {
+        assert!(test.signed_bytes().len() <= data.len());
+        assert_survives_writing!(test, CircuitTest::parse);
+    });
+    let report = CircuitTestReport::parse(data)
+        .map(|report| assert_survives_writing!(report, CircuitTestReport::parse));
+    test.is_ok() || report.is_ok()
 }
