@@ -11,6 +11,7 @@
 //! | [`addresses`] | which addresses a member gets | `vl2.md` §10.11 |
 //! | [`config`] | what an admitted member is told | `vl2.md` §10.8–10.12 |
 //! | [`issue`] | signatures, chunks, revocations | `vl2.md` §4.1, §7 |
+//! | [`rules`] | flow rules as people write, test and understand them | `rules-language.md` |
 
 pub mod addresses;
 pub mod change;
@@ -20,6 +21,7 @@ pub mod issue;
 pub mod member;
 pub mod network;
 pub mod request;
+pub mod rules;
 pub mod snapshot;
 
 pub use addresses::Occupied;
