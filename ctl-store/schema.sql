@@ -26,11 +26,13 @@ CREATE TABLE network (
     v6_sixplane       INTEGER NOT NULL CHECK (v6_sixplane IN (0, 1)),       -- flag: computed /80 per member
     dns_domain        TEXT,                                                 -- null: DNS was never set
     rules             BLOB NOT NULL,                                        -- rule table, binary, `vl2.md` §6.1
-    rules_source      TEXT NOT NULL,                                        -- a rule editor's, never read here
+    rules_source      TEXT NOT NULL,                                        -- of the rules language, or a rule editor's
     trace_target      TEXT,                                                 -- ten characters; null: none
     trace_level       INTEGER NOT NULL,                                     -- u64, no unit
     sso_enabled       INTEGER NOT NULL CHECK (sso_enabled IN (0, 1)),       -- flag
-    credential_window INTEGER                                               -- u64, milliseconds; null: the default
+    credential_window INTEGER,                                              -- u64, milliseconds; null: the default
+    rule_tests        TEXT NOT NULL DEFAULT '',                             -- tests of the rules, `docs/rules.md`
+    rule_tests_required INTEGER NOT NULL DEFAULT 0 CHECK (rule_tests_required IN (0, 1)) -- flag: failing refuses a change
 ) STRICT;
 
 CREATE TABLE route (

@@ -6,6 +6,11 @@ use std::net::IpAddr;
 use zt_proto::rules::Rule;
 use zt_proto::{IpPrefix, NetworkId, Timestamp};
 
+use crate::member::Member;
+use crate::rules::compile;
+use crate::rules::decompile::Names;
+use crate::rules::scenario::{RuleSet, Test, WorldMember};
+
 /// A virtual network: everything that an administrator can set, and its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
@@ -30,8 +35,12 @@ pub struct Network {
     pub dns: Option<Dns>,
     /// Empty means that nothing passes.
     pub rules: Vec<Rule>,
-    /// Text of a rule editor, kept without being read.
+    /// Text of a rule editor. Over the API of 1.14 it is kept without being read; the rules endpoints compile it.
     pub rules_source: String,
+    /// Tests of the rules as text (`docs/rules.md`), beside those that stand in the source.
+    pub rule_tests: String,
+    /// Whether a change of rules that fails the tests is refused.
+    pub rule_tests_required: bool,
     /// Ascending by id, each id once.
     pub capabilities: Vec<CapabilityDefinition>,
     /// Ascending by id, each id once.
@@ -134,6 +143,8 @@ impl Network {
             dns: None,
             rules: vec![Rule::ACCEPT],
             rules_source: String::new(),
+            rule_tests: String::new(),
+            rule_tests_required: false,
             capabilities: Vec::new(),
             tags: Vec::new(),
             join_tokens: BTreeMap::new(),
@@ -143,6 +154,26 @@ impl Network {
         }
     }
 
+    /// Returns the rules that members use now, and the tests that stand in the source.
+    ///
+    /// Names are those of the source, as far as it compiles; places are known only while it compiles to the rules.
+    pub fn rule_set(&self) -> (RuleSet, Vec<Test>) {
+        let (names, tests) = match compile(&self.rules_source) {
+            Ok(compiled) => {
+                let capabilities = compiled.capability_names();
+                (Names { tags: compiled.tags, capabilities }, compiled.tests)
+            }
+            Err(_) => (Names::default(), Vec::new()),
+        };
+        (RuleSet::of_network(self, &names), tests)
+    }
+
+    /// Returns those of `members` that rules are tried with: the authorized ones, as strangers can come in any number.
+    pub fn rule_members(&self, members: &[Member]) -> Vec<WorldMember> {
+        let authorized = members.iter().filter(|member| member.authorized);
+        authorized.map(|member| WorldMember::of(self, member)).collect()
+    }
+
     /// Raises the revision by one if `self` differs from what is stored; says whether it does.
     pub fn revise(&mut self, stored: Option<&Self>) -> bool {
         let changed = stored != Some(self);
@@ -150,5 +181,46 @@ impl Network {
             self.revision += 1;
         }
         changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zt_proto::Address;
+
+    use super::*;
+
+    const SOURCE: &str = "tag role id 7 enum 1 server default server; drop not teq role server; accept; \
+                          test \"x\" { from any to any ping expect accept; }";
+
+    fn network() -> Network {
+        Network { rules_source: SOURCE.to_owned(), ..Network::new(NetworkId(1), Timestamp(0)) }
+    }
+
+    #[test]
+    fn source_that_no_longer_fits_gives_names_and_tests_but_no_places() {
+        let stale = Network { tags: vec![TagDefinition { id: 7, default: Some(1) }], ..network() };
+        let (rules, tests) = stale.rule_set();
+        assert_eq!((rules.compiled.base.rules, rules.compiled.base.origins), (vec![Rule::ACCEPT], vec![]));
+        assert_eq!(rules.compiled.tags.first().map(|tag| tag.name.as_str()), Some("role"));
+        assert_eq!(tests.first().map(|test| test.name.as_str()), Some("x"));
+
+        let compiled = compile(SOURCE).unwrap();
+        let fitting = Network { rules: compiled.base.rules.clone(), ..stale };
+        let (rules, tests) = fitting.rule_set();
+        assert_eq!(rules.compiled.base, compiled.base);
+        assert_eq!(tests, compiled.tests);
+    }
+
+    #[test]
+    fn rules_are_tried_with_authorized_members_only() {
+        let network = network();
+        let mut members = [1, 2].map(|n| Member::new(network.id, Address::from_low_bits(n), Timestamp(0)));
+        members[1].authorized = true;
+        let tried = network.rule_members(&members);
+        assert_eq!(
+            tried.iter().map(|member| member.address).collect::<Vec<_>>(),
+            [Address::from_low_bits(2)]
+        );
     }
 }

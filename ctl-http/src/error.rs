@@ -34,6 +34,16 @@ impl FieldError {
         Self::new(field, format!("expected {expected}, got {got}"))
     }
 
+    /// Returns the place as a JSON pointer: `/rules/3/type`.
+    pub(crate) fn pointer(&self) -> String {
+        let names = self.field.split(['.', '[', ']']).filter(|name| !name.is_empty());
+        names.map(|name| format!("/{name}")).collect()
+    }
+
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
+    }
+
     /// Names what the field is in: `type` within `rules[3]` is `rules[3].type`.
     pub(crate) fn within(mut self, outer: &str) -> Self {
         let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
@@ -82,6 +92,9 @@ pub(crate) enum ApiError {
         "ipAssignments: expected addresses that no other member of {network} has, got {ip}, which member {holder} has"
     )]
     AddressTaken { network: NetworkId, ip: String, holder: Address },
+    /// A change of rules that fails the tests which the network requires.
+    #[error("the change of rules was refused, as tests of the network fail: {0}")]
+    RuleTests(String),
     /// Every network id that was tried is in use.
     #[error("no free network id was found")]
     NoFreeId,
@@ -103,26 +116,47 @@ impl From<StoreError> for ApiError {
 }
 
 impl ApiError {
-    /// Returns the answer; logs what only the operator can do something about.
+    /// Returns the answer; logs an internal error.
     pub(crate) fn into_response(self) -> Response {
-        let status = match &self {
-            Self::NotFound => return extract::empty(StatusCode::NOT_FOUND),
+        let status = self.status();
+        let description = match &self {
+            Self::NotFound => return extract::empty(status),
+            Self::Store(_) | Self::Task(_) => {
+                self.log();
+                "internal error".to_owned()
+            }
             Self::Json(_)
             | Self::Body(_)
             | Self::Field(_)
+            | Self::RuleTests(_)
+            | Self::ForeignNetwork { .. }
+            | Self::NoMember(_)
+            | Self::TooLarge
+            | Self::AddressTaken { .. }
+            | Self::NoFreeId => self.to_string(),
+        };
+        extract::json(status, &json!({ "error": status.as_u16(), "description": description }))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Json(_)
+            | Self::Body(_)
+            | Self::Field(_)
+            | Self::RuleTests(_)
             | Self::ForeignNetwork { .. }
             | Self::NoMember(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AddressTaken { .. } => StatusCode::CONFLICT,
             Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) | Self::Task(_) => {
-                error!(reason = %chain(&self), "request failed");
-                let body = json!({ "error": 500, "description": "internal error" });
-                return extract::json(StatusCode::INTERNAL_SERVER_ERROR, &body);
-            }
-        };
-        let body = json!({ "error": status.as_u16(), "description": self.to_string() });
-        extract::json(status, &body)
+            Self::Store(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Logs what only the operator can do something about.
+    pub(crate) fn log(&self) {
+        error!(reason = %chain(self), "request failed");
     }
 }
 

@@ -68,14 +68,13 @@ pub(crate) fn reading() -> BoxedFilter<()> {
 }
 
 /// Matches the end of the path and a writing method; extracts the body, which may have failed to arrive.
-///
-/// Neither `Content-Type` nor `Content-Length` is looked at.
 pub(crate) fn writing() -> BoxedFilter<(Result<Vec<u8>, ApiError>,)> {
-    warp::path::end()
-        .and(warp::post().or(warp::put()).unify())
-        .and(warp::body::stream())
-        .then(async |body| collect(body).await)
-        .boxed()
+    warp::path::end().and(warp::post().or(warp::put()).unify()).and(body()).boxed()
+}
+
+/// Extracts the body, which may have failed to arrive. `Content-Type` and `Content-Length` are not looked at.
+pub(crate) fn body() -> BoxedFilter<(Result<Vec<u8>, ApiError>,)> {
+    warp::body::stream().then(async |body| collect(body).await).boxed()
 }
 
 /// Matches the end of the path and the method DELETE.
@@ -113,13 +112,18 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 
 /// Returns an answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    json_as("application/json", status, body)
+}
+
+/// Returns an answer with a JSON body of this media type.
+pub(crate) fn json_as(media_type: &'static str, status: StatusCode, body: &impl Serialize) -> Response {
     let Ok(body) = serde_json::to_vec(body) else {
         error!("answer cannot be written as JSON"); // only a map with keys other than text could
         return empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 

@@ -11,7 +11,10 @@ mod lenient;
 mod member;
 mod network;
 mod peer;
+mod problem;
+mod rules;
 pub mod status;
+mod strict;
 pub mod view;
 
 use std::convert::Infallible;
@@ -19,7 +22,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ctl_core::Change;
-use ctl_store::{Store, Tx};
+use ctl_store::{Store, StoreError, Tx};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -80,6 +83,13 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::list_in_full(Arc::clone(&state)),
         peer::list(Arc::clone(&state)),
         peer::get(Arc::clone(&state)),
+        rules::compile_source(),
+        rules::format_source(),
+        rules::decompile_tables(),
+        rules::get(Arc::clone(&state)),
+        rules::put(Arc::clone(&state)),
+        rules::test(Arc::clone(&state)),
+        rules::explain(Arc::clone(&state)),
         status::joined_networks(),
         status::joined_network(),
         status::moons(),
@@ -113,10 +123,10 @@ type Shared = Arc<State>;
 
 impl State {
     /// Runs `work` in a write transaction and sends the change that it names.
-    fn write<T>(
+    fn write<T, E: From<StoreError>>(
         &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Change>), ApiError>,
-    ) -> Result<T, ApiError> {
+        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Change>), E>,
+    ) -> Result<T, E> {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let (result, change) = self.api.store.write(work)?;
         if let Some(change) = change

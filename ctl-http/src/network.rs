@@ -14,7 +14,7 @@ use zt_proto::{Address, NetworkId};
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::network::{NetworkView, apply, render, render_listed};
-use crate::{Shared, State, respond, with};
+use crate::{Shared, State, respond, rules, with};
 
 /// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.
 const MAX_TRIES: u32 = 1000;
@@ -166,6 +166,9 @@ impl State {
         body: &Map<String, Value>,
     ) -> Result<(NetworkView, Option<Change>), ApiError> {
         apply(body, &mut network)?;
+        if let Some(stored) = stored {
+            rules::check_required(tx, stored, &network)?;
+        }
         if network.revise(stored) {
             tx.networks().put(&network)?;
         }

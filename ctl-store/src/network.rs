@@ -24,7 +24,7 @@ impl Networks<'_> {
     pub fn get(&self, id: NetworkId) -> Result<Option<Network>, StoreError> {
         let sql = "SELECT name, private, created, revision, broadcast, multicast_limit, mtu, v4_pool, v6_pool, \
                    v6_rfc4193, v6_sixplane, dns_domain, rules, rules_source, trace_target, trace_level, \
-                   sso_enabled, credential_window FROM network WHERE id = ?1";
+                   sso_enabled, credential_window, rule_tests, rule_tests_required FROM network WHERE id = ?1";
         let record = format_args!("network {id}");
         let found = self.tx.query(sql, [NetworkColumn(id)], record, |row| self.decode(id, row))?;
         Ok(found.into_iter().next())
@@ -81,6 +81,8 @@ impl Networks<'_> {
             dns: dns.transpose()?,
             rules: row.get::<RulesColumn>("rules")?.0,
             rules_source: row.get("rules_source")?,
+            rule_tests: row.get("rule_tests")?,
+            rule_tests_required: row.get("rule_tests_required")?,
             capabilities: self.capabilities(id)?,
             tags: self.tags(id)?,
             join_tokens: self.join_tokens(id)?,
@@ -96,16 +98,17 @@ impl Networks<'_> {
     fn put_row(&self, network: &Network) -> Result<(), StoreError> {
         let sql = "INSERT INTO network (id, name, private, created, revision, broadcast, multicast_limit, mtu, \
                    v4_pool, v6_pool, v6_rfc4193, v6_sixplane, dns_domain, rules, rules_source, trace_target, \
-                   trace_level, sso_enabled, credential_window) \
+                   trace_level, sso_enabled, credential_window, rule_tests, rule_tests_required) \
                    VALUES (:id, :name, :private, :created, :revision, :broadcast, :multicast_limit, :mtu, \
                    :v4_pool, :v6_pool, :v6_rfc4193, :v6_sixplane, :dns_domain, :rules, :rules_source, \
-                   :trace_target, :trace_level, :sso_enabled, :credential_window) \
+                   :trace_target, :trace_level, :sso_enabled, :credential_window, :rule_tests, :rule_tests_required) \
                    ON CONFLICT (id) DO UPDATE SET name = :name, private = :private, created = :created, \
                    revision = :revision, broadcast = :broadcast, multicast_limit = :multicast_limit, mtu = :mtu, \
                    v4_pool = :v4_pool, v6_pool = :v6_pool, v6_rfc4193 = :v6_rfc4193, \
                    v6_sixplane = :v6_sixplane, dns_domain = :dns_domain, rules = :rules, \
                    rules_source = :rules_source, trace_target = :trace_target, trace_level = :trace_level, \
-                   sso_enabled = :sso_enabled, credential_window = :credential_window";
+                   sso_enabled = :sso_enabled, credential_window = :credential_window, \
+                   rule_tests = :rule_tests, rule_tests_required = :rule_tests_required";
         let values = named_params! {
             ":id": NetworkColumn(network.id),
             ":name": network.name,
@@ -126,6 +129,8 @@ impl Networks<'_> {
             ":trace_level": U64Column(network.remote_trace.level),
             ":sso_enabled": network.sso_enabled,
             ":credential_window": network.credential_window.map(U64Column),
+            ":rule_tests": network.rule_tests,
+            ":rule_tests_required": network.rule_tests_required,
         };
         self.tx.execute(sql, values).map(drop)
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use zt_proto::NetworkId;
 use zt_proto::inet::EndpointText;
 
 /// The port of the official program, for UDP and for the API.
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     /// Makes the file by which clients find this controller without any other server
     #[command(subcommand)]
     Planet(PlanetCommand),
+    /// Compiles, tests and explains flow rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +69,83 @@ pub(crate) struct PlanetCreateArgs {
     /// File to write for the clients; the controller's own copy goes to its home
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Checks a source and says what it compiles to
+    Compile(RulesCompileArgs),
+    /// Writes a source for rules in JSON, of this or another controller
+    Decompile(RulesDecompileArgs),
+    /// Lays out a source in the one usual way
+    Format(RulesFormatArgs),
+    /// Runs the tests of a source, or those of a network with its members
+    Test(RulesTestArgs),
+    /// Says why a packet passes or not, rule by rule
+    Explain(RulesExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesCompileArgs {
+    /// Source; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Prints rules, capabilities, tags and names as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesDecompileArgs {
+    /// Output of `rules compile --json`, a network of the API, or an array of rules; - is standard input
+    #[arg(value_name = "FILE.json")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesFormatArgs {
+    /// Source; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Changes nothing; exit code 1 if the layout is another
+    #[arg(long, conflicts_with = "write")]
+    pub check: bool,
+    /// Changes the file, instead of printing
+    #[arg(long)]
+    pub write: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesTestArgs {
+    /// Source to test; - is standard input. With --network it is tried in the place of the network's rules
+    #[arg(value_name = "FILE", required_unless_present = "network")]
+    pub file: Option<PathBuf>,
+    /// Tests apart from the source, in the place of those kept with the network
+    #[arg(long, value_name = "FILE")]
+    pub tests: Option<PathBuf>,
+    /// Network whose members, and without FILE whose rules, are used
+    #[arg(long, value_name = "ID")]
+    pub network: Option<NetworkId>,
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesExplainArgs {
+    /// Network whose rules and members are used
+    #[arg(value_name = "NETWORK")]
+    pub network: NetworkId,
+    /// Sender: a name, an address, tag:NAME=VALUE, cap:NAME or any
+    #[arg(long, value_name = "MEMBER")]
+    pub from: String,
+    /// Receiver, likewise
+    #[arg(long, value_name = "MEMBER")]
+    pub to: String,
+    /// The packet in words, for example: tcp 443
+    #[arg(value_name = "PACKET", required = true)]
+    pub packet: Vec<String>,
+    #[command(flatten)]
+    pub home: HomeArgs,
 }
 
 /// Returns the usual place for a program's data: of the system for root, of the user otherwise.

@@ -7,6 +7,7 @@ mod controller;
 mod home;
 mod planet;
 mod revocations;
+mod rules;
 mod seen;
 mod status;
 mod udp;
@@ -53,6 +54,8 @@ pub(crate) enum StartError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Planet(#[from] planet::PlanetError),
+    #[error(transparent)]
+    Rules(#[from] rules::RulesError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<(), StartError> {
         Some(Command::Planet(PlanetCommand::Create(args))) => {
             Ok(planet::create(&args, clock::wall(), &mut rng)?)
         }
+        Some(Command::Rules(command)) => Ok(rules::run(&command)?),
     }
 }
 

@@ -12,4 +12,6 @@ mod program;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod serving;

@@ -44,6 +44,8 @@ pub(crate) fn network(record: &Value) -> Network {
         }),
         rules: list(&record["rules"], rule),
         rules_source: text(&record["rulesSource"]).unwrap_or_default(),
+        rule_tests: String::new(),
+        rule_tests_required: false,
         capabilities: sorted(
             list(&record["capabilities"], |capability| {
                 Some(CapabilityDefinition {

@@ -7,7 +7,9 @@ pub(crate) mod legacy;
 pub mod member;
 pub mod network;
 pub(crate) mod peer;
+pub mod rule_tables;
 pub(crate) mod rules;
+pub(crate) mod rules_language;
 pub(crate) mod status;
 
 use ctl_core::network::RemoteTrace;

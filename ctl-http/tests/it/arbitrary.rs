@@ -59,7 +59,7 @@ const NAMES: &[&str] = &[
     "authenticationExpiryTime",
 ];
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

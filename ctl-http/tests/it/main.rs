@@ -6,5 +6,6 @@ mod api;
 mod arbitrary;
 mod client;
 mod departures;
+mod rules;
 mod server;
 mod vectors;

@@ -58,7 +58,7 @@ pub(crate) fn get_member(store: &Store, number: u64) -> Option<Member> {
 }
 
 pub(crate) fn any_network() -> impl Strategy<Value = Network> {
-    let flags = any::<[bool; 7]>();
+    let flags = any::<[bool; 8]>();
     let numbers = (any::<[u64; 3]>(), any::<u16>(), option::of(any::<u64>()));
     let lists = (
         vec(any_route(), 0..5),
@@ -69,12 +69,12 @@ pub(crate) fn any_network() -> impl Strategy<Value = Network> {
         btree_map(any::<u32>(), option::of(any::<u32>()), 0..5),
         btree_map(any_text(), any::<u64>().prop_map(Timestamp), 0..5),
     );
-    let texts = (any_text(), any_text(), any_trace());
+    let texts = (any_text(), any_text(), any_text(), any_trace());
     (any::<u64>(), flags, numbers, lists, texts).prop_map(|(id, flags, numbers, lists, texts)| {
-        let [private, broadcast, v4, pool, rfc4193, sixplane, sso_enabled] = flags;
+        let [private, broadcast, v4, pool, rfc4193, sixplane, sso_enabled, rule_tests_required] = flags;
         let ([created, revision, multicast_limit], mtu, credential_window) = numbers;
         let (routes, pools, dns, rules, capabilities, tags, join_tokens) = lists;
-        let (name, rules_source, remote_trace) = texts;
+        let (name, rules_source, rule_tests, remote_trace) = texts;
         let capability = |(id, (default, rules))| CapabilityDefinition { id, default, rules };
         let tag = |(id, default)| TagDefinition { id, default };
         Network {
@@ -93,6 +93,8 @@ pub(crate) fn any_network() -> impl Strategy<Value = Network> {
             dns,
             rules,
             rules_source,
+            rule_tests,
+            rule_tests_required,
             capabilities: capabilities.into_iter().map(capability).collect(),
             tags: tags.into_iter().map(tag).collect(),
             join_tokens,

@@ -1,0 +1,134 @@
+//! Errors of `/api/v2`: `application/problem+json` (RFC 9457).
+
+use ctl_store::StoreError;
+use serde_json::{Map, Value, json};
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+use crate::error::{ApiError, FieldError};
+use crate::extract;
+
+/// What is wrong with a request, for a person and for a program.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// The last part of `type`.
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    /// Each with `detail`, and with `pointer` if it lies in the body.
+    errors: Vec<Value>,
+    /// Further members.
+    more: Map<String, Value>,
+}
+
+impl Problem {
+    pub(crate) const MEDIA_TYPE: &'static str = "application/problem+json";
+
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self { status, kind, title, detail, errors: Vec::new(), more: Map::new() }
+    }
+
+    /// The body is JSON, but cannot be used: 422.
+    pub(crate) fn unusable(kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail)
+    }
+
+    /// Some fields cannot be used: 422.
+    pub(crate) fn fields(invalid: Vec<Invalid>) -> Self {
+        let details: Vec<_> = invalid.iter().map(Invalid::to_string).collect();
+        let errors = invalid
+            .into_iter()
+            .map(|Invalid { pointer, detail }| json!({ "pointer": pointer, "detail": detail }));
+        Self::unusable("invalid-fields", "the body has fields that cannot be used", details.join("; "))
+            .with_errors(errors.collect())
+    }
+
+    pub(crate) fn with_errors(mut self, errors: Vec<Value>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let Self { status, kind, title, detail, errors, more } = self;
+        let mut body = json!({
+            "type": format!("urn:ctl-bin:problem:{kind}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        if let Value::Object(fields) = &mut body {
+            if !errors.is_empty() {
+                fields.insert("errors".to_owned(), errors.into());
+            }
+            fields.extend(more);
+        }
+        extract::json_as(Self::MEDIA_TYPE, status, &body)
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        match &error {
+            ApiError::NotFound => {
+                let detail = "there is no network with this id".to_owned();
+                Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail)
+            }
+            ApiError::Field(field) => Self::fields(vec![field.into()]),
+            ApiError::Json(_)
+            | ApiError::Body(_)
+            | ApiError::TooLarge
+            | ApiError::RuleTests(_)
+            | ApiError::ForeignNetwork { .. }
+            | ApiError::NoMember(_)
+            | ApiError::AddressTaken { .. }
+            | ApiError::NoFreeId => {
+                Self::new(error.status(), "bad-request", "the request cannot be done", error.to_string())
+            }
+            ApiError::Store(_) | ApiError::Task(_) => {
+                error.log();
+                let (title, detail) = ("internal error", "the log of the controller says more".to_owned());
+                Self::new(error.status(), "internal", title, detail)
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+/// A part of the body that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// A JSON pointer; empty is the body itself.
+    pub pointer: String,
+    /// What was expected, and what came.
+    pub detail: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = if self.pointer.is_empty() { "the body" } else { &self.pointer };
+        write!(f, "{place}: {}", self.detail)
+    }
+}
+
+impl From<&FieldError> for Invalid {
+    fn from(error: &FieldError) -> Self {
+        Self::new(error.pointer(), error.problem())
+    }
+}

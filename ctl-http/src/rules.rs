@@ -1,0 +1,479 @@
+//! The rules language over HTTP: compile, format, decompile, test, explain, and the rules of a network with their
+//! source (`docs/rules.md`).
+
+use ctl_core::rules::decompile::DecompileError;
+use ctl_core::rules::impact::{Service, impact, usual_services};
+use ctl_core::rules::scenario::{self, Packet, RuleSet, Selector, TestReport, WorldMember, parse_tests};
+use ctl_core::rules::{Compiled, Errors, Test, compile, decompile, explain as explain_packet, format};
+use ctl_core::{Change, Member, Network};
+use ctl_store::Tx;
+use serde_json::{Map, Value};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use zt_proto::NetworkId;
+
+use crate::error::ApiError;
+use crate::extract::{self, body, param, reading, segment};
+use crate::problem::{Invalid, Problem};
+use crate::strict::{Fields, parse_object};
+use crate::view::rule_tables;
+use crate::view::rules_language::{self as view, TestText};
+use crate::{Shared, State, with};
+
+/// Most pairs of members × services that a dry run looks at: a second of work, and 140 members with the usual services.
+pub(crate) const MAX_DRY_RUN_COMPARISONS: usize = 250_000;
+
+type Body = Result<Vec<u8>, ApiError>;
+
+/// Matches `/api/v2`.
+fn version_2() -> BoxedFilter<()> {
+    segment("api").and(segment("v2")).boxed()
+}
+
+/// Matches `/api/v2/network/{network}/rules`.
+fn network_rules() -> BoxedFilter<(NetworkId,)> {
+    version_2().and(segment("network")).and(param()).and(segment("rules")).boxed()
+}
+
+/// Matches the end of the path and POST; extracts the body.
+fn posting() -> BoxedFilter<(Body,)> {
+    warp::path::end().and(warp::post()).and(body()).boxed()
+}
+
+/// `POST /api/v2/rules/compile`: what a source means, or everything that is wrong with it.
+pub(crate) fn compile_source() -> BoxedFilter<(Response,)> {
+    version_2()
+        .and(segment("rules"))
+        .and(segment("compile"))
+        .and(posting())
+        .then(async |body: Body| {
+            respond(move || {
+                let source = source_of(&parse_object(&body?)?)?;
+                let compiled = compile(&source).map_err(|errors| unreadable(&errors, "/source"))?;
+                Ok(view::render_compilation(&compiled))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v2/rules/format`: a source in its one layout.
+pub(crate) fn format_source() -> BoxedFilter<(Response,)> {
+    version_2()
+        .and(segment("rules"))
+        .and(segment("format"))
+        .and(posting())
+        .then(async |body: Body| {
+            respond(move || {
+                let source = source_of(&parse_object(&body?)?)?;
+                let formatted = format(&source).map_err(|errors| unreadable(&errors, "/source"))?;
+                Ok(object([("source", formatted.into())]))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v2/rules/decompile`: a source for rules.
+pub(crate) fn decompile_tables() -> BoxedFilter<(Response,)> {
+    version_2()
+        .and(segment("rules"))
+        .and(segment("decompile"))
+        .and(posting())
+        .then(async |body: Body| {
+            respond(move || {
+                let body = parse_object(&body?)?;
+                let mut fields = Fields::new(&body);
+                let tables = rule_tables::read(&mut fields);
+                fields.finish()?;
+                let source = decompile(&tables.rules, &tables.capabilities, &tables.tags, &tables.names);
+                Ok(object([("source", source.map_err(no_source)?.into())]))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `GET /api/v2/network/{network}/rules`: rules, source, tests, and whether source and rules fit.
+pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
+    network_rules()
+        .and(reading())
+        .and(with(state))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                let network = state
+                    .api
+                    .store
+                    .read(|tx| tx.networks().get(id)?.ok_or(Problem::from(ApiError::NotFound)))?;
+                Ok(view::render_network(&network))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `PUT /api/v2/network/{network}/rules`: compiles a source, tests it, and makes it the rules of the network.
+/// With `?dryRun=true` nothing is stored, and the answer says what would change.
+pub(crate) fn put(state: Shared) -> BoxedFilter<(Response,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    network_rules()
+        .and(warp::path::end())
+        .and(warp::put())
+        .and(query)
+        .and(body())
+        .and(with(state))
+        .then(async |id: NetworkId, query: String, body: Body, state: Shared| {
+            respond(move || {
+                let is_dry = is_dry_run(&query)?;
+                let change = RulesChange::read(&parse_object(&body?)?)?;
+                if is_dry { state.try_rules(id, &change) } else { state.put_rules(id, &change) }
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v2/network/{network}/rules/test`: runs the tests of the network, or those of the body.
+pub(crate) fn test(state: Shared) -> BoxedFilter<(Response,)> {
+    network_rules()
+        .and(segment("test"))
+        .and(posting())
+        .and(with(state))
+        .then(async |id: NetworkId, body: Body, state: Shared| {
+            respond(move || {
+                let body = parse_object(&body?)?;
+                let mut fields = Fields::new(&body);
+                let text = fields.text("tests");
+                fields.finish()?;
+                let (network, members) = state.api.store.read(|tx| load(tx, id))?;
+                let (rules, of_source) = network.rule_set();
+                let tests = match &text {
+                    Some(text) => Tests { of_source: Vec::new(), apart: parse(text)? },
+                    None => Tests { of_source, apart: parse(&network.rule_tests)? },
+                };
+                let reports = tests.run(&rules, &network.rule_members(&members));
+                Ok(object([
+                    ("passed", reports.iter().all(|(_, report)| report.passed()).into()),
+                    ("testResults", view::render_tests(&reports).into()),
+                ]))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v2/network/{network}/rules/explain`: why a packet passes or not, rule by rule.
+pub(crate) fn explain(state: Shared) -> BoxedFilter<(Response,)> {
+    network_rules()
+        .and(segment("explain"))
+        .and(posting())
+        .and(with(state))
+        .then(async |id: NetworkId, body: Body, state: Shared| {
+            respond(move || {
+                let question = Question::read(&parse_object(&body?)?)?;
+                let (network, members) = state.api.store.read(|tx| load(tx, id))?;
+                question.answer(&network, &members)
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// Returns the network with its members.
+fn load(tx: &Tx<'_>, id: NetworkId) -> Result<(Network, Vec<Member>), Problem> {
+    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+    Ok((network, tx.members().list(id)?))
+}
+
+/// Checks a change of rules that did not come as a source, if the network wants it.
+///
+/// # Errors
+/// The names of the tests that fail.
+pub(crate) fn check_required(tx: &Tx<'_>, before: &Network, after: &Network) -> Result<(), ApiError> {
+    let is_same =
+        before.rules == after.rules && before.capabilities == after.capabilities && before.tags == after.tags;
+    if is_same || !after.rule_tests_required {
+        return Ok(());
+    }
+    let (rules, of_source) = after.rule_set();
+    let apart = parse_tests(&after.rule_tests).map_err(|errors| ApiError::RuleTests(errors.to_string()))?;
+    let reports = Tests { of_source, apart }.run(&rules, &after.rule_members(&tx.members().list(after.id)?));
+    let failed = failed_names(&reports);
+    if failed.is_empty() { Ok(()) } else { Err(ApiError::RuleTests(failed)) }
+}
+
+impl State {
+    fn put_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
+        // Tests of a large network take seconds, in which other writers should not wait; so they run before.
+        let (seen, members) = self.api.store.read(|tx| load(tx, id))?;
+        let reports = change.run_tests(&change.applied(&seen), &members)?;
+        self.write(|tx| {
+            let stored = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+            let mut network = change.applied(&stored);
+            let reports =
+                if stored == seen { reports } else { change.run_tests(&network, &tx.members().list(id)?)? };
+            let failed = failed_names(&reports);
+            if network.rule_tests_required && !failed.is_empty() {
+                let detail = format!("the network requires its tests to pass, and these fail: {failed}");
+                return Err(Problem::unusable("rule-tests-fail", "rule tests fail", detail)
+                    .with_errors(view::render_failures(&reports))
+                    .with("testResults", view::render_tests(&reports).into()));
+            }
+            if network.revise(Some(&stored)) {
+                tx.networks().put(&network)?;
+            }
+            let mut answer = view::render_network(&network);
+            answer.extend(change.findings(&reports));
+            Ok((answer, Change::of_network(Some(&stored), Some(&network))))
+        })
+    }
+
+    fn try_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
+        let (stored, members) = self.api.store.read(|tx| load(tx, id))?;
+        let network = change.applied(&stored);
+        let reports = change.run_tests(&network, &members)?;
+        let would_store = !network.rule_tests_required || failed_names(&reports).is_empty();
+        let mut answer = change.findings(&reports);
+        answer.insert("wouldStore".to_owned(), would_store.into());
+        let services = change.services.clone().unwrap_or_else(usual_services);
+        let (before, _) = stored.rule_set();
+        let after = RuleSet::of_source(&network, change.compiled.clone());
+        let members = network.rule_members(&members);
+        let impact = impact(&before, &after, &members, &services, MAX_DRY_RUN_COMPARISONS);
+        answer.extend(view::render_impact(&impact));
+        Ok(answer)
+    }
+}
+
+/// The body of a change of rules.
+struct RulesChange {
+    source: String,
+    compiled: Compiled,
+    /// `None`: those of the network stay.
+    tests: Option<String>,
+    tests_required: Option<bool>,
+    /// For a dry run; `None`: the usual ones.
+    services: Option<Vec<Service>>,
+}
+
+impl RulesChange {
+    fn read(body: &Map<String, Value>) -> Result<Self, Problem> {
+        let mut fields = Fields::new(body);
+        let source = fields.required_text("source");
+        let tests = fields.text("tests");
+        let tests_required = fields.flag("testsRequired");
+        let services = fields.array("services").map(|services| read_services(services, &mut fields));
+        fields.finish()?;
+        if let Some(tests) = &tests {
+            parse(tests)?;
+        }
+        let compiled = compile(&source).map_err(|errors| unreadable(&errors, "/source"))?;
+        Ok(Self { source, compiled, tests, tests_required, services })
+    }
+
+    /// Returns the network as it is after the change, but for the revision.
+    fn applied(&self, stored: &Network) -> Network {
+        Network {
+            rules: self.compiled.base.rules.clone(),
+            capabilities: self.compiled.capability_definitions(),
+            tags: self.compiled.tag_definitions(),
+            rules_source: self.source.clone(),
+            rule_tests: self.tests.clone().unwrap_or_else(|| stored.rule_tests.clone()),
+            rule_tests_required: self.tests_required.unwrap_or(stored.rule_tests_required),
+            ..stored.clone()
+        }
+    }
+
+    fn run_tests(&self, network: &Network, members: &[Member]) -> Result<Reports, Problem> {
+        let tests = Tests { of_source: self.compiled.tests.clone(), apart: parse(&network.rule_tests)? };
+        let rules = RuleSet::of_source(network, self.compiled.clone());
+        Ok(tests.run(&rules, &network.rule_members(members)))
+    }
+
+    fn findings(&self, reports: &Reports) -> Map<String, Value> {
+        object([
+            ("warnings", self.compiled.warnings.iter().map(view::render_warning).collect()),
+            ("testResults", view::render_tests(reports).into()),
+        ])
+    }
+}
+
+fn read_services(values: &[Value], fields: &mut Fields<'_>) -> Vec<Service> {
+    let mut services = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let text = value.as_str().unwrap_or_default();
+        match text.parse() {
+            Ok(packet) => services.push(Service { name: text.to_owned(), packet }),
+            Err(error) => fields.refuse(Invalid::new(format!("/services/{index}"), error.to_string())),
+        }
+    }
+    services
+}
+
+type Reports = Vec<(TestText, TestReport)>;
+
+/// The tests of a network, from both texts. Members that a text brings exist for its own tests.
+struct Tests {
+    of_source: Vec<Test>,
+    apart: Vec<Test>,
+}
+
+impl Tests {
+    fn run(&self, rules: &RuleSet, members: &[WorldMember]) -> Reports {
+        let texts = [(TestText::Source, &self.of_source), (TestText::Tests, &self.apart)];
+        let reports = texts.into_iter().flat_map(|(text, tests)| {
+            scenario::run(tests, rules, members).into_iter().map(move |report| (text, report))
+        });
+        reports.collect()
+    }
+}
+
+/// Names the tests that fail; empty if none does.
+fn failed_names(reports: &Reports) -> String {
+    let failed = reports.iter().filter(|(_, report)| !report.passed());
+    let names = failed.map(|(text, report)| {
+        let span = report.span;
+        format!("{:?} ({} {}:{})", report.name, text.name(), span.line, span.column)
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The body of a request for an explanation.
+struct Question {
+    from: Selector,
+    to: Selector,
+    packet: Packet,
+    /// Whether the sender knows the receiver.
+    is_known: bool,
+}
+
+impl Question {
+    fn read(body: &Map<String, Value>) -> Result<Self, Problem> {
+        let mut fields = Fields::new(body);
+        let (from, to) = (fields.required_text("from"), fields.required_text("to"));
+        let packet = fields.required_text("packet");
+        let is_known = fields.flag("known").unwrap_or(true);
+        fields.finish()?;
+        let mut invalid = Vec::new();
+        let mut member = |text: &str, pointer: &str| {
+            let member = Selector::parse(text);
+            if member.is_none() {
+                let detail = "expected a member: a name, an address, tag:NAME=VALUE, cap:NAME or any";
+                invalid.push(Invalid::new(pointer, detail));
+            }
+            member
+        };
+        let (from, to) = (member(&from, "/from"), member(&to, "/to"));
+        let packet =
+            packet.parse().map_err(|error| invalid.push(Invalid::new("/packet", format!("{error}"))));
+        match (from, to, packet) {
+            (Some(from), Some(to), Ok(packet)) => Ok(Self { from, to, packet, is_known }),
+            _ => Err(Problem::fields(invalid)),
+        }
+    }
+
+    fn answer(&self, network: &Network, members: &[Member]) -> Result<Map<String, Value>, Problem> {
+        let (rules, _) = network.rule_set();
+        let members = network.rule_members(members);
+        let find = |selector: &Selector, pointer: &str| {
+            let found = selector.find(&rules, &members);
+            found.map_err(|detail| {
+                Problem::fields(vec![Invalid::new(
+                    pointer,
+                    format!("{detail}; only authorized members count"),
+                )])
+            })
+        };
+        let (senders, receivers) = (find(&self.from, "/from")?, find(&self.to, "/to")?);
+        let mut pairs = senders.iter().flat_map(|from| receivers.iter().map(move |to| (*from, *to)));
+        let pair = pairs.find(|(from, to)| from.address != to.address);
+        let same = || Problem::fields(vec![Invalid::new("/to", "expected another member than in from")]);
+        let (from, to) = pair.ok_or_else(same)?;
+        let explanation = |is_known| {
+            let explanation = explain_packet(&rules, &members, from, to, &self.packet, is_known);
+            explanation.ok_or_else(|| Problem::from(ApiError::NotFound)) // both were found among the members
+        };
+        let explained = explanation(self.is_known)?;
+        let mut answer = view::render_explanation(&explained, &rules.compiled, &network.rules_source);
+        let first = explanation(false)?.fate.to_string();
+        answer.insert("outcomeAtFirstContact".to_owned(), first.into());
+        Ok(answer)
+    }
+}
+
+fn source_of(body: &Map<String, Value>) -> Result<String, Problem> {
+    let mut fields = Fields::new(body);
+    let source = fields.required_text("source");
+    fields.finish()?;
+    Ok(source)
+}
+
+/// Reads the query of a change: a parameter that is misspelt must not store what should only have been tried.
+fn is_dry_run(query: &str) -> Result<bool, Problem> {
+    let mut is_dry = false;
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        match parameter {
+            "dryRun" | "dryRun=true" => is_dry = true,
+            "dryRun=false" => is_dry = false,
+            _ if parameter.starts_with("auth=") => {} // a token, which has been looked at
+            _ => {
+                let name = parameter.split('=').next().unwrap_or_default();
+                let detail =
+                    format!("unknown parameter or value: {name}; expected dryRun=true or dryRun=false");
+                return Err(Problem::unusable("invalid-query", "the query cannot be used", detail));
+            }
+        }
+    }
+    Ok(is_dry)
+}
+
+fn parse(tests: &str) -> Result<Vec<Test>, Problem> {
+    parse_tests(tests).map_err(|errors| unreadable(&errors, "/tests"))
+}
+
+/// Says that a text in the body cannot be read, with every error in it.
+fn unreadable(errors: &Errors, pointer: &str) -> Problem {
+    let rendered = view::render_errors(errors, pointer);
+    let count = rendered.len();
+    let detail =
+        if count == 1 { "there is one error".to_owned() } else { format!("there are {count} errors") };
+    Problem::unusable("rules-unreadable", "the text cannot be compiled", detail).with_errors(rendered)
+}
+
+fn no_source(error: DecompileError) -> Problem {
+    Problem::unusable("no-source", "the rules have no source", error.to_string())
+}
+
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Runs `work` where it may block, and renders what it returns.
+async fn respond(work: impl FnOnce() -> Result<Map<String, Value>, Problem> + Send + 'static) -> Response {
+    let result = tokio::task::spawn_blocking(work).await;
+    match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
+        Ok(answer) => extract::json(StatusCode::OK, &answer),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_query_is_refused() {
+        for (query, expected) in [
+            ("", Some(false)),
+            ("dryRun=true", Some(true)),
+            ("auth=x&dryRun", Some(true)),
+            ("dryrun=true", None),
+            ("dryRun=yes", None),
+            ("x", None),
+        ] {
+            assert_eq!(is_dry_run(query).ok(), expected, "{query}");
+        }
+    }
+}
