@@ -13,14 +13,14 @@ mod verb;
 pub use credentials::{credentials, rules, world};
 pub use node::node_datagram;
 pub use packet::{extended_armor, fragment, packet};
-pub use text::{dictionary, identity, network_config, text_config};
+pub use text::{dictionary, identity, network_config, text_config, world_description};
 pub use verb::{circuit_test, hello, message, network_config_request};
 
 /// What a target does with an input; returns whether that made sense.
 pub type Body = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 15] = [
+pub const TARGETS: [(&str, Body); 16] = [
     ("circuit_test", circuit_test),
     ("credentials", credentials),
     ("dictionary", dictionary),
@@ -36,6 +36,7 @@ pub const TARGETS: [(&str, Body); 15] = [
     ("rules", rules),
     ("text_config", text_config),
     ("world", world),
+    ("world_description", world_description),
 ];
 
 /// Asserts that a value that was read is still the same after it was written and read again.

@@ -1,16 +1,18 @@
-//! Texts: dictionaries, identities.
+//! Texts: dictionaries, identities, descriptions of worlds.
 
 use std::hint::black_box;
 use std::str;
 
 use zt_crypto::IdentitySecret;
 use zt_crypto::credential::verify_dictionary;
-use zt_proto::PublicIdentity;
+use zt_crypto::signature::verify_world;
+use zt_crypto::world_description::WorldDescription;
 use zt_proto::codec::Reader;
 use zt_proto::config::{NetworkConfig, TextConfig};
 use zt_proto::credential::CertificateOfMembership;
 use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary};
 use zt_proto::world::RootTopology;
+use zt_proto::{PublicIdentity, Timestamp};
 
 use crate::assert_survives_writing;
 
@@ -81,5 +83,20 @@ pub fn text_config(data: &[u8]) -> bool {
     // what cannot be read is left out once; then nothing more gets lost
     let read = TextConfig::parse(&config.write());
     assert_eq!(read.as_ref().map(TextConfig::write), Ok(config.write()));
+    true
+}
+
+/// The JSON file from which a planet or moon is generated.
+pub fn world_description(data: &[u8]) -> bool {
+    let Some(description) = str::from_utf8(data).ok().and_then(|text| text.parse::<WorldDescription>().ok())
+    else {
+        return false;
+    };
+    let written = description.to_json();
+    let again: WorldDescription = written.parse().expect("it was just written");
+    assert_eq!(*again.to_json(), *written);
+    let world = description.sign(Timestamp(1));
+    assert_eq!(verify_world(description.key.public(), &world), Ok(()));
+    assert_eq!(again.sign(Timestamp(1)), world);
     true
 }

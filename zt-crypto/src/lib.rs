@@ -10,6 +10,7 @@
 //! | [`signature`] | signatures of identities and worlds | `vl1.md` §5, §15.2 |
 //! | [`credential`] | signing and checking certificates, tags, capabilities, revocations | `vl2.md` §7 |
 //! | [`armor`] | packet encryption and authentication | `vl1.md` §9, §10.2.3 |
+//! | [`world_description`] | the JSON file from which worlds are generated; feature `json`, on by default | `vl1.md` §15.9 |
 
 pub mod agreement;
 pub mod armor;
@@ -20,6 +21,8 @@ mod keys;
 mod poly1305;
 mod salsa20;
 pub mod signature;
+#[cfg(feature = "json")]
+pub mod world_description;
 
 #[cfg(test)]
 #[path = "../tests/it/vectors.rs"]

@@ -126,6 +126,16 @@ impl WorldKey {
         &self.0.public
     }
 
+    /// Makes the key of which this is the secret half: X25519 secret, then Ed25519 seed.
+    pub fn from_secret(secret: &[u8; KEY_LEN]) -> Self {
+        Self(KeyPairs::from_secret(secret))
+    }
+
+    /// Returns the secret half.
+    pub fn secret(&self) -> Zeroizing<[u8; KEY_LEN]> {
+        self.0.secret()
+    }
+
     pub fn sign(&self, message: &[u8]) -> Signature {
         sign(&self.0.signing, message)
     }

@@ -7,6 +7,7 @@ pub(crate) mod aes_gmac_siv;
 pub mod extended;
 mod hello_mask;
 mod salsa_poly;
+pub mod trusted_path;
 
 pub use hello_mask::mask_hello_tail;
 
@@ -44,7 +45,7 @@ impl Suite {
 pub enum OpenError {
     #[error("a packet has at least {MIN_PACKET} bytes, not {0}")]
     TooShort(usize),
-    /// Suite 2 would be a packet without cryptography, trusted for its path alone; 4 to 7 are undefined.
+    /// Suite 2 is a packet without cryptography ([`trusted_path`]); 4 to 7 are undefined.
     #[error("cipher suite {0} is not accepted")]
     UnsupportedSuite(u8),
     #[error("the packet is not authentic")]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use zt_crypto::armor::extended::{self, ExtendedError};
-use zt_crypto::armor::{self, OpenError, Suite};
+use zt_crypto::armor::{self, OpenError, Suite, trusted_path};
 use zt_crypto::{IdentitySecret, SessionKey};
 
 use crate::vectors::{array, hex, list, load, text};
@@ -68,6 +68,43 @@ fn other_suites_are_refused_by_number() {
         let mut packet = [0; 40];
         packet[18] = number << 3;
         assert_eq!(armor::open(&mut packet, &key), Err(OpenError::UnsupportedSuite(number)));
+    }
+}
+
+#[test]
+fn packet_of_a_trusted_path_carries_its_id_and_is_never_opened() {
+    let key = SessionKey::from_bytes([1; 48]);
+    for flags in [0x00, 0xff] {
+        let mut packet = [flags; 40];
+        assert_eq!(trusted_path::id_of(&packet), None, "suite 0 or 7");
+        trusted_path::mark(&mut packet, 0x0102_0304_0506_0708);
+        assert_eq!(packet[18], flags & 0x47 | 0x10, "suite 2, not marked as encrypted");
+        assert_eq!(packet[19..27], [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!([&packet[..18], &packet[27..]].concat(), [flags; 31], "all else is as it was");
+        assert_eq!(trusted_path::id_of(&packet), Some(0x0102_0304_0506_0708));
+        // receivers do not ask for the legacy flag
+        for flag in [0x00, 0x80] {
+            let mut received = packet;
+            received[18] |= flag;
+            assert_eq!(trusted_path::id_of(&received), Some(0x0102_0304_0506_0708));
+            assert_eq!(armor::open(&mut received, &key), Err(OpenError::UnsupportedSuite(2)));
+            assert_eq!(received[19..], packet[19..]);
+        }
+    }
+}
+
+#[test]
+fn sealed_packets_are_of_no_trusted_path() {
+    let key = SessionKey::from_bytes([1; 48]);
+    for (suite, _) in SUITES {
+        let mut packet = [0x10; 40];
+        armor::seal(&mut packet, &key, suite);
+        assert_eq!(trusted_path::id_of(&packet), None, "{suite:?}");
+    }
+    for len in 0..28 {
+        let mut packet = vec![0x10; len];
+        trusted_path::mark(&mut packet, 7);
+        assert_eq!((trusted_path::id_of(&packet), packet), (None, vec![0x10; len]));
     }
 }
 

@@ -13,4 +13,6 @@ mod identities;
 mod session;
 mod signatures;
 mod vectors;
+#[cfg(feature = "json")]
+mod world_description;
 mod wycheproof;
