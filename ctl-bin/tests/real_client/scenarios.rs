@@ -171,6 +171,11 @@ fn public_network_admits_a_client_at_once_and_sends_it_a_configuration_of_many_p
             // The name is among the first bytes, but a client takes all of a configuration or nothing.
             clara.wait(before, PUSHED, "the long configuration is there", |state| state["name"] == "long");
             clara.assert_always_ok_since(before);
+
+            let unknown = if network.ends_with("ffffff") { "fffffe" } else { "ffffff" };
+            let before = clara.mark();
+            clara.join(&format!("{}{unknown}", &network[..10]));
+            clara.wait(before, NEXT_TICK, "the network is not found", |state| state["status"] == "NOT_FOUND");
         },
     );
 }
