@@ -112,7 +112,11 @@ fn run(cli: Cli) -> Result<(), StartError> {
 }
 
 fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run_controller(args, rng))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run_controller(args, rng));
+    // What is still being computed is for nobody, and a write that is not committed was not acknowledged.
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
 }
 
 /// Runs the controller until it is told to stop.
