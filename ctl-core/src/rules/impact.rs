@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::evaluate::deliver;
-use super::scenario::{Fate, Packet, RuleSet, World, WorldMember, draws, fate_of};
+use super::scenario::{Budget, Fate, Packet, RuleSet, World, WorldMember, draws, fate_of, shortened};
 
 /// A packet under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +65,15 @@ pub struct Impact {
     pub is_cut: bool,
 }
 
-/// Most pairs × services that are looked at: some seconds of work.
+/// Most pairs × services that are looked at, however short the tables are.
 pub const MAX_COMPARISONS: usize = 2_000_000;
+/// Most steps of a comparison, one being about as much as looking at one rule: less than a second.
+pub const MAX_STEPS: u64 = 50_000_000;
 
 /// Compares two sets of rules for all pairs of members that know each other.
 ///
-/// At most `limit` comparisons are made ([`MAX_COMPARISONS`] for instance). Where rules depend on chance, the
+/// At most `limit` comparisons are made ([`MAX_COMPARISONS`] for instance), and fewer where tables are long or packets
+/// are large, as all of it takes at most [`MAX_STEPS`]. Where rules depend on chance, the
 /// outcome counts as changed only if it can never again be what it was.
 pub fn impact(
     before: &RuleSet,
@@ -79,15 +82,22 @@ pub fn impact(
     services: &[Service],
     limit: usize,
 ) -> Impact {
+    let mut budget = Budget::new(MAX_STEPS);
+    let to_make = [before, after].into_iter().map(|rules| World::steps_to_make(rules, members.len()));
+    if !budget.take_all(to_make) {
+        return Impact { is_cut: true, ..Impact::default() };
+    }
     let worlds = [World::new(before, members), World::new(after, members)];
     let [old_world, new_world] = &worlds;
     let (old_members, new_members) = (old_world.members(), new_world.members());
     let (old, new) = (old_world.network(&old_members), new_world.network(&new_members));
+    let (old_draws, new_draws) = (draws(&before.compiled), draws(&after.compiled));
     let mut impact = Impact::default();
     for sender in members {
         for receiver in members.iter().filter(|receiver| receiver.address != sender.address) {
             for service in services {
-                if impact.compared >= limit {
+                let steps = worlds.iter().map(|world| world.steps(sender.address, &service.packet, 1));
+                if impact.compared >= limit || !budget.take_all(steps) {
                     impact.is_cut = true;
                     return impact;
                 }
@@ -97,25 +107,24 @@ pub fn impact(
                     (sender.address, &sender.addresses),
                     (receiver.address, &receiver.addresses),
                 );
-                let to = built.destination(receiver.address);
+                let (frame, to) = (built.frame(), built.destination(receiver.address));
                 let fates = |network, draws: &[u32]| -> Vec<Fate> {
                     let fate = |draw: &u32| {
                         let mut draw = || *draw;
-                        let delivery =
-                            deliver(network, sender.address, to, true, &built.frame(), &mut draw, &mut ());
+                        let delivery = deliver(network, sender.address, to, true, &frame, &mut draw, &mut ());
                         delivery.as_ref().map(fate_of)
                     };
                     draws.iter().filter_map(fate).collect()
                 };
-                let was = fates(&old, draws(&before.compiled));
-                let is = fates(&new, draws(&after.compiled));
+                let was = fates(&old, old_draws);
+                let is = fates(&new, new_draws);
                 if let (Some(&first_was), Some(&first_is)) = (was.first(), is.first())
                     && was.iter().all(|fate| !is.contains(fate))
                 {
                     impact.changes.push(Change {
-                        from: sender.title(),
-                        to: receiver.title(),
-                        service: service.name.clone(),
+                        from: shortened(&sender.title()),
+                        to: shortened(&receiver.title()),
+                        service: shortened(&service.name),
                         before: first_was,
                         after: first_is,
                     });

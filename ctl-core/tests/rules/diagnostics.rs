@@ -82,8 +82,12 @@ fn operators_are_named_where_they_stand_wrong() {
 
 #[test]
 fn doubtful_rules_are_warned_about() {
-    let cases: [(&str, &[Place]); 19] = [
+    let cases: [(&str, &[Place]); 23] = [
         ("accept;", &[]),
+        ("", &[("table_empty", 1, 1)]),
+        ("\n# nothing yet\n", &[("table_empty", 1, 1)]),
+        ("test a { member b; from b to any ping expect drop; }", &[("table_empty", 1, 1)]),
+        ("cap c id 1 accept; ;", &[("table_empty", 1, 1)]),
         ("drop not ethertype ipv4 and not ethertype arp;\naccept;", &[]),
         ("accept ipsrc 0.0.0.0/0;\ndrop;", &[("prefix_matches_all", 1, 14)]),
         ("accept ipsrc ::/0;\ndrop;", &[("prefix_matches_all", 1, 14)]),

@@ -5,7 +5,7 @@ use ctl_core::network::Network;
 use ctl_core::rules::decompile::Names;
 use ctl_core::rules::evaluate::{Grade, Step};
 use ctl_core::rules::explain::explain;
-use ctl_core::rules::impact::{MAX_COMPARISONS, impact, usual_services};
+use ctl_core::rules::impact::{MAX_COMPARISONS, Service, impact, usual_services};
 use ctl_core::rules::scenario::{Fate, RuleSet, WorldMember, parse_tests, run, source_fits};
 use ctl_core::rules::{TestReport, compile};
 use zt_proto::{Address, Timestamp};
@@ -125,6 +125,134 @@ fn case_for_nobody_fails() {
 }
 
 #[test]
+fn empty_tests_and_impossible_members_fail() {
+    let cases = [
+        ("", "there is no case in it, so it tests nothing"),
+        ("member x;", "there is no case in it, so it tests nothing"),
+        ("member a; member a;", "there is a member a already"),
+        ("member x tag role=9x;", "the tag role has no value 9x"),
+    ];
+    for (text, problem) in cases {
+        let report = report(&format!("test a {{ {text} }}"));
+        assert_eq!(report.problem.as_deref(), Some(problem), "{text}");
+        assert!(!report.passed(), "{text}");
+        assert_eq!(report.to_string(), format!("FAILED \"a\"\n  1:1: {problem}"));
+    }
+}
+
+#[test]
+fn members_of_tests_hold_default_capabilities_unless_they_name_some() {
+    let source = "cap web id 5 default accept dport 80; ; cap ssh id 4 accept dport 22; ; break;";
+    let tests = parse_tests(
+        "test a {
+            member usual;
+            member special cap ssh;
+            from usual to special tcp 80 expect accept;
+            from usual to special tcp 22 expect drop;
+            from special to usual tcp 80 expect drop;
+            from special to usual tcp 22 expect accept;
+        }",
+    );
+    let report = run(&tests.unwrap(), &rules(source), &[]).pop().unwrap();
+    assert!(report.passed(), "{report}");
+}
+
+#[test]
+fn members_of_tests_are_seen_from_their_test_on() {
+    let text = "test a { from laptop to later ping expect drop; }
+        test b { member later; from laptop to later arp expect accept; }
+        test c { from laptop to later arp expect accept; }";
+    let reports = run(&parse_tests(text).unwrap(), &rules(SOURCE), &members());
+    assert_eq!(reports.iter().map(TestReport::passed).collect::<Vec<_>>(), [false, true, true]);
+    assert_eq!(reports[0].cases[0].problem.as_deref(), Some("no member is later"));
+}
+
+/// Members without names or anything else.
+fn crowd(size: u64) -> Vec<WorldMember> {
+    let network = network(SOURCE);
+    let member = |number| Member::new(NETWORK, Address::from_low_bits(0x0a_0000_0000 + number), Timestamp(0));
+    (0..size).map(|number| WorldMember::of(&network, &member(number))).collect()
+}
+
+#[test]
+fn work_of_all_tests_together_is_bounded() {
+    let all = "from any to any tcp 443 expect accept;";
+    let text = format!("test a {{ {} }} test b {{ {all} }}", all.repeat(20));
+    let cases = |rules: &RuleSet| -> Vec<(usize, Option<String>)> {
+        let reports = run(&parse_tests(&text).unwrap(), rules, &crowd(100));
+        assert!(reports.iter().all(|report| !report.passed()));
+        reports.into_iter().flat_map(|report| report.cases).map(|case| (case.pairs, case.problem)).collect()
+    };
+    let tried = |cases: &[(usize, Option<String>)]| cases.iter().filter(|(pairs, _)| *pairs > 0).count();
+    let short = cases(&rules("drop;"));
+    let long = cases(&rules(&format!("{}drop;", "accept dport 1;".repeat(100))));
+    assert_eq!(tried(&short), 21, "{short:?}");
+    assert!((1..5).contains(&tried(&long)), "{long:?}");
+    let (pairs, problem) = long.last().unwrap();
+    assert_eq!(*pairs, 0);
+    assert!(problem.as_ref().unwrap().contains("steps"), "{problem:?}");
+}
+
+#[test]
+fn large_packets_copies_and_multicasts_count_for_more() {
+    let tried = |source: &str, packet: &str| {
+        let text = format!("test a {{ {} }}", format!("from any to any {packet} expect accept;").repeat(250));
+        let report = run(&parse_tests(&text).unwrap(), &rules(source), &crowd(40)).pop().unwrap();
+        report.cases.iter().filter(|case| case.pairs > 0).count()
+    };
+    let plain = tried("accept;", "udp 1");
+    assert!(tried("accept;", "udp 1 size 65535") < plain / 10);
+    assert!(tried("accept;", "udp 1 multicast") < plain);
+    assert!(tried("tee -1 deadbeef01; accept;", "udp 1") < plain / 2);
+    assert!(tried("drop random 0; accept;", "udp 1") < plain);
+}
+
+#[test]
+fn pairs_are_counted_before_they_are_tried() {
+    let report = run(
+        &parse_tests(
+            "test a { from any to any ping expect drop; from any to 0a00000000 arp expect accept; }",
+        )
+        .unwrap(),
+        &rules(SOURCE),
+        &crowd(3000),
+    );
+    let [all, one] = report[0].cases.as_slice() else { panic!("{report:?}") };
+    assert_eq!((all.pairs, all.problem.is_some()), (0, true));
+    assert_eq!((one.pairs, &one.problem), (2999, &None));
+}
+
+#[test]
+fn members_of_tests_are_bounded_for_a_text() {
+    let mut text = String::new();
+    for test in 0..3 {
+        text.push_str("test a {");
+        (0..2000).for_each(|number| text.push_str(&format!("member m{test}_{number};")));
+        text.push_str("from m0_0 to m0_1 arp expect accept; }");
+    }
+    let reports = run(&parse_tests(&text).unwrap(), &rules(SOURCE), &[]);
+    assert_eq!(reports.iter().map(TestReport::passed).collect::<Vec<_>>(), [true, true, false]);
+    let problem = "the tests of this text bring over 4096 members";
+    assert_eq!(reports[2].problem.as_deref(), Some(problem));
+
+    let report = report(&format!("test a {{ member x {}; }}", "ip 10.0.0.1 ".repeat(65)));
+    assert_eq!(report.problem.as_deref(), Some("the member x has over 64 IP addresses"));
+}
+
+#[test]
+fn mismatches_are_bounded_and_counted() {
+    let name = "n".repeat(10_000);
+    let case = "from any to any arp expect drop;";
+    let text = format!("test a {{ member {name}; member other; {case} {case} }}");
+    let report = run(&parse_tests(&text).unwrap(), &rules(SOURCE), &crowd(10)).pop().unwrap();
+    let counts: Vec<_> =
+        report.cases.iter().map(|case| (case.mismatches.len(), case.mismatch_count)).collect();
+    assert_eq!(counts, [(20, 12 * 11 * 2), (1, 12 * 11 * 2)]);
+    assert!(report.to_string().contains("    and 244 more\n"), "{report}");
+    assert!(report.to_string().len() < 10_000);
+}
+
+#[test]
 fn knowledge_can_be_asked_for() {
     let source = "tag role id 7 default 0; break not tor role 1; accept;";
     let network_rules = rules(source);
@@ -217,6 +345,21 @@ fn change_shows_who_is_cut_off_and_who_gets_through() {
     assert_eq!(impact(&before, &before, members, &services, MAX_COMPARISONS).changes, []);
     let cut = impact(&before, &after, members, &services, 3);
     assert_eq!((cut.compared, cut.is_cut), (3, true));
+}
+
+#[test]
+fn comparison_of_long_tables_and_large_packets_is_cut() {
+    let compared = |rules: &RuleSet, packet: &str| {
+        let services = [Service { name: packet.to_owned(), packet: packet.parse().unwrap() }];
+        let found = impact(rules, rules, &crowd(300), &services, MAX_COMPARISONS);
+        (found.compared, found.is_cut)
+    };
+    let (short, long) = (rules("drop;"), rules(&format!("{}drop;", "accept dport 1;".repeat(400))));
+    assert_eq!(compared(&short, "udp 1"), (300 * 299, false));
+    for (rules, packet) in [(&long, "udp 1"), (&short, "udp 1 size 65535")] {
+        let (compared, is_cut) = compared(rules, packet);
+        assert!(is_cut && compared < 50_000, "{compared}");
+    }
 }
 
 #[test]

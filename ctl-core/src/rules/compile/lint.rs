@@ -32,9 +32,12 @@ pub(super) fn check(tree: &Source<'_>, compiled: &Compiled, used_tags: &BTreeSet
             Item::Macro(_) | Item::Statement(_) | Item::Test(_) => {}
         }
     }
-    let tables = compiled.capabilities.iter().map(|capability| &capability.table);
-    for table in std::iter::once(&compiled.base).chain(tables) {
-        check_table(table, sink);
+    compiled.tables().for_each(|table| check_table(table, sink));
+    if !compiled.base.rules.iter().any(|rule| rule.body.is_action()) {
+        let start = Span { start: 0, end: 0, line: 1, column: 1 };
+        let message = "there is no rule for the network, so everything is dropped, unless a capability accepts it; a \
+                       last accept; or drop; would say so";
+        warn(sink, "table_empty", ("", start), message.to_owned());
     }
     if let Some(last) = open_end(&compiled.base) {
         let message = "what no rule matches is dropped here, unless a capability accepts it; a last accept; or drop; \

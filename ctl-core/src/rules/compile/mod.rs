@@ -138,6 +138,11 @@ impl Compiled {
         self.capabilities.iter().map(|capability| (capability.name.clone(), capability.id)).collect()
     }
 
+    /// Returns all tables: that of the network, then those of the capabilities.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Table> {
+        std::iter::once(&self.base).chain(self.capabilities.iter().map(|capability| &capability.table))
+    }
+
     /// Returns the table of the network (`None`) or of a capability.
     pub fn table(&self, capability: Option<u32>) -> Option<&Table> {
         match capability {

@@ -1,10 +1,14 @@
 //! Rules and members together, as evaluations need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use zt_proto::rules::{Rule, RuleBody};
 use zt_proto::{Address, NetworkId};
 
+use super::budget::{self, Sending};
+use super::packet::Packet;
+use super::run::draws;
 use crate::addresses;
 use crate::member::Member;
 use crate::network::Network;
@@ -173,12 +177,14 @@ impl Selector {
                     [] => members.iter().filter(|member| Some(member.address) == address).collect(),
                     [_] => named,
                     several => {
-                        let addresses: Vec<_> =
-                            several.iter().map(|member| member.address.to_string()).collect();
-                        return Err(format!(
-                            "{name} is the name of {}; write the address",
-                            addresses.join(" and ")
-                        ));
+                        const LISTED: usize = 5;
+                        let listed = several.iter().take(LISTED);
+                        let mut addresses: Vec<_> = listed.map(|member| member.address.to_string()).collect();
+                        if several.len() > LISTED {
+                            addresses.push(format!("{} more", several.len() - LISTED));
+                        }
+                        let addresses = addresses.join(" and ");
+                        return Err(format!("{name} is the name of {addresses}; write the address"));
                     }
                 }
             }
@@ -218,15 +224,26 @@ impl std::fmt::Display for Selector {
 pub struct World<'a> {
     rules: &'a RuleSet,
     held: BTreeMap<Address, Held<'a>>,
+    /// For [`World::steps`].
+    most_rules: u64,
+    copies: bool,
+    draws: usize,
 }
 
 struct Held<'a> {
     member: &'a WorldMember,
     tags: BTreeMap<u32, u32>,
     capabilities: Vec<HeldCapability<'a>>,
+    /// Those of the network and of the capabilities.
+    rules: u64,
 }
 
 impl<'a> World<'a> {
+    /// Returns the steps of making a world.
+    pub(crate) fn steps_to_make(rules: &RuleSet, members: usize) -> u64 {
+        budget::world(members, rules.compiled.tags.len() + rules.compiled.capabilities.len())
+    }
+
     pub fn new(rules: &'a RuleSet, members: &'a [WorldMember]) -> Self {
         let by_id: BTreeMap<u32, &NamedCapability> =
             rules.compiled.capabilities.iter().map(|capability| (capability.id, capability)).collect();
@@ -234,12 +251,40 @@ impl<'a> World<'a> {
             let defaults = rules.compiled.tags.iter().filter_map(|tag| Some((tag.id, tag.default?)));
             let mut tags: BTreeMap<u32, u32> = defaults.collect();
             tags.extend(&member.tags);
-            let capabilities = by_id.iter().filter(|(id, _)| member.capabilities.contains(id));
-            let capabilities =
-                capabilities.map(|(&id, capability)| HeldCapability { id, rules: &capability.table.rules });
-            (member.address, Held { member, tags, capabilities: capabilities.collect() })
+            let ids: BTreeSet<u32> = member.capabilities.iter().copied().collect();
+            let capabilities = ids.into_iter().filter_map(|id| {
+                let capability = by_id.get(&id)?;
+                Some(HeldCapability { id, rules: &capability.table.rules })
+            });
+            let capabilities: Vec<_> = capabilities.collect();
+            let of_capabilities: usize = capabilities.iter().map(|capability| capability.rules.len()).sum();
+            let all = rules.compiled.base.rules.len().saturating_add(of_capabilities);
+            let rules = u64::try_from(all).unwrap_or(u64::MAX);
+            (member.address, Held { member, tags, capabilities, rules })
         });
-        Self { rules, held: held.collect() }
+        let held: BTreeMap<_, _> = held.collect();
+        let sends_elsewhere = |rule: &Rule| {
+            matches!(rule.body, RuleBody::Tee { .. } | RuleBody::Watch { .. } | RuleBody::Redirect { .. })
+        };
+        Self {
+            rules,
+            most_rules: held.values().map(|held| held.rules).max().unwrap_or_default(),
+            copies: rules.compiled.tables().flat_map(|table| &table.rules).any(sends_elsewhere),
+            draws: draws(&rules.compiled).len(),
+            held,
+        }
+    }
+
+    /// Returns the steps of building a packet of this sender and sending it so often, with each random number.
+    pub(crate) fn steps(&self, sender: Address, packet: &Packet, times: usize) -> u64 {
+        let sending = Sending {
+            rules: self.held.get(&sender).map_or(self.most_rules, |held| held.rules),
+            copied_rules: self.copies.then_some(self.most_rules),
+            is_group: packet.is_group(),
+            size: packet.most_bytes(),
+            times: times.saturating_mul(self.draws),
+        };
+        sending.steps()
     }
 
     /// Returns the members for [`World::network`].

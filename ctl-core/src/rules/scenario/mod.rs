@@ -9,12 +9,15 @@
 //! }
 //! ```
 
+mod budget;
 mod members;
 mod packet;
 mod read;
 mod run;
 mod words;
 
+pub(crate) use budget::{Budget, shortened};
+pub use budget::{MAX_FIXTURE_ADDRESSES, MAX_FIXTURES, MAX_TEST_STEPS};
 pub use members::{RuleSet, Selector, World, WorldMember, source_fits};
 pub use packet::{Built, Packet, PacketError};
 pub(crate) use read::read;

@@ -251,6 +251,16 @@ impl Packet {
         Built { source_mac, dest_mac, ether_type, payload, is_group: self.spread != Spread::Unicast }
     }
 
+    /// Returns how many bytes a packet has at most.
+    pub(super) fn most_bytes(&self) -> usize {
+        const HEADERS: usize = 60;
+        self.size.max(HEADERS)
+    }
+
+    pub(super) fn is_group(&self) -> bool {
+        self.spread != Spread::Unicast
+    }
+
     fn is_ipv6(&self, from: &[IpAddr], to: &[IpAddr]) -> bool {
         let explicit = self.source_ip.or(self.dest_ip).map(|ip| ip.is_ipv6());
         let only_v6 = |ips: &[IpAddr]| !ips.is_empty() && ips.iter().all(IpAddr::is_ipv6);

@@ -30,7 +30,7 @@ pub struct Fixture {
     pub addresses: Vec<IpAddr>,
     /// Name or id, name of a value or number.
     pub tags: Vec<(String, String)>,
-    /// Names or ids.
+    /// Names or ids. If there is none, it has those that members get by default.
     pub capabilities: Vec<String>,
 }
 
