@@ -13,6 +13,7 @@ use zt_proto::{Address, NetworkId};
 
 use crate::auth::Unauthorized;
 use crate::extract::{self, MAX_BODY};
+use crate::problem::cut;
 
 /// A field of a request body that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,13 +60,7 @@ impl FieldError {
 
 /// Returns a value as JSON, cut to what fits into a message.
 fn excerpt(value: &Value) -> String {
-    const MAX_CHARS: usize = 60;
-    let whole = value.to_string();
-    let mut cut: String = whole.chars().take(MAX_CHARS).collect();
-    if cut.len() < whole.len() {
-        cut.push('…');
-    }
-    cut
+    cut(&value.to_string())
 }
 
 /// Why a request was not done.
@@ -95,6 +90,15 @@ pub(crate) enum ApiError {
     /// A change of rules that fails the tests which the network requires.
     #[error("the change of rules was refused, as tests of the network fail: {0}")]
     RuleTests(String),
+    /// A new source without tests of the stored one, which the network requires.
+    #[error(
+        "rulesSource: the network requires its tests, and this source {0}; tests are changed through \
+         PUT /api/v2/network/{{network}}/rules"
+    )]
+    RuleTestsLost(String),
+    /// Others were faster, again and again.
+    #[error("the network was changed by others at the same time; send the request again")]
+    Contended,
     /// Every network id that was tried is in use.
     #[error("no free network id was found")]
     NoFreeId,
@@ -129,6 +133,8 @@ impl ApiError {
             | Self::Body(_)
             | Self::Field(_)
             | Self::RuleTests(_)
+            | Self::RuleTestsLost(_)
+            | Self::Contended
             | Self::ForeignNetwork { .. }
             | Self::NoMember(_)
             | Self::TooLarge
@@ -145,10 +151,11 @@ impl ApiError {
             | Self::Body(_)
             | Self::Field(_)
             | Self::RuleTests(_)
+            | Self::RuleTestsLost(_)
             | Self::ForeignNetwork { .. }
             | Self::NoMember(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::AddressTaken { .. } => StatusCode::CONFLICT,
+            Self::AddressTaken { .. } | Self::Contended => StatusCode::CONFLICT,
             Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -195,6 +202,6 @@ mod tests {
     #[test]
     fn long_value_is_cut_in_a_message() {
         let error = FieldError::unexpected("a", "b", Some(&json!("é".repeat(1000))));
-        assert!(error.to_string().len() < 200, "{error}");
+        assert!(error.to_string().len() < 300, "{error}");
     }
 }

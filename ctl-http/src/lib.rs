@@ -12,6 +12,7 @@ mod member;
 mod network;
 mod peer;
 mod problem;
+mod rule_tests;
 mod rules;
 pub mod status;
 mod strict;
@@ -138,6 +139,17 @@ impl State {
     }
 }
 
+/// Tries a change that was judged outside of its transaction until it meets what was judged, but not for ever.
+fn settle<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+    const MAX_ATTEMPTS: usize = 3;
+    for _ in 0..MAX_ATTEMPTS {
+        if let Some(done) = attempt()? {
+            return Ok(Some(done));
+        }
+    }
+    Ok(None)
+}
+
 /// Extracts the state.
 fn with(state: Shared) -> impl Filter<Extract = (Shared,), Error = Infallible> + Clone {
     warp::any().map(move || Arc::clone(&state))
@@ -151,5 +163,22 @@ async fn respond<T: Serialize + Send + 'static>(
     match result.map_err(ApiError::Task).flatten() {
         Ok(body) => extract::json(StatusCode::OK, &body),
         Err(error) => error.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_that_always_comes_too_late_is_given_up() {
+        let mut attempts = 0;
+        let late = settle(|| {
+            attempts += 1;
+            Ok::<Option<()>, ()>(None)
+        });
+        assert_eq!((late, attempts), (Ok(None), 3));
+        let mut outcomes = [None, Some(7)].into_iter();
+        assert_eq!(settle(|| Ok::<_, ()>(outcomes.next().unwrap())), Ok(Some(7)));
     }
 }

@@ -14,10 +14,13 @@ use zt_proto::{Address, NetworkId};
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::network::{NetworkView, apply, render, render_listed};
-use crate::{Shared, State, respond, rules, with};
+use crate::{Shared, State, respond, rule_tests, settle, with};
 
 /// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.
 const MAX_TRIES: u32 = 1000;
+
+/// Fields whose change tests may judge: without them nothing needs to be looked at before the change.
+const CONCERN_TESTS: [&str; 4] = ["rules", "capabilities", "tags", "rulesSource"];
 
 /// Matches `/controller/network`.
 pub(crate) fn path() -> BoxedFilter<()> {
@@ -145,6 +148,13 @@ impl State {
     }
 
     fn update_network(&self, id: NetworkId, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
+        settle(|| self.try_update(id, body))?.ok_or(ApiError::Contended)
+    }
+
+    /// Changes a network. `None`: it was changed meanwhile, so that nothing is known about its tests.
+    fn try_update(&self, id: NetworkId, body: &Map<String, Value>) -> Result<Option<NetworkView>, ApiError> {
+        // Tests take seconds, in which other writers should not wait; so they run before.
+        let judged = self.judge_update(id, body)?;
         self.write(|tx| {
             let stored = tx.networks().get(id)?;
             let network = if let Some(stored) = &stored {
@@ -153,8 +163,38 @@ impl State {
                 self.check_own(id.controller(), &id.to_string())?;
                 Network::new(id, (self.api.now)())
             };
-            self.save(tx, stored.as_ref(), network, body)
+            if let Some(stored) = &stored
+                && judged.as_ref() != Some(stored)
+            {
+                let mut after = stored.clone();
+                apply(body, &mut after)?;
+                if rule_tests::concerns(stored, &after) {
+                    return Ok((None, None));
+                }
+            }
+            let (view, change) = self.save(tx, stored.as_ref(), network, body)?;
+            Ok((Some(view), change))
         })
+    }
+
+    /// Checks a change of rules, if the network wants it, and returns the network that was looked at: what comes of it
+    /// follows from that and from `body`. `None` if there is nothing to check.
+    fn judge_update(&self, id: NetworkId, body: &Map<String, Value>) -> Result<Option<Network>, ApiError> {
+        if !CONCERN_TESTS.iter().any(|field| body.contains_key(*field)) {
+            return Ok(None);
+        }
+        let found = self.api.store.read(|tx| {
+            let network = tx.networks().get(id)?.filter(|network| network.rule_tests_required);
+            let members = if network.is_some() { tx.members().list(id)? } else { Vec::new() };
+            Ok::<_, ApiError>(network.map(|network| (network, members)))
+        })?;
+        let Some((before, members)) = found else { return Ok(None) };
+        let mut after = before.clone();
+        apply(body, &mut after)?;
+        if rule_tests::concerns(&before, &after) {
+            rule_tests::check(&before, &after, &members)?;
+        }
+        Ok(Some(before))
     }
 
     /// Applies `body` to `network`, a copy of `stored`, and saves it if that changed anything.
@@ -166,9 +206,6 @@ impl State {
         body: &Map<String, Value>,
     ) -> Result<(NetworkView, Option<Change>), ApiError> {
         apply(body, &mut network)?;
-        if let Some(stored) = stored {
-            rules::check_required(tx, stored, &network)?;
-        }
         if network.revise(stored) {
             tx.networks().put(&network)?;
         }

@@ -8,6 +8,32 @@ use warp::reply::Response;
 use crate::error::{ApiError, FieldError};
 use crate::extract;
 
+/// Most errors that an answer lists: a body of megabytes can have millions.
+pub(crate) const MAX_ERRORS: usize = 100;
+/// How many errors `detail` repeats.
+const MAX_DETAILS: usize = 10;
+/// Where texts that a request brought are cut when they are quoted, in characters.
+const MAX_QUOTED: usize = 100;
+/// Where sentences and pointers that contain such texts are cut.
+const MAX_SENTENCE: usize = 400;
+
+/// Cuts what a request brought to what fits into a message.
+pub(crate) fn cut(text: &str) -> String {
+    cut_to(text, MAX_QUOTED)
+}
+
+/// Cuts a sentence that may quote what a request brought.
+pub(crate) fn cut_sentence(text: &str) -> String {
+    cut_to(text, MAX_SENTENCE)
+}
+
+fn cut_to(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
 /// What is wrong with a request, for a person and for a program.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -36,7 +62,10 @@ impl Problem {
 
     /// Some fields cannot be used: 422.
     pub(crate) fn fields(invalid: Vec<Invalid>) -> Self {
-        let details: Vec<_> = invalid.iter().map(Invalid::to_string).collect();
+        let mut details: Vec<_> = invalid.iter().take(MAX_DETAILS).map(Invalid::to_string).collect();
+        if invalid.len() > MAX_DETAILS {
+            details.push("and more".to_owned());
+        }
         let errors = invalid
             .into_iter()
             .map(|Invalid { pointer, detail }| json!({ "pointer": pointer, "detail": detail }));
@@ -84,6 +113,8 @@ impl From<ApiError> for Problem {
             | ApiError::Body(_)
             | ApiError::TooLarge
             | ApiError::RuleTests(_)
+            | ApiError::RuleTestsLost(_)
+            | ApiError::Contended
             | ApiError::ForeignNetwork { .. }
             | ApiError::NoMember(_)
             | ApiError::AddressTaken { .. }
@@ -116,7 +147,7 @@ pub struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self { pointer: cut_sentence(&pointer.into()), detail: cut_sentence(&detail.into()) }
     }
 }
 
@@ -130,5 +161,19 @@ impl std::fmt::Display for Invalid {
 impl From<&FieldError> for Invalid {
     fn from(error: &FieldError) -> Self {
         Self::new(error.pointer(), error.problem())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut("é"), "é");
+        assert_eq!(cut(&"é".repeat(100)), "é".repeat(100));
+        assert_eq!(cut(&"é".repeat(101)), "é".repeat(100) + "…");
+        let invalid = Invalid::new("/x".repeat(1 << 20), "y".repeat(1 << 20));
+        assert!(invalid.to_string().len() < 1000);
     }
 }

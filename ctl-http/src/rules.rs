@@ -3,8 +3,10 @@
 
 use ctl_core::rules::decompile::DecompileError;
 use ctl_core::rules::impact::{Service, impact, usual_services};
-use ctl_core::rules::scenario::{self, Packet, RuleSet, Selector, TestReport, WorldMember, parse_tests};
-use ctl_core::rules::{Compiled, Errors, Test, compile, decompile, explain as explain_packet, format};
+use ctl_core::rules::scenario::{Packet, RuleSet, Selector, parse_tests};
+use ctl_core::rules::{
+    Compiled, Errors, Severity, Test, compile, decompile, explain as explain_packet, format,
+};
 use ctl_core::{Change, Member, Network};
 use ctl_store::Tx;
 use serde_json::{Map, Value};
@@ -16,14 +18,18 @@ use zt_proto::NetworkId;
 
 use crate::error::ApiError;
 use crate::extract::{self, body, param, reading, segment};
-use crate::problem::{Invalid, Problem};
+use crate::problem::{Invalid, Problem, cut};
+use crate::rule_tests::{self, Reports, Tests, Verdict, describe_failures};
 use crate::strict::{Fields, parse_object};
 use crate::view::rule_tables;
-use crate::view::rules_language::{self as view, TestText};
-use crate::{Shared, State, with};
+use crate::view::rules_language as view;
+use crate::{Shared, State, settle, with};
 
 /// Most pairs of members × services that a dry run looks at: a second of work, and 140 members with the usual services.
 pub(crate) const MAX_DRY_RUN_COMPARISONS: usize = 250_000;
+
+/// Most services that a dry run may name.
+const MAX_SERVICES: usize = 64;
 
 type Body = Result<Vec<u8>, ApiError>;
 
@@ -187,59 +193,52 @@ fn load(tx: &Tx<'_>, id: NetworkId) -> Result<(Network, Vec<Member>), Problem> {
     Ok((network, tx.members().list(id)?))
 }
 
-/// Checks a change of rules that did not come as a source, if the network wants it.
-///
-/// # Errors
-/// The names of the tests that fail.
-pub(crate) fn check_required(tx: &Tx<'_>, before: &Network, after: &Network) -> Result<(), ApiError> {
-    let is_same =
-        before.rules == after.rules && before.capabilities == after.capabilities && before.tags == after.tags;
-    if is_same || !after.rule_tests_required {
-        return Ok(());
-    }
-    let (rules, of_source) = after.rule_set();
-    let apart = parse_tests(&after.rule_tests).map_err(|errors| ApiError::RuleTests(errors.to_string()))?;
-    let reports = Tests { of_source, apart }.run(&rules, &after.rule_members(&tx.members().list(after.id)?));
-    let failed = failed_names(&reports);
-    if failed.is_empty() { Ok(()) } else { Err(ApiError::RuleTests(failed)) }
-}
-
 impl State {
     fn put_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
+        let answer = settle(|| self.try_put_rules(id, change))?;
+        answer.ok_or_else(|| ApiError::Contended.into())
+    }
+
+    /// Changes the rules. `None`: the network was changed meanwhile, so that nothing is known about its tests.
+    fn try_put_rules(
+        &self,
+        id: NetworkId,
+        change: &RulesChange,
+    ) -> Result<Option<Map<String, Value>>, Problem> {
         // Tests of a large network take seconds, in which other writers should not wait; so they run before.
         let (seen, members) = self.api.store.read(|tx| load(tx, id))?;
-        let reports = change.run_tests(&change.applied(&seen), &members)?;
+        let mut network = change.applied(&seen);
+        let Verdict { reports, is_refused } = change.judge(&seen, &network, &members)?;
+        if is_refused {
+            let failed = describe_failures(&reports);
+            let detail = format!("the network requires its tests to pass, and these fail: {failed}");
+            return Err(Problem::unusable("rule-tests-fail", "rule tests fail", detail)
+                .with_errors(view::render_failures(&reports))
+                .with("testResults", view::render_tests(&reports).into()));
+        }
         self.write(|tx| {
             let stored = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-            let mut network = change.applied(&stored);
-            let reports =
-                if stored == seen { reports } else { change.run_tests(&network, &tx.members().list(id)?)? };
-            let failed = failed_names(&reports);
-            if network.rule_tests_required && !failed.is_empty() {
-                let detail = format!("the network requires its tests to pass, and these fail: {failed}");
-                return Err(Problem::unusable("rule-tests-fail", "rule tests fail", detail)
-                    .with_errors(view::render_failures(&reports))
-                    .with("testResults", view::render_tests(&reports).into()));
+            if stored != seen {
+                return Ok((None, None));
             }
             if network.revise(Some(&stored)) {
                 tx.networks().put(&network)?;
             }
             let mut answer = view::render_network(&network);
             answer.extend(change.findings(&reports));
-            Ok((answer, Change::of_network(Some(&stored), Some(&network))))
+            Ok((Some(answer), Change::of_network(Some(&stored), Some(&network))))
         })
     }
 
     fn try_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
         let (stored, members) = self.api.store.read(|tx| load(tx, id))?;
         let network = change.applied(&stored);
-        let reports = change.run_tests(&network, &members)?;
-        let would_store = !network.rule_tests_required || failed_names(&reports).is_empty();
+        let Verdict { reports, is_refused } = change.judge(&stored, &network, &members)?;
         let mut answer = change.findings(&reports);
-        answer.insert("wouldStore".to_owned(), would_store.into());
+        answer.insert("wouldStore".to_owned(), (!is_refused).into());
         let services = change.services.clone().unwrap_or_else(usual_services);
         let (before, _) = stored.rule_set();
-        let after = RuleSet::of_source(&network, change.compiled.clone());
+        let after = change.rule_set(&network);
         let members = network.rule_members(&members);
         let impact = impact(&before, &after, &members, &services, MAX_DRY_RUN_COMPARISONS);
         answer.extend(view::render_impact(&impact));
@@ -249,8 +248,8 @@ impl State {
 
 /// The body of a change of rules.
 struct RulesChange {
-    source: String,
-    compiled: Compiled,
+    /// With what it compiles to. `None`: source and rules of the network stay.
+    source: Option<(String, Compiled)>,
     /// `None`: those of the network stay.
     tests: Option<String>,
     tests_required: Option<bool>,
@@ -261,40 +260,60 @@ struct RulesChange {
 impl RulesChange {
     fn read(body: &Map<String, Value>) -> Result<Self, Problem> {
         let mut fields = Fields::new(body);
-        let source = fields.required_text("source");
+        if !["source", "tests", "testsRequired"].into_iter().any(|name| fields.has(name)) {
+            fields.refuse(Invalid::new("", "expected source, tests or testsRequired, got none of them"));
+        }
+        let source = fields.text("source");
         let tests = fields.text("tests");
         let tests_required = fields.flag("testsRequired");
-        let services = fields.array("services").map(|services| read_services(services, &mut fields));
+        let services = fields.short_array("services", MAX_SERVICES);
+        let services = services.map(|services| read_services(services, &mut fields));
         fields.finish()?;
         if let Some(tests) = &tests {
             parse(tests)?;
         }
-        let compiled = compile(&source).map_err(|errors| unreadable(&errors, "/source"))?;
-        Ok(Self { source, compiled, tests, tests_required, services })
+        let compiled = |source: String| match compile(&source) {
+            Ok(compiled) => Ok((source, compiled)),
+            Err(errors) => Err(unreadable(&errors, "/source")),
+        };
+        let source = source.map(compiled).transpose()?;
+        Ok(Self { source, tests, tests_required, services })
     }
 
     /// Returns the network as it is after the change, but for the revision.
     fn applied(&self, stored: &Network) -> Network {
-        Network {
-            rules: self.compiled.base.rules.clone(),
-            capabilities: self.compiled.capability_definitions(),
-            tags: self.compiled.tag_definitions(),
-            rules_source: self.source.clone(),
-            rule_tests: self.tests.clone().unwrap_or_else(|| stored.rule_tests.clone()),
-            rule_tests_required: self.tests_required.unwrap_or(stored.rule_tests_required),
-            ..stored.clone()
+        let mut network = stored.clone();
+        if let Some((source, compiled)) = &self.source {
+            network.rules.clone_from(&compiled.base.rules);
+            network.capabilities = compiled.capability_definitions();
+            network.tags = compiled.tag_definitions();
+            network.rules_source.clone_from(source);
+        }
+        if let Some(tests) = &self.tests {
+            network.rule_tests.clone_from(tests);
+        }
+        network.rule_tests_required = self.tests_required.unwrap_or(stored.rule_tests_required);
+        network
+    }
+
+    /// Returns the rules of the changed network.
+    fn rule_set(&self, network: &Network) -> RuleSet {
+        match &self.source {
+            Some((_, compiled)) => RuleSet::of_source(network, compiled.clone()),
+            None => network.rule_set().0,
         }
     }
 
-    fn run_tests(&self, network: &Network, members: &[Member]) -> Result<Reports, Problem> {
-        let tests = Tests { of_source: self.compiled.tests.clone(), apart: parse(&network.rule_tests)? };
-        let rules = RuleSet::of_source(network, self.compiled.clone());
-        Ok(tests.run(&rules, &network.rule_members(members)))
+    fn judge(&self, before: &Network, after: &Network, members: &[Member]) -> Result<Verdict, Problem> {
+        let unreadable = |errors: Errors| unreadable(&errors, "/tests");
+        let tests = Tests::of(after).map_err(unreadable)?;
+        rule_tests::judge(before, after, &self.rule_set(after), &tests, members).map_err(unreadable)
     }
 
     fn findings(&self, reports: &Reports) -> Map<String, Value> {
+        let warnings = self.source.as_ref().map(|(_, compiled)| view::render_warnings(&compiled.warnings));
         object([
-            ("warnings", self.compiled.warnings.iter().map(view::render_warning).collect()),
+            ("warnings", warnings.unwrap_or_default().into()),
             ("testResults", view::render_tests(reports).into()),
         ])
     }
@@ -310,34 +329,6 @@ fn read_services(values: &[Value], fields: &mut Fields<'_>) -> Vec<Service> {
         }
     }
     services
-}
-
-type Reports = Vec<(TestText, TestReport)>;
-
-/// The tests of a network, from both texts. Members that a text brings exist for its own tests.
-struct Tests {
-    of_source: Vec<Test>,
-    apart: Vec<Test>,
-}
-
-impl Tests {
-    fn run(&self, rules: &RuleSet, members: &[WorldMember]) -> Reports {
-        let texts = [(TestText::Source, &self.of_source), (TestText::Tests, &self.apart)];
-        let reports = texts.into_iter().flat_map(|(text, tests)| {
-            scenario::run(tests, rules, members).into_iter().map(move |report| (text, report))
-        });
-        reports.collect()
-    }
-}
-
-/// Names the tests that fail; empty if none does.
-fn failed_names(reports: &Reports) -> String {
-    let failed = reports.iter().filter(|(_, report)| !report.passed());
-    let names = failed.map(|(text, report)| {
-        let span = report.span;
-        format!("{:?} ({} {}:{})", report.name, text.name(), span.line, span.column)
-    });
-    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The body of a request for an explanation.
@@ -412,21 +403,27 @@ fn source_of(body: &Map<String, Value>) -> Result<String, Problem> {
 
 /// Reads the query of a change: a parameter that is misspelt must not store what should only have been tried.
 fn is_dry_run(query: &str) -> Result<bool, Problem> {
-    let mut is_dry = false;
+    let mut is_dry = None;
+    let refused = |detail| Problem::unusable("invalid-query", "the query cannot be used", detail);
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        match parameter {
-            "dryRun" | "dryRun=true" => is_dry = true,
-            "dryRun=false" => is_dry = false,
-            _ if parameter.starts_with("auth=") => {} // a token, which has been looked at
+        let said = match parameter {
+            "dryRun" | "dryRun=true" => true,
+            "dryRun=false" => false,
+            _ if parameter.starts_with("auth=") => continue, // a token, which has been looked at
             _ => {
                 let name = parameter.split('=').next().unwrap_or_default();
-                let detail =
-                    format!("unknown parameter or value: {name}; expected dryRun=true or dryRun=false");
-                return Err(Problem::unusable("invalid-query", "the query cannot be used", detail));
+                let detail = format!(
+                    "unknown parameter or value: {}; expected dryRun=true or dryRun=false",
+                    cut(name)
+                );
+                return Err(refused(detail));
             }
+        };
+        if is_dry.replace(said).is_some() {
+            return Err(refused("dryRun is there twice, expected it once".to_owned()));
         }
     }
-    Ok(is_dry)
+    Ok(is_dry.unwrap_or(false))
 }
 
 fn parse(tests: &str) -> Result<Vec<Test>, Problem> {
@@ -436,7 +433,7 @@ fn parse(tests: &str) -> Result<Vec<Test>, Problem> {
 /// Says that a text in the body cannot be read, with every error in it.
 fn unreadable(errors: &Errors, pointer: &str) -> Problem {
     let rendered = view::render_errors(errors, pointer);
-    let count = rendered.len();
+    let count = errors.0.iter().filter(|error| error.severity == Severity::Error).count();
     let detail =
         if count == 1 { "there is one error".to_owned() } else { format!("there are {count} errors") };
     Problem::unusable("rules-unreadable", "the text cannot be compiled", detail).with_errors(rendered)
@@ -471,6 +468,9 @@ mod tests {
             ("auth=x&dryRun", Some(true)),
             ("dryrun=true", None),
             ("dryRun=yes", None),
+            ("dryRun=false", Some(false)),
+            ("dryRun=true&dryRun=false", None),
+            ("dryRun&dryRun", None),
             ("x", None),
         ] {
             assert_eq!(is_dry_run(query).ok(), expected, "{query}");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
-use crate::problem::{Invalid, Problem};
+use crate::problem::{Invalid, MAX_ERRORS, Problem};
 
 /// Reads a body that is an object; nothing at all counts as `{}`.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
@@ -40,17 +40,20 @@ pub(crate) fn escaped(name: &str) -> String {
 pub(crate) struct Fields<'v> {
     fields: &'v Map<String, Value>,
     taken: Vec<&'static str>,
+    /// The first that are wrong.
     invalid: Vec<Invalid>,
+    /// How many more are.
+    unlisted: usize,
 }
 
 impl<'v> Fields<'v> {
     pub(crate) fn new(fields: &'v Map<String, Value>) -> Self {
-        Self { fields, taken: Vec::new(), invalid: Vec::new() }
+        Self { fields, taken: Vec::new(), invalid: Vec::new(), unlisted: 0 }
     }
 
     pub(crate) fn required_text(&mut self, name: &'static str) -> String {
         if !self.has(name) {
-            self.invalid.push(Invalid::new(format!("/{name}"), "expected a text, got nothing"));
+            self.refuse(Invalid::new(format!("/{name}"), "expected a text, got nothing"));
         }
         self.text(name).unwrap_or_default()
     }
@@ -76,20 +79,54 @@ impl<'v> Fields<'v> {
     }
 
     pub(crate) fn refuse(&mut self, invalid: Invalid) {
-        self.invalid.push(invalid);
+        if self.invalid.len() < MAX_ERRORS {
+            self.invalid.push(invalid);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Returns the entries of an array; one with more than `max` counts as wrong before anybody looks into it.
+    pub(crate) fn short_array(&mut self, name: &'static str, max: usize) -> Option<&'v [Value]> {
+        let entries = self.array(name)?;
+        self.is_short(name, entries.len(), max).then_some(entries)
+    }
+
+    /// Returns the fields of an object, likewise.
+    pub(crate) fn short_object(&mut self, name: &'static str, max: usize) -> Option<&'v Map<String, Value>> {
+        let fields = self.object(name)?;
+        self.is_short(name, fields.len(), max).then_some(fields)
+    }
+
+    fn is_short(&mut self, name: &str, len: usize, max: usize) -> bool {
+        if len > max {
+            self.refuse(Invalid::new(
+                format!("/{name}"),
+                format!("expected at most {max} entries, got {len}"),
+            ));
+        }
+        len <= max
     }
 
     /// Ends the reading: fields that were not asked for are unknown.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        for name in self.fields.keys().filter(|name| !self.taken.contains(&name.as_str())) {
-            let detail = format!("unknown field, expected one of {}", self.taken.join(", "));
-            self.invalid.push(Invalid::new(format!("/{}", escaped(name)), detail));
+        let fields = self.fields;
+        let known = self.taken.join(", ");
+        for name in fields.keys() {
+            if self.taken.contains(&name.as_str()) {
+                continue;
+            }
+            let detail = format!("unknown field, expected one of {known}");
+            self.refuse(Invalid::new(format!("/{}", escaped(name)), detail));
         }
         self.finish_open().map_err(Problem::fields)
     }
 
     /// Ends the reading; other fields do not matter.
-    pub(crate) fn finish_open(self) -> Result<(), Vec<Invalid>> {
+    pub(crate) fn finish_open(mut self) -> Result<(), Vec<Invalid>> {
+        if self.unlisted > 0 {
+            self.invalid.push(Invalid::new("", format!("and {} more", self.unlisted)));
+        }
         if self.invalid.is_empty() { Ok(()) } else { Err(self.invalid) }
     }
 
@@ -103,8 +140,25 @@ impl<'v> Fields<'v> {
         let value = self.fields.get(name)?;
         let read = read(value);
         if read.is_none() {
-            self.invalid.push(Invalid::new(format!("/{name}"), expected(what, value)));
+            self.refuse(Invalid::new(format!("/{name}"), expected(what, value)));
         }
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_beyond_the_first_are_only_counted() {
+        let body = (0..MAX_ERRORS + 7).map(|number| (format!("x{number}"), Value::Null)).collect();
+        let mut fields = Fields::new(&body);
+        for name in body.keys() {
+            fields.refuse(Invalid::new(format!("/{name}"), "wrong"));
+        }
+        let invalid = fields.finish_open().unwrap_err();
+        assert_eq!(invalid.len(), MAX_ERRORS + 1);
+        assert_eq!(invalid.last().unwrap().detail, "and 7 more");
     }
 }

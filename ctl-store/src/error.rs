@@ -36,6 +36,12 @@ pub enum StoreError {
         path = .path.display()
     )]
     NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error(
+        "{path} has schema version {found}, and this release needs {needed} (the controller of this release changes it \
+         when it starts, or use the release that runs; the file was not touched)",
+        path = .path.display()
+    )]
+    OlderSchema { path: PathBuf, found: i64, needed: i64 },
     #[error("{path} is damaged: {what} (restore it from a backup; the file was not touched)", path = .path.display())]
     DamagedFile { path: PathBuf, what: String },
     #[error("{path} cannot have a write-ahead log (it must be on a local disk)", path = .path.display())]

@@ -30,8 +30,23 @@ pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
     }
     // A full path is never taken for the special names ":memory:" and "file:…".
     let path = fs::canonicalize(path).map_err(file_error)?;
-    inspect(&path)?;
+    drop(inspect(&path)?);
     Ok(path)
+}
+
+/// Opens the database at `path`, which must have the newest version, without changing anything.
+///
+/// # Errors
+/// What [`inspect`] finds, and [`StoreError::OlderSchema`].
+pub(crate) fn open_current(path: &Path) -> Result<Connection, StoreError> {
+    let file_error = |source| StoreError::File { path: path.to_owned(), source };
+    let path = fs::canonicalize(path).map_err(file_error)?;
+    if !fs::metadata(&path).map_err(file_error)?.is_file() {
+        return Err(StoreError::NotADatabase { path });
+    }
+    let connection = inspect(&path)?;
+    let (found, needed) = (migrate::version(&connection)?, migrate::newest_version());
+    if found == needed { Ok(connection) } else { Err(StoreError::OlderSchema { path, found, needed }) }
 }
 
 fn directory(path: &Path) -> &Path {
@@ -68,14 +83,14 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Looks at an existing file, through a connection that cannot write.
+/// Looks at an existing file, through a connection that cannot write, and returns that.
 ///
 /// SQLite itself must do the reading: closing any other handle of a file that this process has open drops
 /// the locks on it.
 ///
 /// # Errors
 /// One of the operator's variants, which says what the file is instead. The file is not touched.
-fn inspect(path: &Path) -> Result<(), StoreError> {
+fn inspect(path: &Path) -> Result<Connection, StoreError> {
     let owned = || path.to_owned();
     let length = fs::metadata(path).map_err(|source| StoreError::File { path: owned(), source })?.len();
     if length == 0 {
@@ -110,7 +125,7 @@ fn inspect(path: &Path) -> Result<(), StoreError> {
         "SELECT 'ok' FROM sqlite_schema LIMIT 1"
     };
     let what: String = connection.query_row(check, [], |row| row.get(0)).map_err(failed)?;
-    if what == "ok" { Ok(()) } else { Err(StoreError::DamagedFile { path: owned(), what }) }
+    if what == "ok" { Ok(connection) } else { Err(StoreError::DamagedFile { path: owned(), what }) }
 }
 
 /// Opens a database that is not to change, not even by the files that SQLite puts beside one.

@@ -46,6 +46,17 @@ impl Store {
         Ok(Self { connections: Arc::new(Connections::open(path)?) })
     }
 
+    /// Opens the database at `path` for one look, beside the program that may be using it: nothing is created, brought
+    /// to another version or written.
+    ///
+    /// While no other program has the database open, changes that one makes from then on need not be seen.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::OlderSchema`], because there is no changing that here.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connections: Arc::new(Connections::open_read_only(path)?) })
+    }
+
     /// Returns an empty database that is gone with its last clone.
     ///
     /// It has one connection, so a transaction inside another waits for itself, reading ones included.

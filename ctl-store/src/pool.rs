@@ -28,6 +28,8 @@ pub(crate) struct Connections {
     writer: Mutex<Connection>,
     /// `None` in memory, where a second connection would be a second database: there the writer reads.
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
+    /// Whether nobody may write. Then the writer, whose connection cannot, reads.
+    is_read_only: bool,
 }
 
 impl Connections {
@@ -54,14 +56,21 @@ impl Connections {
             .connection_timeout(READER_TIMEOUT)
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
-        Ok(Self { writer: Mutex::new(writer), readers: Some(readers) })
+        Ok(Self { writer: Mutex::new(writer), readers: Some(readers), is_read_only: false })
+    }
+
+    /// Opens the database at `path`, which stays as it is.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = file::open_current(path)?;
+        configure(&mut connection)?;
+        Ok(Self { writer: Mutex::new(connection), readers: None, is_read_only: true })
     }
 
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         let mut writer = Connection::open_in_memory()?;
         configure(&mut writer)?;
         migrate::migrate(&mut writer)?;
-        Ok(Self { writer: Mutex::new(writer), readers: None })
+        Ok(Self { writer: Mutex::new(writer), readers: None, is_read_only: false })
     }
 
     /// Runs `f` on one consistent view. Nothing that it did could remain.
@@ -80,6 +89,10 @@ impl Connections {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        if self.is_read_only {
+            let what = "a store that was opened to be read cannot write".to_owned();
+            return Err(StoreError::Internal { what }.into());
+        }
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;

@@ -35,6 +35,8 @@ pub(crate) enum RulesError {
     Write { path: String, source: io::Error },
     #[error("--write needs a file, standard input cannot be changed")]
     WriteToInput,
+    #[error("FILE and --tests cannot both be -, standard input is read once")]
+    InputTwice,
     #[error("{name} has {}", counted(*.errors, "error"))]
     Errors { name: String, errors: usize },
     #[error("{name} cannot be read as rules: {reason}")]
@@ -127,6 +129,9 @@ fn run_format(args: &RulesFormatArgs) -> Result<(), RulesError> {
 }
 
 fn run_tests(args: &RulesTestArgs) -> Result<(), RulesError> {
+    if [&args.file, &args.tests].into_iter().all(|path| path.as_deref().is_some_and(is_input)) {
+        return Err(RulesError::InputTwice);
+    }
     let source = args.file.as_deref().map(Text::read).transpose()?;
     let apart = args.tests.as_deref().map(Text::read).transpose()?;
     let stored = args.network.map(|id| load(&args.home, id)).transpose()?;
@@ -238,7 +243,8 @@ fn load(args: &HomeArgs, id: NetworkId) -> Result<(Network, Vec<Member>), RulesE
     if !home.database().exists() {
         return Err(no_database());
     }
-    Store::open(&home.database())?.read(|tx| match tx.networks().get(id)? {
+    // A controller of another release may be running, whose database must not change.
+    Store::open_read_only(&home.database())?.read(|tx| match tx.networks().get(id)? {
         Some(network) => Ok((network, tx.members().list(id)?)),
         None => {
             let ids: Vec<_> = tx.networks().list()?.iter().map(NetworkId::to_string).collect();

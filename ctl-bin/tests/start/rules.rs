@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -88,6 +89,10 @@ fn source_from_standard_input_becomes_json_and_a_source_again() {
     assert_eq!(again["rules"], compiled["rules"]);
     let only_rules = printed(&rules(&["decompile", "-"], &compiled["rules"].to_string()));
     assert_eq!(only_rules, source);
+    // As either API shows a rule that has no form in JSON.
+    let raw = r#"{"rules":[{"type":"RAW","hex":"3f020102"},{"type":"ACTION_ACCEPT"}]}"#;
+    let source = printed(&rules(&["decompile", "-"], raw));
+    assert!(source.contains("raw 0x3f 0102"), "{source}");
     let error = refused(rules(&["decompile", "-"], r#"[{"type":"MATCH_FOO"}]"#));
     assert!(error.contains("/rules/0/type") && error.contains("MATCH_FOO"), "{error}");
 }
@@ -136,7 +141,29 @@ fn tests_of_a_file_pass_or_say_which_rule_was_in_the_way() {
         errors(&rules(&["test", name(&source), "--tests", "-"], "test x { from; }"))
             .contains("standard input:1:")
     );
+    let twice = refused(rules(&["test", "-", "--tests", "-"], &format!("{WEB_ONLY}{WEB_TEST}")));
+    assert!(twice.contains("read once"), "{twice}");
     assert_eq!(rules(&["test"], "").status.code(), Some(2));
+}
+
+/// A controller of an older release may be running on it.
+#[test]
+fn database_of_an_older_release_is_not_changed_by_looking() {
+    let (_folder, home) = home();
+    fs::create_dir_all(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+    let database = home.join("controller.db");
+    drop(ctl_store::Store::open(&database).unwrap());
+    let mut content = fs::read(&database).unwrap();
+    content[60..64].copy_from_slice(&1_u32.to_be_bytes()); // the user version in the header
+    fs::write(&database, &content).unwrap();
+    let home_name = home.to_str().unwrap();
+    let id = "1122334455667788";
+    for arguments in [&["test", "--network", id][..], &["explain", id, "--from", "a", "--to", "b", "ping"]] {
+        let error = refused(rules(&[arguments, &["--home", home_name]].concat(), ""));
+        assert!(error.contains("schema version 1, and this release needs 2"), "{error}");
+    }
+    assert!(fs::read(&database).unwrap() == content, "looking changed the database");
 }
 
 #[test]

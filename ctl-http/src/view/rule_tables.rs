@@ -1,10 +1,9 @@
 //! Rules, capabilities and tags with their names as JSON, without loss and strictly read.
 //!
 //! The form is that of the API (`vl2.md` §6.2). An entry that it cannot hold is `{"type":"RAW","hex":"…"}` with the
-//! bytes of the entry, which the API of 1.14 refuses instead of dropping.
+//! bytes of the entry, which the API of 1.14 shows too, and refuses.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use ctl_core::Network;
 use ctl_core::network::{CapabilityDefinition, TagDefinition};
@@ -13,11 +12,13 @@ use ctl_core::rules::{Compiled, NamedTag};
 use serde_json::{Map, Value, json};
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES, Rule};
 
-use super::rules;
+use super::rules::{self, RAW};
 pub use crate::problem::Invalid;
+use crate::problem::cut;
 use crate::strict::{Fields, escaped, expected};
 
-const RAW: &str = "RAW";
+/// Most tags, capabilities, or names of them: far more than anybody uses, and few enough to look at.
+const MAX_ENTRIES: usize = 4096;
 
 /// Rules, capabilities and tags of a network, and their names if they are known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,7 +66,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> RuleTables {
         }
     }
     let mut capabilities = BTreeMap::new();
-    for (index, entry) in fields.array("capabilities").into_iter().flatten().enumerate() {
+    for (index, entry) in fields.short_array("capabilities", MAX_ENTRIES).into_iter().flatten().enumerate() {
         match read_capability(entry, &format!("/capabilities/{index}")) {
             Ok(capability) => {
                 if let Some(twice) = capabilities.insert(capability.id, capability) {
@@ -78,7 +79,7 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> RuleTables {
     }
     tables.capabilities = capabilities.into_values().collect();
     let mut tags = BTreeMap::new();
-    for (index, entry) in fields.array("tags").into_iter().flatten().enumerate() {
+    for (index, entry) in fields.short_array("tags", MAX_ENTRIES).into_iter().flatten().enumerate() {
         match read_tag(entry, &format!("/tags/{index}")) {
             Ok(tag) => {
                 if let Some(twice) = tags.insert(tag.id, tag) {
@@ -90,13 +91,13 @@ pub(crate) fn read(fields: &mut Fields<'_>) -> RuleTables {
         }
     }
     tables.tags = tags.into_values().collect();
-    for (name, value) in fields.object("tagsByName").into_iter().flatten() {
+    for (name, value) in fields.short_object("tagsByName", MAX_ENTRIES).into_iter().flatten() {
         match read_named_tag(name, value) {
             Ok(tag) => tables.names.tags.push(tag),
             Err(invalid) => fields.refuse(invalid),
         }
     }
-    for (name, value) in fields.object("capabilitiesByName").into_iter().flatten() {
+    for (name, value) in fields.short_object("capabilitiesByName", MAX_ENTRIES).into_iter().flatten() {
         match number(value, &format!("/capabilitiesByName/{}", escaped(name))) {
             Ok(id) => tables.names.capabilities.push((name.clone(), id)),
             Err(invalid) => fields.refuse(invalid),
@@ -155,15 +156,7 @@ fn render(rule: &Rule) -> Value {
     {
         return value;
     }
-    let mut bytes = Vec::new();
-    rule.write(&mut bytes);
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        if write!(hex, "{byte:02x}").is_err() {
-            break; // writing to a String does not fail
-        }
-    }
-    json!({ "type": RAW, "hex": hex })
+    rules::render_raw(rule)
 }
 
 fn read_table(entries: &[Value], max: usize, pointer: &str) -> Result<Vec<Rule>, Invalid> {
@@ -236,7 +229,7 @@ fn check_exact(name: &str, value: &Value, known: &Value) -> Result<(), String> {
             if is_same {
                 Ok(())
             } else {
-                Err(format!("{text:?} cannot be read, expected {known:?} for instance"))
+                Err(format!("{:?} cannot be read, expected {known:?} for instance", cut(text)))
             }
         }
         (_, Value::Bool(_)) => Err(expected("true or false", value)),

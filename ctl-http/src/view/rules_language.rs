@@ -5,10 +5,12 @@ use ctl_core::rules::evaluate::{Decider, Grade, Pass, Step};
 use ctl_core::rules::explain::{SideExplanation, StepExplanation, TableExplanation};
 use ctl_core::rules::impact::{self, Impact};
 use ctl_core::rules::scenario::{CaseReport, Mismatch, TestReport, source_fits};
-use ctl_core::rules::{Compiled, Diagnostic, Errors, Explanation, Severity};
+use ctl_core::rules::{Compiled, Diagnostic, Errors, Explanation, Severity, Span};
 use serde_json::{Map, Value, json};
 
 use super::rule_tables;
+use crate::problem::{MAX_ERRORS, cut, cut_sentence};
+use crate::rule_tests::reason;
 
 /// Most changed pairs that a dry run lists; the rest is only counted.
 pub(crate) const MAX_LISTED_CHANGES: usize = 5_000;
@@ -20,6 +22,8 @@ pub(crate) enum TestText {
     Source,
     /// Apart from them.
     Tests,
+    /// In one of the texts that are replaced, and in neither of the new ones.
+    Stored,
 }
 
 impl TestText {
@@ -27,6 +31,7 @@ impl TestText {
         match self {
             Self::Source => "source",
             Self::Tests => "tests",
+            Self::Stored => "stored",
         }
     }
 }
@@ -34,7 +39,7 @@ impl TestText {
 /// Renders what a source compiles to.
 pub(crate) fn render_compilation(compiled: &Compiled) -> Map<String, Value> {
     let mut fields = rule_tables::render_compiled(compiled);
-    fields.insert("warnings".to_owned(), compiled.warnings.iter().map(render_warning).collect());
+    fields.insert("warnings".to_owned(), render_warnings(&compiled.warnings).into());
     fields
 }
 
@@ -56,8 +61,9 @@ pub(crate) fn render_network(network: &Network) -> Map<String, Value> {
     fields
 }
 
-pub(crate) fn render_warning(warning: &Diagnostic) -> Value {
-    render_diagnostic(warning, "message")
+pub(crate) fn render_warnings(warnings: &[Diagnostic]) -> Vec<Value> {
+    let values = warnings.iter().map(|warning| render_diagnostic(warning, "message"));
+    at_most_some(values, MAX_ERRORS, "message")
 }
 
 /// Renders the errors of a text that lies at `pointer` of the body; warnings are left out.
@@ -70,13 +76,28 @@ pub(crate) fn render_errors(errors: &Errors, pointer: &str) -> Vec<Value> {
         }
         value
     };
-    errors.map(render).collect()
+    at_most_some(errors.map(render), MAX_ERRORS, "detail")
+}
+
+/// Takes the first values; the next then only says how many more there are, at its place.
+fn at_most_some(mut values: impl Iterator<Item = Value>, max: usize, message: &str) -> Vec<Value> {
+    let mut taken: Vec<_> = values.by_ref().take(max).collect();
+    if let Some(mut next) = values.next() {
+        let words = format!("and {} more", 1 + values.count());
+        if let Value::Object(fields) = &mut next {
+            fields.insert("text".to_owned(), "".into());
+            fields.insert("suggestion".to_owned(), Value::Null);
+            fields.insert(message.to_owned(), words.into());
+        }
+        taken.push(next);
+    }
+    taken
 }
 
 fn render_diagnostic(diagnostic: &Diagnostic, message: &str) -> Value {
     let Diagnostic { severity: _, code, span, text, message: words, suggestion, included_at } = diagnostic;
     json!({
-        "line": span.line, "column": span.column, "text": text, message: words, "suggestion": suggestion,
+        "line": span.line, "column": span.column, "text": cut(text), message: cut_sentence(words), "suggestion": suggestion,
         "code": code,
         "includedAt": included_at.map(|span| json!({ "line": span.line, "column": span.column })),
     })
@@ -86,7 +107,7 @@ pub(crate) fn render_tests(reports: &[(TestText, TestReport)]) -> Vec<Value> {
     let render = |(text, report): &(TestText, TestReport)| {
         json!({
             "name": report.name, "in": text.name(), "line": report.span.line, "column": report.span.column,
-            "passed": report.passed(), "cases": report.cases.iter().map(render_case).collect::<Vec<_>>(),
+            "passed": report.passed(), "problem": report.problem.as_deref().map(cut_sentence), "cases": report.cases.iter().map(render_case).collect::<Vec<_>>(),
         })
     };
     reports.iter().map(render).collect()
@@ -97,28 +118,28 @@ fn render_case(case: &CaseReport) -> Value {
         json!({ "from": from, "to": to, "known": is_known, "got": got.to_string(), "reason": reason })
     });
     json!({
-        "line": case.span.line, "column": case.span.column, "text": case.text, "passed": case.passed(),
-        "problem": case.problem, "pairs": case.pairs, "mismatches": mismatches.collect::<Vec<_>>(),
+        "line": case.span.line, "column": case.span.column, "text": cut(&case.text), "passed": case.passed(),
+        "problem": case.problem.as_deref().map(cut_sentence), "pairs": case.pairs, "mismatches": mismatches.collect::<Vec<_>>(), "mismatchCount": case.mismatch_count,
     })
 }
 
-/// Renders the cases that fail, as errors of a problem.
+/// Renders what fails, as errors of a problem: tests that could not be tried as a whole, and cases.
 pub(crate) fn render_failures(reports: &[(TestText, TestReport)]) -> Vec<Value> {
-    let cases =
-        reports.iter().flat_map(|(text, report)| report.cases.iter().map(move |case| (text, report, case)));
-    let failed = cases.filter(|(_, _, case)| !case.passed());
-    let render = |(text, report, case): (&TestText, &TestReport, &CaseReport)| {
-        let first = case
-            .mismatches
-            .first()
-            .map(|Mismatch { from, to, got, reason, .. }| format!("{from} to {to}: {got}, {reason}"));
-        let detail = case.problem.clone().or(first).unwrap_or_default();
+    let failed = reports.iter().flat_map(|(text, report)| {
+        let whole = report.problem.as_ref().map(|problem| (report.span, "", cut_sentence(problem)));
+        let failed = report.cases.iter().filter(|case| !case.passed());
+        let cases = failed.map(|case| (case.span, case.text.as_str(), reason(case)));
+        whole.into_iter().chain(cases).map(move |failure| (*text, report, failure))
+    });
+    let render = |(text, report, (span, words, detail)): (TestText, &TestReport, (Span, &str, String))| {
+        // What is stored does not lie in the body.
+        let pointer = if text == TestText::Stored { String::new() } else { format!("/{}", text.name()) };
         json!({
-            "pointer": format!("/{}", text.name()), "test": report.name, "line": case.span.line,
-            "column": case.span.column, "text": case.text, "detail": detail,
+            "pointer": pointer, "in": text.name(), "test": cut(&report.name), "line": span.line,
+            "column": span.column, "text": cut(words), "detail": detail,
         })
     };
-    failed.map(render).collect()
+    at_most_some(failed.map(render), MAX_ERRORS, "detail")
 }
 
 /// Renders what a change does: `changes` and how much was looked at.

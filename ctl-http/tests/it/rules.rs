@@ -9,17 +9,20 @@ use crate::arbitrary::value;
 use crate::client::{self, Answer};
 use crate::server::Server;
 
-const NETWORK: &str = "/controller/network/a940ad429a0000f1";
-const RULES: &str = "/api/v2/network/a940ad429a0000f1/rules";
-const NETWORK_ID: NetworkId = NetworkId(0xa940_ad42_9a00_00f1);
+pub(crate) const NETWORK: &str = "/controller/network/a940ad429a0000f1";
+pub(crate) const RULES: &str = "/api/v2/network/a940ad429a0000f1/rules";
+pub(crate) const NETWORK_ID: NetworkId = NetworkId(0xa940_ad42_9a00_00f1);
 
-const WEB_ONLY: &str = "# web only\naccept ethertype arp;\naccept ipprotocol tcp and dport 443;\n\
+pub(crate) const WEB_ONLY: &str = "# web only\naccept ethertype arp;\naccept ipprotocol tcp and dport 443;\n\
                         accept ipprotocol tcp and sport 443;\ndrop;\n";
-const WEB_TEST: &str = "test \"web\" { from laptop to server tcp 443 expect accept; }\n";
+pub(crate) const WEB_TEST: &str = "test \"web\" { from laptop to server tcp 443 expect accept; }\n";
 
 /// Starts a server with two members, `laptop` and `server`, a stranger, and the rules of a new network.
-fn server() -> Server {
-    let mut server = Server::start();
+pub(crate) fn server() -> Server {
+    with_members(Server::start())
+}
+
+pub(crate) fn with_members(mut server: Server) -> Server {
     server.post(NETWORK, &json!({ "routes": [{ "target": "10.0.0.0/24" }] }));
     for (address, name, ip, authorized) in [
         ("1111111111", "laptop", "10.0.0.1", true),
@@ -33,17 +36,17 @@ fn server() -> Server {
     server
 }
 
-fn put(server: &Server, path: &str, body: &Value) -> Answer {
+pub(crate) fn put(server: &Server, path: &str, body: &Value) -> Answer {
     server.send("PUT", path, Some(&body.to_string()))
 }
 
-fn ok(answer: &Answer) -> Value {
+pub(crate) fn ok(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"));
     answer.json()
 }
 
-fn problem(answer: &Answer, status: u16) -> Value {
+pub(crate) fn problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     let problem = answer.json();
@@ -176,8 +179,9 @@ fn change_that_fails_required_tests_is_refused_over_both_apis() {
     // What leaves the rules alone is no matter of the tests, and neither are rules that pass.
     assert_eq!(server.post(NETWORK, &json!({ "name": "x" })).status, 200);
     assert_eq!(server.post(NETWORK, &json!({ "rules": [{ "type": "ACTION_ACCEPT" }] })).status, 200);
-    // Whoever takes the requirement away may do what he wants.
-    let lifted = ok(&put(&server, RULES, &json!({ "source": "drop;", "testsRequired": false })));
+    // Whoever takes the requirement away, which is a change of its own, may do what he wants.
+    ok(&put(&server, RULES, &json!({ "testsRequired": false })));
+    let lifted = ok(&put(&server, RULES, &json!({ "source": "drop;" })));
     assert_eq!((&lifted["testResults"][0]["passed"], &lifted["consistent"]), (&json!(false), &json!(true)));
 }
 
@@ -277,6 +281,20 @@ fn tests_are_run_on_demand_with_the_members_there_are() {
 }
 
 #[test]
+fn empty_test_fails_and_says_so() {
+    let server = server();
+    ok(&put(&server, RULES, &json!({ "source": WEB_ONLY, "tests": WEB_TEST, "testsRequired": true })));
+    let tests = format!("{WEB_TEST}test \"empty\" {{ }}\n");
+    let answer = ok(&server.post(&format!("{RULES}/test"), &json!({ "tests": tests })));
+    let report = answer["testResults"].as_array().unwrap().iter().find(|report| report["name"] == "empty");
+    assert!(report.unwrap()["problem"].is_string(), "{answer}");
+    let refused = problem(&put(&server, RULES, &json!({ "source": "accept;", "tests": tests })), 422);
+    let error = &refused["errors"][0];
+    assert_eq!((&error["pointer"], &error["test"]), (&json!("/tests"), &json!("empty")));
+    assert_eq!(error["detail"], report.unwrap()["problem"]);
+}
+
+#[test]
 fn explanation_names_the_rule_that_decides_and_its_line() {
     let server = server();
     ok(&put(&server, RULES, &json!({ "source": WEB_ONLY })));
@@ -320,7 +338,7 @@ fn explanation_names_the_rule_that_decides_and_its_line() {
 fn bodies_are_read_strictly_and_problems_are_problem_json() {
     let server = server();
     let cases = [
-        (json!({}), vec!["/source"]),
+        (json!({}), vec![""]),
         (json!({ "source": 7, "tests": null, "extra": 1 }), vec!["/source", "/tests", "/extra"]),
         (json!({ "source": "accept;", "testsRequired": "yes" }), vec!["/testsRequired"]),
         (json!([]), vec![""]),

@@ -36,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) listen: IpAddr,
     pub(crate) allowed_sources: Vec<IpPrefix>,
     pub(crate) random: Arc<dyn Fn() -> u32 + Send + Sync>,
+    pub(crate) store: Store,
 }
 
 impl Default for Options {
@@ -47,6 +48,7 @@ impl Default for Options {
             listen: Ipv4Addr::LOCALHOST.into(),
             allowed_sources: Vec::new(),
             random: Arc::new(random),
+            store: Store::in_memory().unwrap(),
         }
     }
 }
@@ -60,7 +62,7 @@ impl Server {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind((options.listen, 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let store = Store::in_memory().unwrap();
+        let store = options.store;
         let (changed, changes) = mpsc::unbounded_channel();
         let (node_sender, node) = watch::channel(Arc::new(node_status()));
         let clock = AtomicU64::new(START);

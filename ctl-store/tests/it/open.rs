@@ -142,6 +142,50 @@ fn database_of_a_newer_release_is_refused() {
 }
 
 #[test]
+fn looking_sees_what_was_committed_and_changes_nothing() {
+    let (directory, path) = place();
+    assert!(matches!(Store::open_read_only(&path), Err(StoreError::File { .. })));
+    assert_eq!(names(directory.path()), [""; 0], "looking made a database");
+    let store = Store::open(&path).unwrap();
+    put_network(&store, &network(NETWORK));
+    let look = Store::open_read_only(&path).unwrap();
+    assert_eq!(look.read(|tx| tx.networks().get(NETWORK)).unwrap(), Some(network(NETWORK)));
+    // Beside a running controller, later commits are seen too.
+    put_member(&store, &member(1)).unwrap();
+    assert_eq!(get_member(&look, 1), Some(member(1)));
+    let written = look.write(|tx| tx.networks().remove(NETWORK));
+    assert!(matches!(written, Err(StoreError::Internal { .. })), "{written:?}");
+    drop((look, store));
+    assert_eq!(names(directory.path()), ["ctl.db"]);
+    let before = fs::read(&path).unwrap();
+    let look = Store::open_read_only(&path).unwrap();
+    assert_eq!(look.read(|tx| tx.networks().list()).unwrap(), [NETWORK]);
+    drop(look);
+    assert!(fs::read(&path).unwrap() == before);
+    assert_eq!(names(directory.path()), ["ctl.db"]);
+}
+
+#[test]
+fn looking_refuses_another_version_and_leaves_it() {
+    for (version, expected) in
+        [(1, "version 1, and this release needs 2 "), (99, "version 99, and this release knows 2 ")]
+    {
+        let (directory, path) = place();
+        drop(Store::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", version).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = Store::open_read_only(&path).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(fs::read(&path).unwrap() == before);
+        assert_eq!(names(directory.path()), ["ctl.db"]);
+    }
+    let (directory, path) = place();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(Store::open_read_only(&path), Err(StoreError::NotADatabase { .. })));
+    drop(directory);
+}
+
+#[test]
 fn empty_file_has_lost_its_content_and_is_refused() {
     let (directory, path) = place();
     fs::write(&path, "").unwrap();
