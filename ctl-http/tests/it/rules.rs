@@ -437,3 +437,56 @@ fn arbitrary_bodies_get_an_answer_or_a_problem() {
         prop_assert_eq!(server.get(RULES).status, 200);
     });
 }
+
+/// A statement of a source: mostly correct.
+fn statement() -> impl Strategy<Value = String> {
+    let condition =
+        (0..16_u32, any::<u16>(), any::<u16>(), any::<bool>()).prop_map(|(kind, a, b, is_not)| {
+            let (low, high, byte) = (a.min(b), a.max(b), a & 0xff);
+            let words = match kind {
+                0 => "ipprotocol tcp".to_owned(),
+                1 => format!("dport {low}-{high}"),
+                2 => format!("sport {a}"),
+                3 => format!("ethertype {a}"),
+                4 => format!("ztsrc {a:06x}{b:04x}"),
+                5 => format!("macdest 02:00:00:00:{byte:02x}:01"),
+                6 => format!("ipdest 10.{byte}.0.0/{}", 16 + b % 17),
+                7 => format!("ipsrc fd00:{a:x}::/{}", 32 + b % 97),
+                8 => "chr tcp_syn".to_owned(),
+                9 => format!("framesize {low}-{high}"),
+                10 => format!("icmp {byte} -1"),
+                11 => format!("vlan {}", a & 0xfff),
+                12 => "random 0.25".to_owned(),
+                13 => format!("intrange {byte} 16 be {low}-{high}"),
+                14 => format!("teq 3 {b}"),
+                _ => format!("iptos {byte} 0-255"),
+            };
+            if is_not { format!("not {words}") } else { words }
+        });
+    let action = proptest::sample::select(vec!["accept", "drop", "break", "watch 64 7d8273c358"]);
+    let joined = proptest::collection::vec(condition, 0..4).prop_map(|conditions| conditions.join(" and "));
+    (action, joined).prop_map(|(action, conditions)| format!("{action} {conditions};"))
+}
+
+proptest! {
+    /// Whatever the compiler gives is taken by the API and means the same there.
+    #[test]
+    fn what_is_compiled_loads(base in proptest::collection::vec(statement(), 0..20),
+                              cap in proptest::collection::vec(statement(), 1..5), tag in any::<Option<u32>>()) {
+        let default = tag.map_or_else(String::new, |value| format!("default {value}"));
+        let source = format!("tag role id 3 {default};\ncap admin id 7 {} ;\n{}", cap.concat(), base.concat());
+        let compiled = match ctl_core::rules::compile(&source) {
+            Ok(compiled) => compiled,
+            Err(_) => return Err(TestCaseError::reject("not a source")),
+        };
+        let fresh = || ctl_core::Network::new(NETWORK_ID, zt_proto::Timestamp(0));
+        let (mut written, mut read) = (fresh(), fresh());
+        written.capabilities = compiled.capability_definitions();
+        written.tags = compiled.tag_definitions();
+        written.rules = compiled.base.rules;
+        let view = ctl_http::view::network::render(&written, &ctl_store::MemberCounts::default());
+        let Ok(Value::Object(body)) = serde_json::to_value(view) else { panic!("a network is an object") };
+        prop_assert_eq!(ctl_http::view::network::apply(&body, &mut read), Ok(()));
+        prop_assert_eq!((read.rules, read.capabilities, read.tags), (written.rules, written.capabilities, written.tags));
+    }
+}
