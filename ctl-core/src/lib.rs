@@ -5,6 +5,7 @@
 //! | module | content | source |
 //! |---|---|---|
 //! | [`network`], [`member`] | the records, as an administrator sees them | `vl2.md` §9 |
+//! | [`record`] | the same as JSON, read and written | `vl2.md` §9, §12 |
 //! | [`change`] | what happened to a record | `vl2.md` §11 |
 //! | [`request`], [`snapshot`] | what a decision reads | `vl2.md` §3, §10.2 |
 //! | [`mod@decide`] | who is admitted | `vl2.md` §10.3–10.9 |
@@ -20,6 +21,7 @@ pub mod decide;
 pub mod issue;
 pub mod member;
 pub mod network;
+pub mod record;
 pub mod request;
 pub mod rules;
 pub mod snapshot;

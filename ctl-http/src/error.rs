@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 
+use ctl_core::record::FieldError;
 use ctl_store::StoreError;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::error;
 use warp::Rejection;
 use warp::http::StatusCode;
@@ -13,55 +14,6 @@ use zt_proto::{Address, NetworkId};
 
 use crate::auth::Unauthorized;
 use crate::extract::{self, MAX_BODY};
-use crate::problem::cut;
-
-/// A field of a request body that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct FieldError {
-    /// Where it is in the body: `rules[3].type`.
-    field: String,
-    problem: String,
-}
-
-impl FieldError {
-    pub(crate) fn new(field: &str, problem: String) -> Self {
-        Self { field: field.to_owned(), problem }
-    }
-
-    /// Says that `field` should have been `expected` and was `got`.
-    pub(crate) fn unexpected(field: &str, expected: &str, got: Option<&Value>) -> Self {
-        let got = got.map_or_else(|| "nothing".to_owned(), excerpt);
-        Self::new(field, format!("expected {expected}, got {got}"))
-    }
-
-    /// Returns the place as a JSON pointer: `/rules/3/type`.
-    pub(crate) fn pointer(&self) -> String {
-        let names = self.field.split(['.', '[', ']']).filter(|name| !name.is_empty());
-        names.map(|name| format!("/{name}")).collect()
-    }
-
-    pub(crate) fn problem(&self) -> &str {
-        &self.problem
-    }
-
-    /// Names what the field is in: `type` within `rules[3]` is `rules[3].type`.
-    pub(crate) fn within(mut self, outer: &str) -> Self {
-        let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
-        self.field = format!("{outer}{separator}{}", self.field);
-        self
-    }
-
-    /// Names the array entry that the field is in.
-    pub(crate) fn at(self, index: usize) -> Self {
-        self.within(&format!("[{index}]"))
-    }
-}
-
-/// Returns a value as JSON, cut to what fits into a message.
-fn excerpt(value: &Value) -> String {
-    cut(&value.to_string())
-}
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -186,22 +138,4 @@ pub(crate) async fn rejected(rejection: Rejection) -> Result<Response, Infallibl
         Some(_) => extract::json(StatusCode::UNAUTHORIZED, &json!({})),
         None => extract::empty(StatusCode::NOT_FOUND),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn field_error_names_the_whole_path() {
-        let error = FieldError::unexpected("type", "a rule type", Some(&json!(5)));
-        let error = error.at(3).within("rules").at(0).within("capabilities");
-        assert_eq!(error.to_string(), "capabilities[0].rules[3].type: expected a rule type, got 5");
-    }
-
-    #[test]
-    fn long_value_is_cut_in_a_message() {
-        let error = FieldError::unexpected("a", "b", Some(&json!("é".repeat(1000))));
-        assert!(error.to_string().len() < 300, "{error}");
-    }
 }

@@ -7,7 +7,6 @@
 mod auth;
 mod error;
 mod extract;
-mod lenient;
 mod member;
 mod network;
 mod peer;
@@ -35,7 +34,6 @@ use warp::reply::Response;
 use zt_proto::{Address, IpPrefix, Timestamp};
 
 pub use auth::{EmptyToken, Token};
-pub use error::FieldError;
 pub use status::{NodeStatus, PathStatus, PeerRole, PeerStatus};
 
 use error::ApiError;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ctl_core::record::member::apply;
 use ctl_core::{Change, Member};
 use serde_json::{Map, Value, json};
 use warp::Filter;
@@ -11,7 +12,7 @@ use zt_proto::{Address, NetworkId};
 
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
-use crate::view::member::{MemberView, apply, render};
+use crate::view::member::{MemberView, render};
 use crate::{Shared, State, network, respond, with};
 
 /// Matches `/controller/network/{network}/member`.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use ctl_core::record::network::apply;
 use ctl_core::{Change, Network};
 use ctl_store::Tx;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use zt_proto::{Address, NetworkId};
 
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
-use crate::view::network::{NetworkView, apply, render, render_listed};
+use crate::view::network::{NetworkView, render, render_listed};
 use crate::{Shared, State, respond, rule_tests, settle, with};
 
 /// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.

@@ -1,37 +1,26 @@
 //! Errors of `/api/v2`: `application/problem+json` (RFC 9457).
 
+use ctl_core::record::{FieldError, cut_to};
 use ctl_store::StoreError;
 use serde_json::{Map, Value, json};
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use crate::error::{ApiError, FieldError};
+use crate::error::ApiError;
 use crate::extract;
+
+pub(crate) use ctl_core::record::cut;
 
 /// Most errors that an answer lists: a body of megabytes can have millions.
 pub(crate) const MAX_ERRORS: usize = 100;
 /// How many errors `detail` repeats.
 const MAX_DETAILS: usize = 10;
-/// Where texts that a request brought are cut when they are quoted, in characters.
-const MAX_QUOTED: usize = 100;
-/// Where sentences and pointers that contain such texts are cut.
+/// Where sentences and pointers that contain texts of a request are cut, in characters.
 const MAX_SENTENCE: usize = 400;
-
-/// Cuts what a request brought to what fits into a message.
-pub(crate) fn cut(text: &str) -> String {
-    cut_to(text, MAX_QUOTED)
-}
 
 /// Cuts a sentence that may quote what a request brought.
 pub(crate) fn cut_sentence(text: &str) -> String {
     cut_to(text, MAX_SENTENCE)
-}
-
-fn cut_to(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
 }
 
 /// What is wrong with a request, for a person and for a program.
@@ -169,10 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(cut("é"), "é");
-        assert_eq!(cut(&"é".repeat(100)), "é".repeat(100));
-        assert_eq!(cut(&"é".repeat(101)), "é".repeat(100) + "…");
+    fn long_error_is_cut() {
         let invalid = Invalid::new("/x".repeat(1 << 20), "y".repeat(1 << 20));
         assert!(invalid.to_string().len() < 1000);
     }

@@ -11,6 +11,7 @@
 //! | [`scenario`] | packets and members to try rules on; tests | |
 //! | [`mod@explain`] | why a packet passes or not, rule by rule | §17–18 |
 //! | [`impact`] | who can no longer reach whom after a change | |
+//! | [`json`] | rules as JSON, read and written | `vl2.md` §6.2 |
 
 pub mod ast;
 pub mod compile;
@@ -20,6 +21,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod format;
 pub mod impact;
+pub mod json;
 pub mod lexer;
 mod parser;
 pub mod scenario;

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use ctl_core::Network;
 use ctl_core::network::{CapabilityDefinition, TagDefinition};
 use ctl_core::rules::decompile::Names;
+use ctl_core::rules::json::{self as rules, RAW};
 use ctl_core::rules::{Compiled, NamedTag};
 use serde_json::{Map, Value, json};
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES, Rule};
 
-use super::rules::{self, RAW};
 pub use crate::problem::Invalid;
 use crate::problem::cut;
 use crate::strict::{Fields, escaped, expected};

@@ -484,9 +484,9 @@ proptest! {
         written.capabilities = compiled.capability_definitions();
         written.tags = compiled.tag_definitions();
         written.rules = compiled.base.rules;
-        let view = ctl_http::view::network::render(&written, &ctl_store::MemberCounts::default());
+        let view = ctl_core::record::network::render(&written);
         let Ok(Value::Object(body)) = serde_json::to_value(view) else { panic!("a network is an object") };
-        prop_assert_eq!(ctl_http::view::network::apply(&body, &mut read), Ok(()));
+        prop_assert_eq!(ctl_core::record::network::apply(&body, &mut read), Ok(()));
         prop_assert_eq!((read.rules, read.capabilities, read.tags), (written.rules, written.capabilities, written.tags));
     }
 }

@@ -2,16 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctl_core::network::{Pool, Route};
 use serde_json::{Map, Value};
 use zt_proto::IpPrefix;
 use zt_proto::rules::{Rule, RuleBody};
 
-use crate::error::FieldError;
-use crate::lenient;
+use super::{FieldError, lenient};
+use crate::network::{Pool, Route};
 
 /// Reads a pool of June 2015, `{"network":"10.1.0.0","netmaskBits":24}`: the addresses that hosts can have.
-pub(super) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
+pub(crate) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
     let ip = lenient::ip(entry.get("network")?.as_str()?)?;
     let bits = u8::try_from(lenient::integer(entry.get("netmaskBits")?, 0)).ok()?;
     let subnet = IpPrefix::new(ip, bits).ok()?;
@@ -37,13 +36,13 @@ pub(super) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
 }
 
 /// Reads `ipLocalRoutes` of 2015: texts, each the network's own range.
-pub(super) fn parse_local_routes(value: &Value) -> Option<Vec<Route>> {
+pub(crate) fn parse_local_routes(value: &Value) -> Option<Vec<Route>> {
     let routes = lenient::entries(value)?.filter_map(Value::as_str).filter_map(lenient::prefix);
     Some(routes.map(|target| Route { target, via: None }).collect())
 }
 
 /// Says whether a rule table is of the time before 1.2: entries with an `action` and without a `type`.
-pub(super) fn is_rule_table(entries: &[Value]) -> bool {
+pub(crate) fn is_rule_table(entries: &[Value]) -> bool {
     !entries.is_empty()
         && entries.iter().all(|entry| entry.get("action").is_some() && entry.get("type").is_none())
 }
@@ -53,7 +52,7 @@ pub(super) fn is_rule_table(entries: &[Value]) -> bool {
 /// # Errors
 /// For an action other than `accept` and `drop`, and for a condition other than `etherType`: nodes of that time
 /// never applied the others (`vl2.md` §15.4), so it is open what they should do now.
-pub(super) fn parse_rules(entries: &[Value]) -> Result<Vec<Rule>, FieldError> {
+pub(crate) fn parse_rules(entries: &[Value]) -> Result<Vec<Rule>, FieldError> {
     let mut numbered = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         numbered.push(parse_rule(entry).map_err(|error| error.at(index))?);

@@ -7,20 +7,17 @@ use serde_json::{Map, Value, json};
 use zt_proto::rules::{Rule, RuleBody, TagMatch};
 use zt_proto::{Address, Mac};
 
-use super::legacy;
-use crate::error::FieldError;
-use crate::lenient;
-use crate::problem::cut;
+use crate::record::{FieldError, cut, legacy, lenient};
 
 /// Type of an entry that has no form of its own in JSON.
-pub(super) const RAW: &str = "RAW";
+pub const RAW: &str = "RAW";
 
 /// Reads a rule table of at most `max` entries.
 ///
 /// # Errors
 /// For an entry that is not understood, and for a table that is too long: a table with holes, or without its end,
 /// would let something else pass than what was meant (`http-api.md` §20, item 9).
-pub(super) fn parse_table(entries: &[Value], max: usize) -> Result<Vec<Rule>, FieldError> {
+pub fn parse_table(entries: &[Value], max: usize) -> Result<Vec<Rule>, FieldError> {
     if entries.len() > max {
         return Err(FieldError::new("", format!("expected at most {max} rules, got {}", entries.len())));
     }
@@ -33,12 +30,12 @@ pub(super) fn parse_table(entries: &[Value], max: usize) -> Result<Vec<Rule>, Fi
 
 /// Renders a rule table. An entry without a JSON form is shown as its bytes, which [`parse_table`] refuses: left out, a
 /// network that is sent back as it was shown would let something else pass.
-pub(super) fn render_table(rules: &[Rule]) -> Vec<Value> {
+pub fn render_table(rules: &[Rule]) -> Vec<Value> {
     rules.iter().map(|rule| render(rule).unwrap_or_else(|| render_raw(rule))).collect()
 }
 
 /// Renders a rule as its bytes.
-pub(super) fn render_raw(rule: &Rule) -> Value {
+pub fn render_raw(rule: &Rule) -> Value {
     let mut bytes = Vec::new();
     rule.write(&mut bytes);
     let mut hex = String::with_capacity(bytes.len() * 2);

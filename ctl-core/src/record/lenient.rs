@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde_json::{Number, Value};
 use zt_proto::IpPrefix;
 
-use crate::error::FieldError;
+use super::FieldError;
 
 /// How many entries of an array are read; the rest is ignored.
 pub(crate) const MAX_ENTRIES: usize = 16_384;

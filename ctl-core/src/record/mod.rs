@@ -1,0 +1,29 @@
+//! Networks and members as JSON records: what the API takes and shows, and what `controller.d` keeps (`vl2.md` §9, §12).
+//!
+//! Writing goes through structs whose fields stand in the order of the original's keys; reading goes through
+//! [`serde_json::Value`], because almost no value is of a wrong type (`http-api.md` §5).
+
+mod field_error;
+pub(crate) mod legacy;
+pub(crate) mod lenient;
+pub mod member;
+pub mod network;
+
+use serde_json::{Map, Value};
+
+use crate::network::RemoteTrace;
+
+pub use field_error::{FieldError, cut, cut_to};
+pub use member::MemberRecord;
+pub use network::NetworkRecord;
+
+/// Reads the two remote trace fields. A level that is absent stays (`http-api.md` §20, item 6).
+fn apply_remote_trace(body: &Map<String, Value>, trace: &mut RemoteTrace) {
+    if let Some(value) = body.get("remoteTraceTarget") {
+        const ADDRESS_DIGITS: usize = 10;
+        trace.target = Some(lenient::text(value)).filter(|text| text.len() == ADDRESS_DIGITS);
+    }
+    if let Some(value) = body.get("remoteTraceLevel") {
+        trace.level = lenient::integer(value, 0);
+    }
+}
