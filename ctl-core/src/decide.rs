@@ -78,6 +78,7 @@ pub fn decide(snapshot: Option<&Snapshot>, request: &ConfigRequest, now: Timesta
         return Decision::Refuse { refusal: Refusal::AccessDenied, member: None };
     };
     if !member.authorized
+        && !member.is_deauthorized()
         && let Some(credential) = automatic_credential(network, request, now)
     {
         member.authorize(credential, now);
@@ -113,7 +114,7 @@ fn identified(
     Some(member)
 }
 
-/// Returns through what a node that nobody authorized is admitted all the same.
+/// Returns through what a node that nobody authorized, and nobody de-authorized, is admitted all the same.
 fn automatic_credential(network: &Network, request: &ConfigRequest, now: Timestamp) -> Option<Credential> {
     match request.kind {
         RequestKind::Push => None,

@@ -30,7 +30,7 @@ pub struct Member {
     pub revision: u64,
     /// Zero: never.
     pub last_authorized: Timestamp,
-    /// Zero: never.
+    /// When an administrator last took the authorization away; zero: never.
     pub last_deauthorized: Timestamp,
     /// Through what the member was last authorized.
     pub credential: Option<Credential>,
@@ -93,9 +93,20 @@ impl Member {
     }
 
     /// Takes the authorization away; addresses and the record of the credential stay.
+    ///
+    /// This sticks: see [`Member::is_deauthorized`].
     pub fn deauthorize(&mut self, now: Timestamp) {
         self.authorized = false;
-        self.last_deauthorized = now;
+        // Zero is "never"; a clock that was not set must not make it so.
+        self.last_deauthorized = now.max(Timestamp(1));
+    }
+
+    /// Says whether an administrator took the authorization away and has not given it back.
+    ///
+    /// Then neither a public network nor a join token admits the member again: otherwise what the
+    /// administrator did would be undone by the next request, seconds later (`vl2.md` §19.2).
+    pub fn is_deauthorized(&self) -> bool {
+        !self.authorized && self.last_deauthorized != Timestamp(0)
     }
 
     /// Raises the revision by one if `self` differs from what is stored; says whether it does.

@@ -68,8 +68,11 @@ pub fn managed(network: &Network, member: &Member) -> Vec<IpPrefix> {
 /// False spares the caller from reading them all, for members that have their addresses as for strangers
 /// that cannot be admitted.
 pub fn needs_pool(network: &Network, member: Option<&Member>) -> bool {
-    let admissible =
-        !network.private || !network.join_tokens.is_empty() || member.is_some_and(|member| member.authorized);
+    let admits_by_itself = !network.private || !network.join_tokens.is_empty();
+    let admissible = match member {
+        Some(member) => member.authorized || (admits_by_itself && !member.is_deauthorized()),
+        None => admits_by_itself,
+    };
     admissible && [Family::V4, Family::V6].into_iter().any(|family| family.wants_address(network, member))
 }
 

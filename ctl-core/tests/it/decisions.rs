@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ctl_core::addresses;
 use ctl_core::member::{ClientVersion, Credential, Member};
-use ctl_core::network::{CapabilityDefinition, Dns, Network, TagDefinition};
+use ctl_core::network::{CapabilityDefinition, Dns, Network, Pool, Route, TagDefinition};
 use ctl_core::{ConfigRequest, Decision, Occupied, Refusal, RequestKind, Snapshot, decide};
 use zt_crypto::IdentitySecret;
 use zt_proto::config::NetworkConfig;
@@ -68,11 +69,36 @@ fn a_push_neither_creates_nor_authorizes_a_member() {
     let push = ConfigRequest { kind: RequestKind::Push, ..request() };
     let denied = Decision::Refuse { refusal: Refusal::AccessDenied, member: None };
     assert_eq!(decide(Some(&snapshot(public_network(), None)), &push, NOW), denied);
-    let mut member = member();
-    member.deauthorize(NOW);
-    assert_eq!(decide(Some(&snapshot(public_network(), Some(member.clone()))), &push, NOW), denied);
-    let asked = decide(Some(&snapshot(public_network(), Some(member))), &request(), NOW);
+    let waiting = Member { authorized: false, ..member() };
+    assert_eq!(decide(Some(&snapshot(public_network(), Some(waiting.clone()))), &push, NOW), denied);
+    let asked = decide(Some(&snapshot(public_network(), Some(waiting))), &request(), NOW);
     assert_eq!(saved(&asked).unwrap().credential, Some(Credential::Public));
+}
+
+/// Known flaw 13 and `vl2.md` §19.2: where the reference authorizes again whoever asks, only the API does here.
+#[test]
+fn a_member_that_was_de_authorized_stays_so_until_the_api_authorizes_it() {
+    let denied = Decision::Refuse { refusal: Refusal::AccessDenied, member: None };
+    let mut with_token = network();
+    with_token.join_tokens.insert("t".into(), Timestamp(0));
+    let mut asked = request();
+    asked.metadata.token = Some("t".into());
+    // A clock that was never set counts as well.
+    for when in [NOW, Timestamp(0)] {
+        let mut member = member();
+        member.deauthorize(when);
+        for network in [public_network(), with_token.clone()] {
+            assert!(
+                !addresses::needs_pool(&pooled(network.clone()), Some(&member)),
+                "nothing is reserved for it"
+            );
+            assert_eq!(decide(Some(&snapshot(network.clone(), Some(member.clone()))), &asked, NOW), denied);
+            let stranger = decide(Some(&snapshot(network, None)), &asked, NOW);
+            assert!(is_admitted(&stranger), "others are admitted");
+        }
+        member.authorize(Credential::Api, NOW);
+        assert!(is_admitted(&decide(Some(&snapshot(network(), Some(member))), &asked, NOW)));
+    }
 }
 
 #[test]
@@ -217,6 +243,14 @@ pub(crate) fn admitted(snapshot: &Snapshot, request: &ConfigRequest) -> NetworkC
 
 pub(crate) fn network() -> Network {
     Network::new(NETWORK, Timestamp(1))
+}
+
+/// The network with IPv4 addresses to give away.
+pub(crate) fn pooled(mut network: Network) -> Network {
+    network.v4_assign.pool = true;
+    network.routes = vec![Route { target: "10.0.0.0/24".parse().unwrap(), via: None }];
+    network.pools = vec![Pool { first: "10.0.0.1".parse().unwrap(), last: "10.0.0.254".parse().unwrap() }];
+    network
 }
 
 pub(crate) fn public_network() -> Network {
