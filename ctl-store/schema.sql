@@ -144,3 +144,64 @@ CREATE TABLE member_capability (
     PRIMARY KEY (network, member, position),
     FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+
+-- When and from where members asked: the newest rows of each member, one for each change of what they asked with.
+CREATE TABLE member_sighting (
+    network          BLOB NOT NULL,                                         -- member.network
+    member           BLOB NOT NULL,                                         -- member.address
+    number           INTEGER NOT NULL CHECK (number >= 0),                  -- one more than that of the row before
+    first            INTEGER NOT NULL,                                      -- time of the first request like this
+    last             INTEGER NOT NULL,                                      -- time of the last one
+    ip               BLOB CHECK (length(ip) IN (4, 16)),                    -- ip it came from; null: unknown, or relayed
+    port             INTEGER CHECK (port BETWEEN 0 AND 65535 AND (port IS NULL) = (ip IS NULL)), -- UDP port of the last one
+    version_major    INTEGER,                                               -- u64, of the client; null: unknown
+    version_minor    INTEGER CHECK ((version_minor IS NULL) = (version_major IS NULL)),    -- u64, likewise
+    version_revision INTEGER CHECK ((version_revision IS NULL) = (version_major IS NULL)), -- u64, likewise
+    version_protocol INTEGER CHECK ((version_protocol IS NULL) = (version_major IS NULL)), -- u64, likewise
+    platform         TEXT NOT NULL CHECK (octet_length(platform) <= 64),    -- "linux/x86_64"; empty: unknown
+    PRIMARY KEY (network, member, number),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Identities whose address was checked against their keys, which takes milliseconds, so that no restart does it again.
+-- Only those that a member has; the first one of an address stays as long as a member has the address.
+CREATE TABLE verified_identity (
+    address  BLOB PRIMARY KEY NOT NULL CHECK (length(address) = 5),         -- node address, 5 bytes, big-endian
+    key      BLOB NOT NULL CHECK (length(key) = 64),                        -- both public keys, `vl1.md` §3
+    verified INTEGER NOT NULL                                               -- time of the check
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER member_removed AFTER DELETE ON member BEGIN
+    DELETE FROM verified_identity WHERE address = OLD.address AND NOT EXISTS
+        (SELECT 1 FROM member WHERE address = OLD.address AND identity IS NOT NULL);
+END;
+
+-- Who changed what. No foreign keys: an entry outlives what it is about.
+CREATE TABLE audit (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,                         -- ascending, never given twice
+    time         INTEGER NOT NULL,                                          -- time
+    actor        TEXT NOT NULL CHECK (octet_length(actor) <= 256),          -- name of the token, or of a command
+    action       TEXT NOT NULL CHECK (octet_length(action) <= 64),          -- "network.update", "member.remove", …
+    network      BLOB CHECK (length(network) = 8),                          -- what it is about; null: no network
+    member       BLOB CHECK (length(member) = 5),                           -- likewise; null: no member
+    value_before TEXT CHECK (octet_length(value_before) <= 65536),          -- JSON of what changed; null: there was nothing
+    value_after  TEXT CHECK (octet_length(value_after) <= 65536)            -- likewise; null: there is nothing
+) STRICT;
+
+-- Tokens of the API beside the one in the home directory. None can be computed from its hash.
+CREATE TABLE api_token (
+    name      TEXT PRIMARY KEY NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 256), -- what the audit log calls it
+    hash      BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),               -- SHA-256, `ctl_store::TokenHash`
+    scope     TEXT NOT NULL,                                                -- what it may do
+    created   INTEGER NOT NULL,                                             -- time
+    last_used INTEGER NOT NULL,                                             -- time, may lag by a minute; 0: never
+    expires   INTEGER NOT NULL                                              -- time; 0: never
+) STRICT, WITHOUT ROWID;
+
+-- Which of several controllers with one identity is the one that serves: no row or one.
+CREATE TABLE lease (
+    id     INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),                     -- 1
+    holder TEXT NOT NULL CHECK (octet_length(holder) BETWEEN 1 AND 256),    -- drawn by each process at its start
+    hint   TEXT NOT NULL CHECK (octet_length(hint) <= 256),                 -- where an administrator finds it
+    until  INTEGER NOT NULL                                                 -- time at which it ends unless renewed
+) STRICT;

@@ -70,6 +70,11 @@ pub enum StoreError {
     Internal { what: String },
 }
 
+/// Says whether a row was refused because what it belongs to is gone.
+pub(crate) fn is_orphan(error: &rusqlite::Error) -> bool {
+    error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let what = error.to_string();

@@ -45,7 +45,7 @@ pub(crate) fn open_current(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::NotADatabase { path });
     }
     let connection = inspect(&path)?;
-    let (found, needed) = (migrate::version(&connection)?, migrate::newest_version());
+    let (found, needed) = (migrate::version(&connection)?, migrate::schema_version());
     if found == needed { Ok(connection) } else { Err(StoreError::OlderSchema { path, found, needed }) }
 }
 
@@ -115,7 +115,7 @@ fn inspect(path: &Path) -> Result<Connection, StoreError> {
     if application_id != migrate::APPLICATION_ID {
         return Err(StoreError::ForeignDatabase { path: owned(), application_id });
     }
-    let (found, known) = (migrate::version(&connection).map_err(failed)?, migrate::newest_version());
+    let (found, known) = (migrate::version(&connection).map_err(failed)?, migrate::schema_version());
     if found > known {
         return Err(StoreError::NewerSchema { path: owned(), found, known });
     }

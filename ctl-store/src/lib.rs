@@ -1,19 +1,23 @@
-//! The SQLite database of the controller: networks, members, and who has which address.
+//! The SQLite database of the controller: networks, members, who has which address, and what is noted about them.
 //!
 //! All SQL is here, one statement a method, inside a transaction that the caller opened; no rule of policy is.
 //! `schema.sql` is the truth about the tables, and `docs/storage.md` explains them.
 //!
 //! Every call may wait for the disk or for another caller: async code gets here by `spawn_blocking`.
 
+mod audit;
 mod column;
 mod error;
 mod file;
 mod identity;
+mod lease;
 mod member;
 mod migrate;
 mod network;
 mod pool;
+mod sighting;
 mod snapshot;
+mod token;
 
 use std::fmt;
 use std::path::Path;
@@ -21,9 +25,18 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Params};
 
+pub use audit::{
+    AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE, AUDIT_MAX_VALUE_BYTES, Audit,
+    AuditEntry, AuditRecord,
+};
 pub use error::StoreError;
+pub use identity::VerifiedIdentities;
+pub use lease::{Lease, Leases};
 pub use member::{MemberCounts, Members};
+pub use migrate::schema_version;
 pub use network::Networks;
+pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
+pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 
 use column::Columns;
 use pool::Connections;
@@ -95,6 +108,26 @@ impl<'a> Tx<'a> {
 
     pub fn members(&self) -> Members<'_> {
         Members { tx: self }
+    }
+
+    pub fn sightings(&self) -> Sightings<'_> {
+        Sightings { tx: self }
+    }
+
+    pub fn verified_identities(&self) -> VerifiedIdentities<'_> {
+        VerifiedIdentities { tx: self }
+    }
+
+    pub fn audit(&self) -> Audit<'_> {
+        Audit { tx: self }
+    }
+
+    pub fn api_tokens(&self) -> ApiTokens<'_> {
+        ApiTokens { tx: self }
+    }
+
+    pub fn lease(&self) -> Leases<'_> {
+        Leases { tx: self }
     }
 
     /// Runs a query and decodes each of its rows; `record` names them in an error.

@@ -14,7 +14,7 @@ use zt_proto::{Address, NetworkId};
 
 use crate::Tx;
 use crate::column::{AddressColumn, Columns, IdentityColumn, IpColumn, NetworkColumn, U64Column};
-use crate::error::StoreError;
+use crate::error::{self, StoreError};
 
 /// The members of all networks, inside a transaction.
 pub struct Members<'a> {
@@ -260,11 +260,10 @@ impl Members<'_> {
             ":trace_level": U64Column(member.remote_trace.level),
         };
         let result = self.tx.writer()?.prepare_cached(sql)?.execute(values);
-        let orphan = |error: &rusqlite::Error| {
-            error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
-        };
         match result {
-            Err(error) if orphan(&error) => Err(StoreError::NoSuchNetwork { network: member.network }),
+            Err(error) if error::is_orphan(&error) => {
+                Err(StoreError::NoSuchNetwork { network: member.network })
+            }
             result => Ok(result.map(drop)?),
         }
     }
@@ -365,7 +364,7 @@ fn credential(row: &Columns<'_>) -> Result<Option<Credential>, StoreError> {
     })
 }
 
-fn version(row: &Columns<'_>) -> Result<Option<ClientVersion>, StoreError> {
+pub(crate) fn version(row: &Columns<'_>) -> Result<Option<ClientVersion>, StoreError> {
     let part = |column| Ok::<_, StoreError>(row.get::<Option<U64Column>>(column)?.map(|part| part.0));
     let (major, minor) = (part("version_major")?, part("version_minor")?);
     let (revision, protocol) = (part("version_revision")?, part("version_protocol")?);

@@ -1,5 +1,6 @@
 //! The identity of a node is found whatever network it is a member of.
 
+use ctl_core::Member;
 use zt_proto::{NetworkId, PublicIdentity, Timestamp};
 
 use crate::sample::{NETWORK, NOW, address, member, network, put_member, put_network, store};
@@ -26,4 +27,64 @@ fn identity_is_that_of_the_oldest_record_which_has_one() {
     assert_eq!(found(1), Some(identity(1, 1)));
     assert_eq!(found(2), None);
     assert_eq!(found(3), None);
+}
+
+/// `known-flaws.md` row 1: on disk, a second identity never takes the place of the first.
+#[test]
+fn verified_identity_is_never_replaced_by_another_with_its_address() {
+    let store = store();
+    let other = NetworkId(NETWORK.0 + 1);
+    put_network(&store, &network(other));
+    for (network, key) in [(NETWORK, 1), (other, 2)] {
+        put_member(&store, &Member { network, identity: Some(identity(1, key)), ..member(1) }).unwrap();
+    }
+    let put = |identity| store.write(|tx| tx.verified_identities().put(&identity, NOW)).unwrap();
+    let get = || store.read(|tx| tx.verified_identities().get(address(1))).unwrap();
+    assert!(put(identity(1, 1)));
+    assert!(put(identity(1, 1)));
+    assert!(!put(identity(1, 2)));
+    assert_eq!(get(), Some(identity(1, 1)));
+    // Saving the member again, in whatever form, is no way around it.
+    put_member(&store, &Member { identity: Some(identity(1, 2)), ..member(1) }).unwrap();
+    assert!(!put(identity(1, 2)));
+    assert_eq!(get(), Some(identity(1, 1)));
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn identity_that_no_member_has_is_not_kept() {
+    let store = store();
+    let put = |identity| store.write(|tx| tx.verified_identities().put(&identity, NOW)).unwrap();
+    let get = || store.read(|tx| tx.verified_identities().get(address(1))).unwrap();
+    assert!(!put(identity(1, 1)));
+    put_member(&store, &member(1)).unwrap();
+    assert!(!put(identity(1, 1)), "the member has none");
+    put_member(&store, &Member { identity: Some(identity(1, 2)), ..member(1) }).unwrap();
+    assert!(!put(identity(1, 1)), "the member has another");
+    assert_eq!(get(), None);
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn verified_identity_goes_with_the_last_member_that_has_it() {
+    let store = store();
+    let other = NetworkId(NETWORK.0 + 1);
+    put_network(&store, &network(other));
+    for number in [1, 2] {
+        for network in [NETWORK, other] {
+            put_member(&store, &Member { network, identity: Some(identity(number, 1)), ..member(number) })
+                .unwrap();
+        }
+        assert!(store.write(|tx| tx.verified_identities().put(&identity(number, 1), NOW)).unwrap());
+    }
+    let get = |number| store.read(|tx| tx.verified_identities().get(address(number))).unwrap();
+    store.write(|tx| tx.members().remove(NETWORK, address(1))).unwrap();
+    assert_eq!(get(1), Some(identity(1, 1)));
+    store.write(|tx| tx.members().remove(other, address(1))).unwrap();
+    assert_eq!(get(1), None);
+    // A network takes its members along, and they what was theirs.
+    store.write(|tx| tx.networks().remove(other)).unwrap();
+    assert_eq!(get(2), Some(identity(2, 1)));
+    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    assert_eq!(get(2), None);
 }

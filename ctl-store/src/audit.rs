@@ -1,0 +1,177 @@
+//! Who changed what, and when.
+
+use rusqlite::{named_params, params};
+use zt_proto::{Address, NetworkId, Timestamp};
+
+use crate::Tx;
+use crate::column::{AddressColumn, NetworkColumn, U64Column};
+use crate::error::StoreError;
+
+/// How long entries are kept: a year, in milliseconds.
+pub const AUDIT_MAX_AGE_MILLIS: u64 = 366 * 24 * 60 * 60 * 1000;
+/// Entries that are kept.
+pub const AUDIT_MAX_ENTRIES: u64 = 200_000;
+/// Bytes of values, before and after, that are kept of all entries together.
+pub const AUDIT_MAX_BYTES: u64 = 256 << 20;
+/// Bytes of a value; one that is longer is replaced by a note of its length.
+pub const AUDIT_MAX_VALUE_BYTES: usize = 64 << 10;
+/// Entries that one page can have.
+pub const AUDIT_MAX_PAGE: usize = 500;
+/// Bytes of a name of who or what did something; what is longer is cut.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The audit log, inside a transaction: an entry is written by the transaction that makes the change.
+pub struct Audit<'a> {
+    pub(crate) tx: &'a Tx<'a>,
+}
+
+/// A change, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub time: Timestamp,
+    /// Who: the name of a token, or of a command.
+    pub actor: String,
+    /// What: `network.update`, `member.remove` and so on.
+    pub action: &'static str,
+    /// What it is about.
+    pub network: Option<NetworkId>,
+    pub member: Option<Address>,
+    /// JSON of what changed as it was; `None` if there was nothing. Secrets have no place here.
+    pub before: Option<String>,
+    /// Likewise as it is now.
+    pub after: Option<String>,
+}
+
+/// A change that was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Ascending in the order of the commits, and never given twice.
+    pub id: i64,
+    pub time: Timestamp,
+    pub actor: String,
+    pub action: String,
+    pub network: Option<NetworkId>,
+    pub member: Option<Address>,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+impl Audit<'_> {
+    /// Writes a change down and returns the id of the entry.
+    pub fn add(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO audit (time, actor, action, network, member, value_before, value_after) \
+                   VALUES (:time, :actor, :action, :network, :member, :before, :after)";
+        let actor = entry.actor.get(..entry.actor.floor_char_boundary(MAX_NAME_BYTES));
+        let values = named_params! {
+            ":time": U64Column(entry.time.0),
+            ":actor": actor.unwrap_or_default(),
+            ":action": entry.action,
+            ":network": entry.network.map(NetworkColumn),
+            ":member": entry.member.map(AddressColumn),
+            ":before": entry.before.as_deref().map(bounded),
+            ":after": entry.after.as_deref().map(bounded),
+        };
+        self.tx.execute(sql, values)?;
+        Ok(self.tx.connection.last_insert_rowid())
+    }
+
+    /// Returns up to `limit` entries, newest first: those with an id below `before`, or the newest of all. At most
+    /// [`AUDIT_MAX_PAGE`].
+    pub fn page(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        let sql = "SELECT id, time, actor, action, network, member, value_before, value_after FROM audit \
+                   WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+        let limit = i64::try_from(limit.min(AUDIT_MAX_PAGE)).unwrap_or(i64::MAX);
+        self.tx.query(sql, params![before.unwrap_or(i64::MAX), limit], "an entry of the audit log", |row| {
+            Ok(AuditRecord {
+                id: row.get("id")?,
+                time: row.get::<U64Column>("time")?.time(),
+                actor: row.get("actor")?,
+                action: row.get("action")?,
+                network: row.get::<Option<NetworkColumn>>("network")?.map(|network| network.0),
+                member: row.get::<Option<AddressColumn>>("member")?.map(|member| member.0),
+                before: row.get("value_before")?,
+                after: row.get("value_after")?,
+            })
+        })
+    }
+
+    /// Removes what is too old or too much, and returns how many entries that were.
+    pub fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.sweep_to(now, AUDIT_MAX_ENTRIES, AUDIT_MAX_BYTES)
+    }
+
+    fn sweep_to(&self, now: Timestamp, entries: u64, bytes: u64) -> Result<usize, StoreError> {
+        let oldest = now.0.saturating_sub(AUDIT_MAX_AGE_MILLIS);
+        let old = self.tx.execute("DELETE FROM audit WHERE time < ?1", [U64Column(oldest)])?;
+        let sql = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM (SELECT id, row_number() OVER newest AS entries, \
+                   sum(coalesce(octet_length(value_before), 0) + coalesce(octet_length(value_after), 0)) \
+                   OVER newest AS bytes FROM audit WINDOW newest AS (ORDER BY id DESC)) \
+                   WHERE entries > ?1 OR bytes > ?2)";
+        Ok(old + self.tx.execute(sql, [U64Column(entries), U64Column(bytes)])?)
+    }
+}
+
+/// Returns a value, or a note of its length if it has too many bytes.
+fn bounded(value: &str) -> String {
+    if value.len() <= AUDIT_MAX_VALUE_BYTES {
+        value.to_owned()
+    } else {
+        format!("{{\"omitted\":\"{} bytes\"}}", value.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Connections;
+
+    /// `known-flaws.md` row 7: what is written with every request does not grow for ever.
+    #[test]
+    fn sweeping_keeps_the_newest_entries_up_to_each_bound() {
+        let connections = Connections::in_memory().unwrap();
+        let sweep = |entries, bytes| {
+            connections
+                .write(|tx| {
+                    for number in 0..10_u64 {
+                        tx.audit().add(&entry(number))?;
+                    }
+                    let swept = tx.audit().sweep_to(now(), entries, bytes)?;
+                    let left: Vec<_> = tx.audit().page(None, 100)?.iter().map(|entry| entry.time.0).collect();
+                    tx.execute("DELETE FROM audit", [])?;
+                    Ok::<_, StoreError>((swept, left))
+                })
+                .unwrap()
+        };
+        let times = |count: u64| (0..count).map(|n| now().0 - n).collect::<Vec<_>>();
+        // Entry n is n milliseconds old and has ten bytes; the last two are older than is kept.
+        assert_eq!(sweep(100, 1000), (2, (times(8).into_iter().rev().collect())));
+        assert_eq!(sweep(3, 1000), (7, [5, 6, 7].map(|n| now().0 - n).into_iter().rev().collect()));
+        assert_eq!(sweep(100, 45), (6, [4, 5, 6, 7].map(|n| now().0 - n).into_iter().rev().collect()));
+    }
+
+    #[test]
+    fn entry_is_never_given_an_id_that_was_swept() {
+        let connections = Connections::in_memory().unwrap();
+        let first = connections.write(|tx| tx.audit().add(&entry(0))).unwrap();
+        let swept = connections.write(|tx| tx.audit().sweep(Timestamp(u64::MAX >> 1))).unwrap();
+        assert_eq!(swept, 1);
+        assert!(connections.write(|tx| tx.audit().add(&entry(0))).unwrap() > first);
+    }
+
+    fn now() -> Timestamp {
+        Timestamp(1_795_356_830_104)
+    }
+
+    fn entry(age: u64) -> AuditEntry {
+        let past = if age < 8 { 0 } else { AUDIT_MAX_AGE_MILLIS };
+        AuditEntry {
+            time: Timestamp(now().0 - age - past),
+            actor: "a".to_owned(),
+            action: "network.update",
+            network: None,
+            member: None,
+            before: Some("12345".to_owned()),
+            after: Some("67890".to_owned()),
+        }
+    }
+}
