@@ -4,13 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 use zt_proto::IpPrefix;
-use zt_proto::rules::{Rule, RuleBody};
 
-use super::{FieldError, lenient};
+use super::lenient;
 use crate::network::{Pool, Route};
 
 /// Reads a pool of June 2015, `{"network":"10.1.0.0","netmaskBits":24}`: the addresses that hosts can have.
-pub(crate) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
+pub(super) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
     let ip = lenient::ip(entry.get("network")?.as_str()?)?;
     let bits = u8::try_from(lenient::integer(entry.get("netmaskBits")?, 0)).ok()?;
     let subnet = IpPrefix::new(ip, bits).ok()?;
@@ -36,62 +35,9 @@ pub(crate) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
 }
 
 /// Reads `ipLocalRoutes` of 2015: texts, each the network's own range.
-pub(crate) fn parse_local_routes(value: &Value) -> Option<Vec<Route>> {
+pub(super) fn parse_local_routes(value: &Value) -> Option<Vec<Route>> {
     let routes = lenient::entries(value)?.filter_map(Value::as_str).filter_map(lenient::prefix);
     Some(routes.map(|target| Route { target, via: None }).collect())
-}
-
-/// Says whether a rule table is of the time before 1.2: entries with an `action` and without a `type`.
-pub(crate) fn is_rule_table(entries: &[Value]) -> bool {
-    !entries.is_empty()
-        && entries.iter().all(|entry| entry.get("action").is_some() && entry.get("type").is_none())
-}
-
-/// Reads a rule table of the time before 1.2, in the order of `ruleNo` or `ruleId`.
-///
-/// # Errors
-/// For an action other than `accept` and `drop`, and for a condition other than `etherType`: nodes of that time
-/// never applied the others (`vl2.md` §15.4), so it is open what they should do now.
-pub(crate) fn parse_rules(entries: &[Value]) -> Result<Vec<Rule>, FieldError> {
-    let mut numbered = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        numbered.push(parse_rule(entry).map_err(|error| error.at(index))?);
-    }
-    numbered.sort_by_key(|(number, _)| *number);
-    Ok(numbered.into_iter().flat_map(|(_, rules)| rules).collect())
-}
-
-fn parse_rule(entry: &Value) -> Result<(u64, Vec<Rule>), FieldError> {
-    let plain = |body| Rule { not: false, or: false, body };
-    let mut number = 0;
-    let mut rules = Vec::new();
-    let mut action = None;
-    for (name, value) in entry.as_object().into_iter().flatten() {
-        match (name.as_str(), value) {
-            (_, Value::Null) => {}
-            ("ruleNo" | "ruleId", value) => number = lenient::integer(value, 0),
-            ("etherType", value) => {
-                let ether_type = (lenient::integer(value, 0) & 0xffff) as u16;
-                rules.push(plain(RuleBody::EtherType(ether_type)));
-            }
-            ("action", value) => action = Some(parse_action(value)?),
-            (name, value) => {
-                let expected = "only ruleNo, etherType and action in a rule without a type";
-                return Err(FieldError::unexpected(name, expected, Some(value)));
-            }
-        }
-    }
-    let action = action.ok_or_else(|| FieldError::unexpected("action", "accept or drop", None))?;
-    rules.push(plain(action));
-    Ok((number, rules))
-}
-
-fn parse_action(value: &Value) -> Result<RuleBody, FieldError> {
-    match value.as_str() {
-        Some("accept") => Ok(RuleBody::Accept),
-        Some("drop") => Ok(RuleBody::Drop),
-        _ => Err(FieldError::unexpected("action", "accept or drop", Some(value))),
-    }
 }
 
 #[cfg(test)]
@@ -117,22 +63,5 @@ mod tests {
         assert_eq!(pool("fd00::", 0), range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"));
         assert_eq!(pool("10.1.0.0", 33), None);
         assert_eq!(pool("lan", 24), None);
-    }
-
-    #[test]
-    fn rules_of_2015_are_sorted_by_their_number() {
-        let entries = [
-            json!({ "ruleNo": 20, "etherType": 2054, "action": "accept" }),
-            json!({ "ruleId": 10, "etherType": null, "vlanId": null, "action": "drop" }),
-        ];
-        let bodies: Vec<_> = parse_rules(&entries).unwrap().into_iter().map(|rule| rule.body).collect();
-        assert_eq!(bodies, [RuleBody::Drop, RuleBody::EtherType(2054), RuleBody::Accept]);
-    }
-
-    #[test]
-    fn condition_that_was_never_applied_is_refused() {
-        let error =
-            parse_rules(&[json!({ "macSource": "aa:bb:cc:dd:ee:ff", "action": "accept" })]).unwrap_err();
-        assert!(error.to_string().starts_with("[0].macSource: expected only"), "{error}");
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn leading_hex(text: &str) -> u64 {
     digits.fold(0_u64, |value, digit| value << 4 | u64::from(digit))
 }
 
-fn leading_decimal(text: &str) -> u64 {
+pub(crate) fn leading_decimal(text: &str) -> u64 {
     let digits = text.chars().map_while(|c| c.to_digit(10));
     digits.fold(0_u64, |value, digit| value.saturating_mul(10).saturating_add(digit.into()))
 }

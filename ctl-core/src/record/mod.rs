@@ -4,7 +4,7 @@
 //! [`serde_json::Value`], because almost no value is of a wrong type (`http-api.md` §5).
 
 mod field_error;
-pub(crate) mod legacy;
+mod legacy;
 pub(crate) mod lenient;
 pub mod member;
 pub mod network;

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use ctl_core::Network;
 use ctl_core::network::{CapabilityDefinition, TagDefinition};
 use ctl_core::rules::decompile::Names;
-use ctl_core::rules::json::{self as rules, RAW};
+use ctl_core::rules::json::{parse_table_strictly, render_exactly};
 use ctl_core::rules::{Compiled, NamedTag};
 use serde_json::{Map, Value, json};
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES, Rule};
 
 pub use crate::problem::Invalid;
-use crate::problem::cut;
 use crate::strict::{Fields, escaped, expected};
 
 /// Most tags, capabilities, or names of them: far more than anybody uses, and few enough to look at.
@@ -146,105 +145,12 @@ fn render_tables(
 }
 
 fn render_table(rules: &[Rule]) -> Vec<Value> {
-    rules.iter().map(render).collect()
-}
-
-fn render(rule: &Rule) -> Value {
-    let usual = rules::render_table(std::slice::from_ref(rule));
-    if rules::parse_table(&usual, 1).is_ok_and(|read| read.first() == Some(rule))
-        && let Some(value) = usual.into_iter().next()
-    {
-        return value;
-    }
-    rules::render_raw(rule)
+    rules.iter().map(render_exactly).collect()
 }
 
 fn read_table(entries: &[Value], max: usize, pointer: &str) -> Result<Vec<Rule>, Invalid> {
-    if entries.len() > max {
-        return Err(Invalid::new(pointer, format!("expected at most {max} rules, got {}", entries.len())));
-    }
-    let entries = entries.iter().enumerate();
-    entries.map(|(index, entry)| read_rule(entry, &format!("{pointer}/{index}"))).collect()
-}
-
-fn read_rule(entry: &Value, pointer: &str) -> Result<Rule, Invalid> {
-    let Some(fields) = entry.as_object() else {
-        return Err(Invalid::new(pointer, expected("an object with a type", entry)));
-    };
-    if fields.get("type").and_then(Value::as_str) == Some(RAW) {
-        let hex = fields.get("hex").and_then(Value::as_str).and_then(unhex);
-        let parsed = hex.and_then(|bytes| zt_proto::rules::parse_table(&bytes).ok());
-        return match parsed.as_deref() {
-            Some([rule]) => Ok(rule.clone()),
-            _ => Err(Invalid::new(format!("{pointer}/hex"), "expected the bytes of one rule in hexadecimal")),
-        };
-    }
-    let wrong = |field: &str, detail: String| Invalid::new(format!("{pointer}/{}", escaped(field)), detail);
-    if !fields.get("type").is_some_and(Value::is_string) {
-        let got = fields.get("type").unwrap_or(&Value::Null);
-        return Err(wrong("type", expected("the name of a rule type", got)));
-    }
-    let read = rules::parse_table(std::slice::from_ref(entry), 1).map_err(|error| {
-        let inner = Invalid::from(&error);
-        let place = inner.pointer.strip_prefix("/0").unwrap_or(&inner.pointer).to_owned();
-        Invalid::new(format!("{pointer}{place}"), inner.detail)
-    })?;
-    let rendered = rules::render_table(&read).into_iter().next().unwrap_or_default();
-    for (name, value) in fields {
-        let is_flag = matches!(name.as_str(), "not" | "or") && value.is_boolean();
-        match rendered.get(name) {
-            Some(known) => check_exact(name, value, known).map_err(|detail| wrong(name, detail))?,
-            // The two mean nothing on an action.
-            None if is_flag => {}
-            None => return Err(wrong(name, "unknown field of this rule type".to_owned())),
-        }
-    }
-    read.into_iter().next().ok_or_else(|| Invalid::new(pointer, "expected a rule"))
-}
-
-/// Says what is wrong with a value that was read as `known`: another type, or a number that does not fit.
-fn check_exact(name: &str, value: &Value, known: &Value) -> Result<(), String> {
-    const WHOLE: i64 = -1; // stands for 65535
-    match (value, known) {
-        (Value::Bool(_), Value::Bool(_)) => Ok(()),
-        (Value::Number(_), Value::Number(_)) if value == known || value.as_i64() == Some(WHOLE) => Ok(()),
-        (Value::Number(_), Value::Number(_)) => Err(format!("{value} is out of range")),
-        // "No code".
-        (Value::Null, Value::Null) => Ok(()),
-        (Value::Number(number), Value::String(_)) if matches!(name, "mask" | "start" | "end") => {
-            if number.is_u64() { Ok(()) } else { Err(format!("{value} is out of range")) }
-        }
-        (Value::String(text), Value::String(known)) => {
-            let plain = |text: &str| -> String {
-                text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
-            };
-            let plain_text = plain(text);
-            let is_mask = matches!(name, "mask" | "start" | "end");
-            let is_same = if is_mask {
-                let digits = plain_text.strip_prefix("0x").unwrap_or(&plain_text);
-                !digits.is_empty() && digits.trim_start_matches('0') == known.trim_start_matches('0')
-            } else {
-                name == "type" || name == "ip" || plain_text == plain(known)
-            };
-            if is_same {
-                Ok(())
-            } else {
-                Err(format!("{:?} cannot be read, expected {known:?} for instance", cut(text)))
-            }
-        }
-        (_, Value::Bool(_)) => Err(expected("true or false", value)),
-        (_, Value::Number(_) | Value::Null) => Err(expected("a number", value)),
-        (_, Value::String(_) | Value::Array(_) | Value::Object(_)) => Err(expected("a text", value)),
-    }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.chunks(2).map(pair).collect()
+    parse_table_strictly(entries, max)
+        .map_err(|error| Invalid::new(format!("{pointer}{}", error.pointer()), error.problem()))
 }
 
 fn number(value: &Value, pointer: &str) -> Result<u32, Invalid> {
