@@ -60,6 +60,7 @@ pub(super) async fn publish(node: mpsc::Sender<Command>, status: watch::Sender<A
 /// Writes what the node knows now into what the API shows.
 fn describe(node: &Node, now: Now, status: &mut NodeStatus) {
     let (planet_id, planet_timestamp) = node.planet().unwrap_or((0, Timestamp(0)));
+    status.surface_addresses = node.surface_addresses(now);
     status.online = node.is_online(now);
     status.planet_id = planet_id;
     status.planet_timestamp = planet_timestamp;

@@ -78,7 +78,7 @@ impl Bound {
             ecn: None,
             contents: &transmit.bytes,
             segment_size: None,
-            src_ip: transmit.link.local,
+            src_ip: transmit.link.local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified()),
         };
         let send = || self.state.try_send(UdpSockRef::from(&self.io), &message);
         self.io.async_io(Interest::WRITABLE, send).await
@@ -103,6 +103,7 @@ fn loopback_of(ip: IpAddr) -> IpAddr {
 
 /// The sockets of the node.
 pub(super) struct Sockets {
+    port: u16,
     v4: Bound,
     /// `None` where the machine has no IPv6.
     v6: Option<Bound>,
@@ -123,7 +124,7 @@ impl Sockets {
                 None
             }
         };
-        Ok(Self { v4, v6 })
+        Ok(Self { port, v4, v6 })
     }
 
     /// Returns the addresses that are bound.
@@ -164,10 +165,10 @@ pub(super) async fn run(
         let due = node.poll_timeout().map(Instant::from_std);
         tokio::select! {
             received = receive(Some(&sockets.v4), &mut buffers4) => {
-                take_batch(&mut node, received, &mut buffers4);
+                take_batch(&mut node, sockets.port, received, &mut buffers4);
             }
             received = receive(sockets.v6.as_ref(), &mut buffers6) => {
-                take_batch(&mut node, received, &mut buffers6);
+                take_batch(&mut node, sockets.port, received, &mut buffers6);
             }
             command = commands.recv() => match command {
                 Some(command) => command(&mut node, clock::now()),
@@ -196,7 +197,7 @@ async fn wait_until(due: Option<Instant>) {
     }
 }
 
-fn take_batch(node: &mut Node, received: io::Result<usize>, buffers: &mut Buffers) {
+fn take_batch(node: &mut Node, port: u16, received: io::Result<usize>, buffers: &mut Buffers) {
     let count = match received {
         Ok(count) => count,
         Err(error) => {
@@ -207,7 +208,7 @@ fn take_batch(node: &mut Node, received: io::Result<usize>, buffers: &mut Buffer
     };
     let now = clock::now();
     for (buffer, meta) in buffers.bytes.iter_mut().zip(&buffers.meta).take(count) {
-        let link = Link { local: meta.dst_ip, remote: meta.addr };
+        let link = Link { local: meta.dst_ip.map(|ip| SocketAddr::new(ip, port)), remote: meta.addr };
         let stride = meta.stride.max(1);
         let filled = buffer.get_mut(..meta.len).unwrap_or_default();
         for datagram in filled.chunks_mut(stride) {

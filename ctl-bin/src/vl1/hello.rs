@@ -94,19 +94,24 @@ impl Node {
         Ok(())
     }
 
-    /// Takes up a verified identity as a peer and handles what waited for it. An identity whose address is known with
-    /// another key is dropped: the first one stays.
+    /// Takes up a verified identity as a peer and handles what waited for it.
     pub(super) fn admit(&mut self, now: Now, identity: &VerifiedIdentity) {
-        let (hellos, packets) = self.strangers.admit(identity.public());
-        let address = identity.address();
+        self.take_up(now, identity.public());
+    }
+
+    /// Does that for [`Node::admit`], which proves that the identity is valid. One whose address is known with another key
+    /// is dropped: the first one stays.
+    pub(super) fn take_up(&mut self, now: Now, identity: &PublicIdentity) {
+        let (hellos, packets) = self.strangers.admit(identity);
+        let address = identity.address;
         if !self.peers.contains_key(&address) {
-            let Ok(key) = self.secret.agree(identity.public()) else { return };
+            let Ok(key) = self.secret.agree(identity) else { return };
             if self.peers.len() >= MAX_PEERS {
                 return;
             }
-            self.insert_peer(now, Peer::new(*identity.public(), key, now.mono));
+            self.insert_peer(now, Peer::new(*identity, key, now.mono));
         }
-        if self.peers.get(&address).is_none_or(|peer| peer.identity != *identity.public()) {
+        if self.peers.get(&address).is_none_or(|peer| peer.identity != *identity) {
             return;
         }
         for Waiting { link, mut packet } in hellos {
@@ -119,6 +124,7 @@ impl Node {
                 tracing::debug!(peer = %address, %reason, "packet ignored");
             }
         }
+        self.flush_wanted(now, address);
     }
 
     /// Answers an authentic HELLO of a known peer.
@@ -152,7 +158,7 @@ impl Node {
             endpoint: Some(seen_at),
             world_data: hello.planet.map_or(&[], |planet| self.roots.update_for(planet)),
         };
-        let version = hello.version;
+        let (version, seen_as) = (hello.version, hello.destination);
         let mut bytes = Vec::new();
         answer.write(&mut bytes);
         self.send_ok_back(now, link, RequestId { from, packet: header.id }, Verb::HELLO, &bytes);
@@ -160,6 +166,9 @@ impl Node {
             peer.version = Some(version);
         }
         self.received(now, link, from, hops, Verb::HELLO, None);
+        if hops == 0 {
+            self.note_surface(now, from, link, seen_as);
+        }
         Ok(())
     }
 
@@ -173,7 +182,7 @@ impl Node {
         answer: &[u8],
         asked: Awaited,
     ) -> Result<(), Ignored> {
-        let version = OkHello::parse(answer)?.version;
+        let OkHello { version, endpoint: seen_as, .. } = OkHello::parse(answer)?;
         if version.protocol < NodeVersion::MIN_PROTOCOL {
             return Err(Ignored::ProtocolTooOld(version.protocol));
         }
@@ -186,6 +195,9 @@ impl Node {
         {
             let round_trip = now.mono.saturating_duration_since(asked.sent).as_millis();
             path.latency_ms = Some(u32::try_from(round_trip).unwrap_or(u32::MAX));
+        }
+        if hops == 0 {
+            self.note_surface(now, from, link, seen_as);
         }
         Ok(())
     }

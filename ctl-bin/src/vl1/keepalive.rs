@@ -1,10 +1,13 @@
 //! What happens when nothing happens: paths are kept alive, peers are forgotten (`vl1.md` §13.2, §13.6).
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zt_proto::Address;
+use zt_proto::inet::Scope;
 use zt_proto::verb::Verb;
 
+use super::path::Path;
 use super::peer::{FORGET_AFTER, Peer};
 use super::timer::Timer;
 use super::{Link, Node, Now};
@@ -13,6 +16,8 @@ use super::{Link, Node, Now};
 const HELLO_INTERVAL: Duration = Duration::from_secs(60);
 /// ECHO on a path on which nothing was sent for this long.
 const ECHO_AFTER: Duration = Duration::from_secs(14);
+/// Time between the peers whose paths have to prove anew that they work.
+const PROOF_PACE: Duration = Duration::from_micros(500);
 /// A peer is looked at no more often.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -67,8 +72,8 @@ impl Node {
             self.forget_peer(address);
             return;
         }
-        for path in peer.paths.extract_if(.., |path| path.is_expired(now.mono)) {
-            self.hosts.remove(path.link.remote.ip());
+        for link in peer.expire_paths(now.mono) {
+            self.hosts.remove(link.remote.ip());
         }
         if is_root || peer.is_active(now.mono) {
             self.keep_paths_alive(now, address);
@@ -82,14 +87,14 @@ impl Node {
         let since = |when: Instant| now.mono.saturating_duration_since(when);
         if peer.last_hello_round.is_none_or(|last| since(last) >= HELLO_INTERVAL) {
             peer.last_hello_round = Some(now.mono);
-            let links: Vec<_> = peer.paths.iter().map(|path| path.link).collect();
+            let links: Vec<_> = peer.living_paths(now.mono).map(|path| path.link).collect();
             for link in links {
                 self.say_hello(now, address, link);
             }
             return;
         }
-        let idle =
-            peer.paths.iter().filter(|path| path.last_send.is_none_or(|last| since(last) >= ECHO_AFTER));
+        let is_idle = |path: &&Path| path.last_send.is_none_or(|last| since(last) >= ECHO_AFTER);
+        let idle = peer.living_paths(now.mono).filter(is_idle);
         let links: Vec<_> = idle.map(|path| path.link).collect();
         for link in links {
             self.contact(now, address, link);
@@ -97,7 +102,7 @@ impl Node {
     }
 
     /// Sends the cheapest packet that a peer answers: ECHO, or HELLO where ECHO does not work.
-    fn contact(&mut self, now: Now, address: Address, link: Link) {
+    pub(super) fn contact(&mut self, now: Now, address: Address, link: Link) {
         let Some(peer) = self.peers.get(&address) else { return };
         let echoes = peer.version.is_some_and(|version| {
             version.protocol >= 5 && (version.major, version.minor, version.revision) != (1, 1, 0)
@@ -118,13 +123,37 @@ impl Node {
         // A root is never forgotten; one without paths is greeted by the timer of all roots.
         let mut next = if is_root { now + FORGET_AFTER } else { forget };
         if is_root || peer.is_active(now) {
-            let echo =
-                peer.paths.iter().map(|path| path.last_send.map_or(now, |last| last + ECHO_AFTER)).min();
-            let hello =
-                peer.last_hello_round.map(|last| last + HELLO_INTERVAL).filter(|_| !peer.paths.is_empty());
+            let idle = |path: &Path| path.last_send.map_or(now, |last| last + ECHO_AFTER);
+            let echo = peer.living_paths(now).map(idle).min();
+            let hello = peer.last_hello_round.map(|last| last + HELLO_INTERVAL).filter(|_| echo.is_some());
             next = [echo, hello].into_iter().flatten().min().map_or(next, |due| due.min(next));
         }
         next.max(now + MIN_INTERVAL)
+    }
+
+    /// Notes how a peer sees this node. When a root sees another IP address than before, this machine's way to the world
+    /// has changed, and paths of that reach have to prove anew that they work.
+    pub(super) fn note_surface(&mut self, now: Now, from: Address, link: Link, seen_as: Option<SocketAddr>) {
+        let Some(seen_as) = seen_as else { return };
+        let is_root = self.roots.contains(from);
+        if !self.surface.note(from, link, seen_as, is_root, now.mono) {
+            return;
+        }
+        tracing::info!(root = %from, "the address of this node has changed");
+        let reach = |remote: SocketAddr| (Scope::of(remote.ip()), remote.is_ipv4());
+        let roots = &self.roots;
+        let doubt = |peer: &mut Peer| {
+            let affected = peer.paths.iter_mut().filter(|path| reach(path.link.remote) == reach(seen_as));
+            // The one over which the news came works.
+            let count = affected.filter(|path| path.link != link).map(Path::doubt).count();
+            let is_kept_alive = peer.is_active(now.mono) || roots.contains(peer.address());
+            (count > 0 && is_kept_alive).then_some(peer.address())
+        };
+        let mut doubted: Vec<_> = self.peers.values_mut().filter_map(doubt).collect();
+        doubted.sort_unstable();
+        for (n, address) in (0_u32..).zip(doubted) {
+            self.arm_peer(now.mono + n * PROOF_PACE, address);
+        }
     }
 
     fn forget_peer(&mut self, address: Address) {

@@ -16,7 +16,10 @@
 //! | `roots` | planet, upstream roots | `vl1.md` §15, §14.3 |
 //! | `relay` | forwarding and introductions, as a root | `vl1.md` §14.4, §14.5 |
 //! | `strangers` | what waits for an identity | `vl1.md` §12.3, §12.4 |
-//! | `whois` | identities asked for and given | `vl1.md` §10.5, §12.3 |
+//! | `whois`, `wanted` | identities asked for and given, what waits for them | `vl1.md` §10.5, §12.3, §14.2 |
+//! | `surface` | how others see this node | `vl1.md` §13.7 |
+//! | `direct_paths` | addresses that peers tell each other | `vl1.md` §10.15 |
+//! | `duplicates` | packets that were taken lately | `vl1.md` §12.1 |
 //! | `multicast` | who listens to which group, as a root | `vl1.md` §10.9, §10.14 |
 //! | `reassembly` | fragments | `vl1.md` §7.3 |
 //! | `awaited` | packets that wait for their OK | `vl1.md` §12.5 |
@@ -24,6 +27,8 @@
 //! | `timer` | everything that is due at some time | `vl1.md` §19 |
 
 mod awaited;
+mod direct_paths;
+mod duplicates;
 mod hello;
 mod keepalive;
 mod multicast;
@@ -37,12 +42,14 @@ mod relay;
 mod roots;
 mod send;
 mod strangers;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod wanted;
 mod whois;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use zt_proto::Timestamp;
@@ -63,10 +70,32 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
-/// The two ends of a physical link: an address of this machine, and a socket of another.
+/// The two ends of a physical link: a socket of this machine, and a socket of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
-    /// The address that datagrams were sent to; `None` lets the operating system choose.
-    pub local: Option<IpAddr>,
+    /// The address and port that datagrams were sent to, and from which the answers leave. With an unspecified IP address
+    /// the socket of that port sends, from the address that the operating system chooses; `None` stands for every
+    /// socket of the family.
+    pub local: Option<SocketAddr>,
     pub remote: SocketAddr,
+}
+
+impl Link {
+    /// Returns the link from the same socket to another address, which may be reached by another interface.
+    fn toward(self, remote: SocketAddr) -> Self {
+        let same_family = self.local.filter(|local| local.is_ipv4() == remote.is_ipv4());
+        Self { local: same_family.map(|local| SocketAddr::new(unspecified(remote), local.port())), remote }
+    }
+
+    /// Says whether both leave from the same socket of this machine.
+    fn shares_socket(self, other: Self) -> bool {
+        self.local.map(|local| local.port()) == other.local.map(|local| local.port())
+    }
+}
+
+fn unspecified(family: SocketAddr) -> IpAddr {
+    match family {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }

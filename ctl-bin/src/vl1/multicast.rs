@@ -1,4 +1,5 @@
-//! Who wants which multicast: kept by a root for everybody (`vl1.md` §10.9, §10.14, §16.4).
+//! Who wants which multicast: kept by a root for everybody, by a controller for its members (`vl1.md` §10.9, §10.14,
+//! §16.4).
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -131,7 +132,7 @@ impl Groups {
 const MAX_GATHERED: usize = 250;
 
 impl Node {
-    /// Notes the groups that a node wants. Only a root is asked by everybody.
+    /// Notes the groups that a node wants: as a root from everybody, else of networks for which it got a configuration.
     pub(super) fn on_multicast_like(
         &mut self,
         now: Now,
@@ -140,6 +141,9 @@ impl Node {
     ) -> Result<(), Ignored> {
         self.check_multicast(now, from)?;
         for like in multicast_like::parse(payload) {
+            if !self.is_entitled(now, from, like.network) {
+                return Err(Ignored::OnlyAsRoot);
+            }
             self.groups.subscribe((like.network, like.group), from, now.mono);
         }
         Ok(())
@@ -154,6 +158,9 @@ impl Node {
     ) -> Result<(), Ignored> {
         self.check_multicast(now, request.from)?;
         let MulticastGather { network, group, limit, .. } = MulticastGather::parse(payload)?;
+        if !self.is_entitled(now, request.from, network) {
+            return Err(Ignored::OnlyAsRoot);
+        }
         let limit = usize::try_from(limit).unwrap_or(MAX_GATHERED).min(MAX_GATHERED);
         let (known, members) = self.groups.gather((network, group), request.from, limit, &mut self.rng);
         if members.is_empty() {
@@ -167,11 +174,13 @@ impl Node {
     }
 
     fn check_multicast(&mut self, now: Now, from: Address) -> Result<(), Ignored> {
-        if !self.roots.is_root() {
-            return Err(Ignored::OnlyAsRoot);
-        }
         let is_allowed = self.peers.get_mut(&from).is_some_and(|peer| peer.take_multicast(now.mono));
         if is_allowed { Ok(()) } else { Err(Ignored::RateLimited("multicast groups")) }
+    }
+
+    fn is_entitled(&self, now: Now, from: Address, network: NetworkId) -> bool {
+        let is_member = || self.peers.get(&from).is_some_and(|peer| peer.is_configured(network, now.mono));
+        self.roots.is_root() || is_member()
     }
 }
 

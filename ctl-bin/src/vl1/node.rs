@@ -16,13 +16,16 @@ use zt_proto::world::World;
 use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity, Timestamp};
 
 use super::awaited::AwaitedPackets;
+use super::duplicates::Duplicates;
 use super::multicast::Groups;
 use super::peer::Peer;
 use super::reassembly::Reassembly;
 use super::relay::{Hosts, Introductions};
 use super::roots::Roots;
 use super::strangers::Strangers;
+use super::surface::Surface;
 use super::timer::{SWEEP_INTERVAL, Timer, Timers};
+use super::wanted::Wanted;
 use super::{Link, Now};
 
 /// Peers that are remembered at the same time, at about 1.5 KiB each. Each has proven an identity, which costs half a
@@ -102,8 +105,12 @@ pub enum Ignored {
     NotRelayed,
     #[error("only believed from a root")]
     NotFromRoot,
-    #[error("only done by a root")]
+    #[error("only done by a root, or for a member that got its configuration lately")]
     OnlyAsRoot,
+    #[error("nobody asked for this identity")]
+    UnwantedIdentity,
+    #[error("a copy of a packet that was taken already")]
+    Duplicate,
     #[error("pieces are missing")]
     Incomplete,
     #[error("too many identities wait to be verified")]
@@ -143,6 +150,11 @@ pub struct Node {
     pub(super) strangers: Strangers,
     pub(super) reassembly: Reassembly,
     pub(super) awaited: AwaitedPackets,
+    pub(super) duplicates: Duplicates,
+    pub(super) wanted: Wanted,
+    pub(super) surface: Surface,
+    /// What [`Node::set_own_addresses`] said.
+    pub(super) own_addresses: Vec<SocketAddr>,
     pub(super) groups: Groups,
     pub(super) introductions: Introductions,
     pub(super) timers: Timers,
@@ -157,15 +169,20 @@ impl Node {
         let mut timers = Timers::default();
         timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
         timers.arm(now.mono, Timer::Roots);
+        let mut rng = ChaCha20Rng::from_seed(seed);
         Self {
             roots: Roots::new(planet, secret.public()),
             secret,
-            rng: ChaCha20Rng::from_seed(seed),
+            strangers: Strangers::new(&mut rng, now.mono),
+            rng,
             peers: HashMap::new(),
             hosts: Hosts::default(),
-            strangers: Strangers::new(now.mono),
             reassembly: Reassembly::default(),
             awaited: AwaitedPackets::default(),
+            duplicates: Duplicates::default(),
+            wanted: Wanted::new(now.mono),
+            surface: Surface::default(),
+            own_addresses: Vec::new(),
             groups: Groups::default(),
             introductions: Introductions::default(),
             timers,
@@ -185,6 +202,7 @@ impl Node {
             match timer {
                 Timer::Sweep => self.sweep(now),
                 Timer::Roots => self.contact_roots(now),
+                Timer::Whois => self.repeat_questions(now),
                 Timer::Peer(address) => self.check_peer(now, address),
             }
         }
@@ -193,6 +211,8 @@ impl Node {
     fn sweep(&mut self, now: Now) {
         self.reassembly.sweep(now.mono);
         self.awaited.sweep(now.mono);
+        self.duplicates.sweep(now.mono);
+        self.surface.sweep(now.mono);
         self.groups.sweep(now.mono);
         self.introductions.sweep(now.mono);
         self.strangers.sweep(now.mono);
@@ -202,6 +222,7 @@ impl Node {
     /// Answers a request with a configuration, given as signed chunks (`vl2.md` §4.1), each from the network id to the
     /// end of the signature.
     pub fn reply_config(&mut self, now: Now, request: RequestId, chunks: &[Vec<u8>]) {
+        self.note_configured(now, request.from, chunks);
         for chunk in chunks {
             self.send_ok(now, request, Verb::NETWORK_CONFIG_REQUEST, chunk);
         }
@@ -239,12 +260,21 @@ impl Node {
     ///
     /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
+        self.note_configured(now, to, chunks);
         if self.is_modern(to) {
             for chunk in chunks {
                 self.send(now, to, Verb::NETWORK_CONFIG, chunk);
             }
         } else {
             self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());
+        }
+    }
+
+    /// Notes for which network a peer gets a configuration, which every chunk names first.
+    fn note_configured(&mut self, now: Now, to: Address, chunks: &[Vec<u8>]) {
+        let network = chunks.first().and_then(|chunk| chunk.first_chunk()).copied().map(u64::from_be_bytes);
+        if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to)) {
+            peer.note_configured(NetworkId(network), now.mono);
         }
     }
 
@@ -282,6 +312,11 @@ impl Node {
     /// Returns id and timestamp of the planet.
     pub fn planet(&self) -> Option<(u64, Timestamp)> {
         self.roots.planet().map(|planet| (planet.id, planet.timestamp))
+    }
+
+    /// Returns the addresses at which others see this node: those that roots report first.
+    pub fn surface_addresses(&self, now: Now) -> Vec<SocketAddr> {
+        self.surface.all(now.mono)
     }
 
     /// Describes all peers, ascending by address.

@@ -23,12 +23,33 @@ pub(super) struct Path {
     pub last_send: Option<Instant>,
     /// Round trip of the last HELLO, in milliseconds.
     pub latency_ms: Option<u32>,
+    /// The network between the two ends changed: not used until something comes over it again.
+    pub is_doubtful: bool,
     echo: Bucket,
 }
 
 impl Path {
     pub(super) fn new(link: Link, now: Instant) -> Self {
-        Self { link, last_receive: now, last_send: None, latency_ms: None, echo: Bucket::full(now) }
+        Self {
+            link,
+            last_receive: now,
+            last_send: None,
+            latency_ms: None,
+            is_doubtful: false,
+            echo: Bucket::full(now),
+        }
+    }
+
+    /// Notes that something authentic came directly.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.last_receive = now;
+        self.is_doubtful = false;
+    }
+
+    /// Has the path proven anew before it is used again.
+    pub(super) fn doubt(&mut self) {
+        self.is_doubtful = true;
+        self.last_send = None;
     }
 
     pub(super) fn silence(&self, now: Instant) -> Duration {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use zt_crypto::SessionKey;
 use zt_crypto::armor::Suite;
 use zt_proto::verb::hello::NodeVersion;
-use zt_proto::{Address, PublicIdentity};
+use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::Link;
+use super::direct_paths::PushGate;
 use super::path::Path;
 use super::rate::{Bucket, Limit};
 
@@ -37,6 +38,11 @@ const CONFIG_REQUEST_LIMIT: Limit = Limit { burst: 1024, interval: Duration::fro
 /// Announcements and questions about multicast groups of one peer.
 const MULTICAST_LIMIT: Limit = Limit { burst: 64, interval: Duration::from_millis(100) };
 
+/// A node that got a configuration within this time may ask about the multicast groups of the network.
+const CONFIGURED_FOR: Duration = Duration::from_secs(180);
+/// Networks for which that is remembered, of one peer.
+const MAX_CONFIGURED: usize = 1024;
+
 /// A packet without armor that waits for a path.
 #[derive(Debug)]
 struct Waiting {
@@ -60,6 +66,12 @@ pub(super) struct Peer {
     pub last_hello_round: Option<Instant>,
     /// When its timer is armed for.
     pub due: Instant,
+    /// When it was last told the addresses of this node.
+    pub told_paths: Option<Instant>,
+    /// The addresses that it tells.
+    pub pushes: PushGate,
+    /// For which networks it got a configuration, and when.
+    configured: Vec<(NetworkId, Instant)>,
     outbox: VecDeque<Waiting>,
     tests: VecDeque<(Link, Instant)>,
     test: Bucket,
@@ -81,6 +93,9 @@ impl Peer {
             last_nontrivial: None,
             last_hello_round: None,
             due: now,
+            told_paths: None,
+            pushes: PushGate::default(),
+            configured: Vec::new(),
             outbox: VecDeque::new(),
             tests: VecDeque::new(),
             test: Bucket::full(now),
@@ -108,16 +123,52 @@ impl Peer {
         self.paths.iter_mut().find(|path| path.link == link)
     }
 
-    /// Returns the best path that has not expired.
+    /// Returns the paths that have not expired.
+    pub(super) fn living_paths(&self, now: Instant) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(move |path| !path.is_expired(now))
+    }
+
+    /// Returns the best path that works.
     pub(super) fn best_path(&self, now: Instant) -> Option<&Path> {
-        self.paths.iter().filter(|path| !path.is_expired(now)).min_by_key(|path| path.badness(now))
+        let working = self.living_paths(now).filter(|path| !path.is_doubtful);
+        working.min_by_key(|path| path.badness(now))
+    }
+
+    /// Returns the path that worked last, for when there is no other way.
+    pub(super) fn last_resort(&self) -> Option<&Path> {
+        self.paths.iter().max_by_key(|path| path.last_receive)
+    }
+
+    /// Removes the paths that have expired, and returns their links. The one that worked last stays as the last resort, but
+    /// not for ever.
+    pub(super) fn expire_paths(&mut self, now: Instant) -> Vec<Link> {
+        let last_resort = self.last_resort().filter(|path| path.silence(now) <= FORGET_AFTER);
+        let last_resort = last_resort.map(|path| path.link);
+        let expired = |path: &mut Path| path.is_expired(now) && Some(path.link) != last_resort;
+        self.paths.extract_if(.., expired).map(|path| path.link).collect()
+    }
+
+    /// Notes that the peer gets a configuration for `network`.
+    pub(super) fn note_configured(&mut self, network: NetworkId, now: Instant) {
+        self.configured.retain(|(known, since)| {
+            *known != network && now.saturating_duration_since(*since) <= CONFIGURED_FOR
+        });
+        if self.configured.len() < MAX_CONFIGURED {
+            self.configured.push((network, now));
+        }
+    }
+
+    /// Says whether the peer got a configuration for `network` lately.
+    pub(super) fn is_configured(&self, network: NetworkId, now: Instant) -> bool {
+        let is_current = |since| now.saturating_duration_since(since) <= CONFIGURED_FOR;
+        self.configured.iter().any(|(known, since)| *known == network && is_current(*since))
     }
 
     /// Takes up a path that has proven to work; returns the link of the path that had to give way.
     pub(super) fn learn(&mut self, link: Link, now: Instant) -> Option<Link> {
         self.tests.retain(|(tested, _)| *tested != link);
         if let Some(path) = self.path(link) {
-            path.last_receive = now;
+            path.heard(now);
             return None;
         }
         let mut replaced = None;
@@ -132,13 +183,19 @@ impl Peer {
         replaced
     }
 
-    /// Says whether HELLO should be sent to a link over which this peer was heard, and notes that it is.
-    ///
-    /// Not where a living path leads to the same host already: behind some NATs the ports change all the time.
+    /// Says whether a living path leads from the same socket to another port of the same host. Then `link` is of no interest:
+    /// behind some NATs the ports change all the time.
+    pub(super) fn has_living_path_beside(&self, link: Link, now: Instant) -> bool {
+        self.paths.iter().any(|path| {
+            let is_beside =
+                path.link.remote.ip() == link.remote.ip() && path.link.remote.port() != link.remote.port();
+            is_beside && path.link.shares_socket(link) && path.is_alive(now) && !path.is_doubtful
+        })
+    }
+
+    /// Says whether `link`, over which this peer was heard or is said to be found, should be tested, and notes that it is.
     pub(super) fn take_test(&mut self, link: Link, now: Instant) -> bool {
-        let beside_living_path = self.paths.iter().any(|path| {
-            path.link.local == link.local && path.link.remote.ip() == link.remote.ip() && path.is_alive(now)
-        });
+        let beside_living_path = self.has_living_path_beside(link, now);
         let recent = |since: &Instant| now.saturating_duration_since(*since) < TEST_INTERVAL;
         if beside_living_path || self.tests.iter().any(|(tested, since)| *tested == link && recent(since)) {
             return false;

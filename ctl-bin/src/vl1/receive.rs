@@ -3,6 +3,7 @@
 use zt_crypto::armor::{self, Suite, extended};
 use zt_proto::packet::{Datagram, MAX_PAYLOAD, PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET};
 use zt_proto::verb::Verb;
+use zt_proto::verb::error::{ErrorCode, ErrorReply};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
 use zt_proto::verb::ok::Ok as OkReply;
 use zt_proto::verb::rendezvous::Rendezvous;
@@ -74,6 +75,9 @@ impl Node {
         let Some(peer) = self.peers.get(&source) else {
             return self.keep_packet(now, link, source, packet);
         };
+        if self.duplicates.contains(source, header.id) {
+            return Err(Ignored::Duplicate);
+        }
         let suite = armor::open(packet, &peer.key)?;
         let (verb, is_compressed) = Verb::from_byte(packet.get(VERB_OFFSET).copied().unwrap_or_default());
         if suite == Suite::Poly1305 {
@@ -81,8 +85,10 @@ impl Node {
             return Err(Ignored::Clear(verb));
         }
         if verb == Verb::HELLO {
+            // A node sends copies of one HELLO from all its sockets, and each deserves its answer.
             return self.on_hello(now, link, packet);
         }
+        self.duplicates.insert(source, header.id, now.mono);
         let payload = packet.get(PAYLOAD_OFFSET..).unwrap_or_default();
         let request = RequestId { from: source, packet: header.id };
         let message = Message { link, request, hops: header.hops(), verb, payload };
@@ -98,8 +104,7 @@ impl Node {
     fn keep_packet(&mut self, now: Now, link: Link, source: Address, packet: &[u8]) -> Result<(), Ignored> {
         let waiting = Waiting { link, packet: packet.to_vec() };
         if self.strangers.keep(source, waiting, now.mono) {
-            self.emit(Event::IdentityWanted(source));
-            self.ask_whois(now, source);
+            self.want(now, source);
         }
         Err(Ignored::UnknownSource(source))
     }
@@ -117,8 +122,9 @@ impl Node {
             Verb::MULTICAST_LIKE => self.on_multicast_like(now, request.from, payload),
             Verb::MULTICAST_GATHER => self.on_multicast_gather(now, request, payload),
             Verb::RENDEZVOUS => self.on_rendezvous(now, link, request.from, payload),
-            // Everything else is a sign of life and no more: frames and credentials are between members, and an ERROR
-            // cannot concern a node that has joined nothing.
+            Verb::PUSH_DIRECT_PATHS => self.on_push_direct_paths(now, link, request.from, payload),
+            Verb::ERROR => self.on_error(request.from, payload),
+            // Everything else is a sign of life and no more: frames and credentials are between members.
             _ => Ok(()),
         }
     }
@@ -166,17 +172,31 @@ impl Node {
         Ok(())
     }
 
-    /// Says HELLO to a peer where a root saw it.
+    /// Of all errors only one can concern a node that has joined nothing: a root knows its address with another key.
+    fn on_error(&mut self, from: Address, payload: &[u8]) -> Result<(), Ignored> {
+        let error = ErrorReply::parse(payload)?;
+        let is_collision = error.in_re_verb == Verb::HELLO && error.code == ErrorCode::IDENTITY_COLLISION;
+        if is_collision && !self.roots.contains(from) {
+            return Err(Ignored::NotFromRoot);
+        }
+        if is_collision {
+            // It goes on serving those who know it directly.
+            tracing::error!(root = %from, "another node has the address of this one; it needs a new identity");
+        }
+        Ok(())
+    }
+
+    /// Contacts a peer where a root saw it.
     fn on_rendezvous(&mut self, now: Now, link: Link, from: Address, payload: &[u8]) -> Result<(), Ignored> {
         if !self.roots.contains(from) {
             return Err(Ignored::NotFromRoot);
         }
         let Rendezvous { peer: other, endpoint, .. } = Rendezvous::parse(payload)?;
-        let link = Link { local: link.local, remote: endpoint };
+        let link = link.toward(endpoint);
         let may_test = self.may_be_path(other, link);
         let Some(peer) = self.peers.get_mut(&other).filter(|_| may_test) else { return Ok(()) };
         if peer.take_test(link, now.mono) {
-            self.say_hello(now, other, link);
+            self.contact(now, other, link);
         }
         Ok(())
     }
@@ -198,11 +218,12 @@ impl Node {
         if hops == 0 {
             // The answer counts only if it came from where the question went: its source can be forged.
             let is_proof = answered.is_some_and(|asked| asked.remote == link.remote);
+            let is_of_interest = may_be_path && !peer.has_living_path_beside(link, now.mono);
             if let Some(path) = peer.path(link) {
-                path.last_receive = now.mono;
-            } else if may_be_path && is_proof {
+                path.heard(now.mono);
+            } else if is_of_interest && is_proof {
                 self.learn_path(now, from, link);
-            } else if may_be_path && peer.take_test(link, now.mono) {
+            } else if is_of_interest && answered.is_none() && peer.take_test(link, now.mono) {
                 self.say_hello(now, from, link);
             }
         }
@@ -216,6 +237,9 @@ impl Node {
         );
         if is_nontrivial {
             self.note_nontrivial(now, from);
+            if hops > 0 {
+                self.tell_direct_paths(now, from);
+            }
         }
     }
 }

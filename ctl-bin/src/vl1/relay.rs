@@ -96,12 +96,14 @@ impl Node {
         header: PacketHeader,
         datagram: &mut [u8],
     ) -> Result<(), Ignored> {
-        let to = self.relay_target(now, link, header.destination, header.hops())?;
+        let (to, is_direct) = self.relay_target(now, link, header.destination, header.hops())?;
         if let Some(mut outgoing) = HeaderMut::of(datagram) {
             outgoing.set_hops(header.hops() + 1);
         }
         self.transmit(Transmit { link: to, bytes: datagram.to_vec() });
-        self.introduce(now, header.source, header.destination);
+        if is_direct {
+            self.introduce(now, header.source, header.destination);
+        }
         Ok(())
     }
 
@@ -113,20 +115,25 @@ impl Node {
         header: FragmentHeader,
         datagram: &mut [u8],
     ) -> Result<(), Ignored> {
-        let to = self.relay_target(now, link, header.destination, header.hops)?;
+        let (to, _) = self.relay_target(now, link, header.destination, header.hops)?;
         fragment::set_hops(datagram, header.hops + 1);
         self.transmit(Transmit { link: to, bytes: datagram.to_vec() });
         Ok(())
     }
 
-    /// Returns where to forward to. Only a root relays, and only what comes from a host to which a confirmed path leads:
-    /// strangers are not forwarded for.
-    fn relay_target(&self, now: Now, from: Link, to: Address, hops: u8) -> Result<Link, Ignored> {
+    /// Returns where to forward to, and whether that is the destination itself: where it is not known, another root may know
+    /// it. Only a root relays, and only what comes from a host to which a confirmed path leads: strangers are not forwarded
+    /// for.
+    fn relay_target(&self, now: Now, from: Link, to: Address, hops: u8) -> Result<(Link, bool), Ignored> {
         if !self.roots.is_root() || hops >= MAX_HOPS || !self.hosts.contains(from.remote.ip()) {
             return Err(Ignored::NotRelayed);
         }
         let path = self.peers.get(&to).and_then(|peer| peer.best_path(now.mono));
-        path.map(|path| path.link).ok_or(Ignored::NotRelayed)
+        let direct = path.map(|path| (path.link, true));
+        let through_root = || self.relay_link(now, to).map(|link| (link, false));
+        let target = direct.or_else(through_root);
+        // Never back to where it came from.
+        target.filter(|(link, _)| link.remote != from.remote).ok_or(Ignored::NotRelayed)
     }
 
     /// Tells two peers how to reach each other directly.
@@ -168,4 +175,23 @@ fn common_ground(a: &Peer, b: &Peer, now: Instant) -> Option<(Link, Link)> {
         .filter(|((a, _), (b, _))| rank(*a) == rank(*b))
         .max_by_key(|((a, bad_a), (_, bad_b))| (rank(*a), Reverse(bad_a + bad_b)))
         .map(|((a, _), (b, _))| (a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::at;
+    use super::*;
+
+    #[test]
+    fn introductions_are_bounded_in_number_and_time() {
+        let mut introductions = Introductions::default();
+        let node = Address::from_low_bits;
+        for n in 0..=MAX_INTRODUCTIONS as u64 {
+            assert!(introductions.take(node(n), node(n + 1), at(0).mono));
+        }
+        assert_eq!(introductions.pairs.len().max(introductions.order.len()), MAX_INTRODUCTIONS);
+        assert!(!introductions.take(node(3), node(2), at(0).mono), "the same pair the other way round");
+        introductions.sweep(at(30_000).mono);
+        assert_eq!((introductions.pairs.len(), introductions.order.len()), (0, 0));
+    }
 }

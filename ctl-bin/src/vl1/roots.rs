@@ -94,8 +94,9 @@ impl Node {
         }
         for root in upstream {
             self.know_root(now, root);
-            let reached = self.peers.get(&root).is_some_and(|peer| peer.best_path(now.mono).is_some());
-            if reached {
+            // An answer to the keepalive is due every 14 s: where it fails, the path may have become another one.
+            let path = self.peers.get(&root).and_then(|peer| peer.best_path(now.mono));
+            if path.is_some_and(|path| path.is_alive(now.mono)) {
                 continue;
             }
             for remote in self.roots.draw_endpoints(root, &mut self.rng) {

@@ -22,7 +22,8 @@ fn ok_payload(request: RequestId, in_re_verb: Verb, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Node {
-    /// Sends over the best path to `to`, else through a root, else as soon as there is a path.
+    /// Sends over the best path to `to`, else through a root, else over a path that worked once, else as soon as there is a
+    /// path. The identity of somebody unknown is asked for first.
     ///
     /// Nothing goes to an address that was not confirmed. What does (HELLO, and the answers to HELLO and ECHO) is small
     /// and limited per peer, so a forged source address reflects little.
@@ -80,8 +81,15 @@ impl Node {
     }
 
     fn dispatch(&mut self, now: Now, to: Address, packet: Vec<u8>) {
-        let Some(peer) = self.peers.get(&to) else { return };
-        let link = peer.best_path(now.mono).map(|path| path.link).or_else(|| self.relay_link(now, to));
+        let Some(peer) = self.peers.get(&to) else {
+            if self.wanted.keep(to, packet, now.mono) {
+                self.ask_for(now, to);
+            }
+            return;
+        };
+        let link = peer.best_path(now.mono).map(|path| path.link);
+        let link = link.or_else(|| self.relay_link(now, to));
+        let link = link.or_else(|| peer.last_resort().map(|path| path.link));
         match link {
             Some(link) => self.seal_and_transmit(now, to, link, packet),
             None => {
@@ -93,10 +101,17 @@ impl Node {
     }
 
     /// Returns the way to the best root above this node, which relays to everybody.
-    fn relay_link(&self, now: Now, to: Address) -> Option<Link> {
+    pub(super) fn relay_link(&self, now: Now, to: Address) -> Option<Link> {
         let roots = self.roots.upstream().filter(|root| *root != to);
         let paths = roots.filter_map(|root| self.peers.get(&root)?.best_path(now.mono));
         paths.min_by_key(|path| path.badness(now.mono)).map(|path| path.link)
+    }
+
+    /// Sends what waited for the identity of `to`.
+    pub(super) fn flush_wanted(&mut self, now: Now, to: Address) {
+        for packet in self.wanted.take(to, now.mono) {
+            self.dispatch(now, to, packet);
+        }
     }
 
     /// Sends what waited for a path to `to`.

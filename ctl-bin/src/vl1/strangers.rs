@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use rand_core::Rng;
 use zt_proto::{Address, PublicIdentity};
 
 use super::Link;
@@ -73,10 +74,10 @@ pub(super) enum Begun {
 }
 
 impl Strangers {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(rng: &mut impl Rng, now: Instant) -> Self {
         Self {
-            identities: PerNetwork::new(IDENTITY_LIMIT),
-            packets: PerNetwork::new(PACKET_LIMIT),
+            identities: PerNetwork::new(IDENTITY_LIMIT, rng, now),
+            packets: PerNetwork::new(PACKET_LIMIT, rng, now),
             all_networks: Bucket::full(now),
             wanted: Bucket::full(now),
             verifying: HashMap::new(),
@@ -86,7 +87,8 @@ impl Strangers {
 
     /// Says whether somebody at `ip` may cause a key agreement now.
     pub(super) fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
-        self.all_networks.take(ALL_IDENTITIES_LIMIT, now) && self.identities.take(ip, now)
+        // In this order, so that one network does not use up what is for all.
+        self.identities.take(ip, now) && self.all_networks.take(ALL_IDENTITIES_LIMIT, now)
     }
 
     /// Says whether another HELLO of `identity` would be of use: otherwise it is not even opened.
@@ -130,8 +132,12 @@ impl Strangers {
 
     /// Keeps a packet from an unknown source; says whether its identity should be asked for.
     pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Instant) -> bool {
+        // In this order, which is that of what they cost.
+        if !self.packets.take(waiting.link.remote.ip(), now) {
+            return false;
+        }
         let count = self.kept.iter().filter(|kept| kept.source == source).count();
-        if count >= MAX_KEPT_PER_SOURCE || !self.packets.take(waiting.link.remote.ip(), now) {
+        if count >= MAX_KEPT_PER_SOURCE {
             return false;
         }
         if self.kept.len() >= MAX_KEPT {
@@ -143,8 +149,6 @@ impl Strangers {
 
     pub(super) fn sweep(&mut self, now: Instant) {
         let since = |when: Instant| now.saturating_duration_since(when);
-        self.identities.sweep(now);
-        self.packets.sweep(now);
         self.kept.retain(|kept| since(kept.since) <= KEEP_FOR);
         self.verifying.retain(|_, verifying| since(verifying.since) <= VERIFY_FOR);
     }
@@ -157,11 +161,18 @@ impl Strangers {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
     use super::super::tests::at;
     use super::*;
 
     fn identity(n: u64) -> PublicIdentity {
         PublicIdentity { address: Address::from_low_bits(n), key: [0; 64] }
+    }
+
+    fn strangers() -> Strangers {
+        Strangers::new(&mut ChaCha20Rng::from_seed([7; 32]), at(0).mono)
     }
 
     fn waiting(n: u32) -> Waiting {
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn copies_of_a_hello_wait_together_and_are_bounded() {
-        let mut strangers = Strangers::new(at(0).mono);
+        let mut strangers = strangers();
         assert_eq!(strangers.begin(identity(1), Some(waiting(1)), at(0).mono), Begun::New);
         for _ in 0..10 {
             assert_eq!(strangers.begin(identity(1), Some(waiting(1)), at(0).mono), Begun::Known);
@@ -182,7 +193,7 @@ mod tests {
 
     #[test]
     fn verifications_are_bounded_in_number_and_time() {
-        let mut strangers = Strangers::new(at(0).mono);
+        let mut strangers = strangers();
         let full =
             (0..1_000).filter(|n| strangers.begin(identity(*n), None, at(0).mono) == Begun::Full).count();
         assert_eq!(full, 1_000 - MAX_VERIFYING);
@@ -192,7 +203,7 @@ mod tests {
 
     #[test]
     fn packets_of_unknown_sources_are_bounded_and_their_source_is_asked_for_once() {
-        let mut strangers = Strangers::new(at(0).mono);
+        let mut strangers = strangers();
         let asked =
             (0..10).filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), at(0).mono)).count();
         assert_eq!((asked, strangers.len().1), (1, MAX_KEPT_PER_SOURCE));

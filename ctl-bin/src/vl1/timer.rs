@@ -12,6 +12,8 @@ pub(super) enum Timer {
     Sweep,
     /// Say HELLO to the roots above this node.
     Roots,
+    /// Ask again for the identities that are wanted.
+    Whois,
     /// Keep the paths of this peer alive, or forget it.
     Peer(Address),
 }

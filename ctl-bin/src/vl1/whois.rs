@@ -5,6 +5,8 @@ use zt_proto::{Address, PublicIdentity};
 
 use super::node::{Event, Ignored, RequestId};
 use super::strangers::Begun;
+use super::timer::Timer;
+use super::wanted::ASK_INTERVAL;
 use super::{Node, Now};
 
 /// Identities in one answer, so that it fits into one datagram.
@@ -17,8 +19,16 @@ impl Node {
         if !peer.take_whois(now.mono) {
             return Err(Ignored::RateLimited("WHOIS"));
         }
-        let known = whois::parse_request(payload).filter_map(|address| self.identity_of(address));
-        let found: Vec<_> = known.take(MAX_ANSWERS).collect();
+        let asked = whois::parse_request(payload).take(MAX_ANSWERS);
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            asked.map(|address| self.identity_of(address).ok_or(address)).partition(Result::is_ok);
+        if self.roots.is_root() {
+            // Another root may know them; whoever asked will ask again.
+            for address in unknown.into_iter().filter_map(Result::err) {
+                self.want(now, address);
+            }
+        }
+        let found: Vec<_> = known.into_iter().flatten().collect();
         if found.is_empty() {
             return Ok(());
         }
@@ -36,13 +46,16 @@ impl Node {
         peer.or_else(|| self.roots.identity(address).copied())
     }
 
-    /// Takes the identity that a root told, once it is verified.
+    /// Takes an identity that a root told, once it is verified, if it is still wanted.
     pub(super) fn on_ok_whois(&mut self, now: Now, from: Address, answer: &[u8]) -> Result<(), Ignored> {
         if !self.roots.contains(from) {
             return Err(Ignored::NotFromRoot);
         }
         for identity in whois::parse_answer(answer).take(MAX_ANSWERS) {
             let identity = identity?;
+            if !self.wanted.contains(identity.address) {
+                return Err(Ignored::UnwantedIdentity);
+            }
             let is_new = !self.peers.contains_key(&identity.address);
             if is_new && self.strangers.begin(identity, None, now.mono) == Begun::New {
                 self.emit(Event::IdentityToVerify(identity));
@@ -51,14 +64,47 @@ impl Node {
         Ok(())
     }
 
-    /// Asks the roots above this node, if there are any.
-    pub(super) fn ask_whois(&mut self, now: Now, address: Address) {
-        let root = self
-            .roots
-            .upstream()
-            .find(|root| self.peers.get(root).is_some_and(|peer| peer.best_path(now.mono).is_some()));
-        if let Some(root) = root {
+    /// Has somebody find out an identity: whoever remembers it, or a root.
+    pub(super) fn want(&mut self, now: Now, address: Address) {
+        if self.wanted.begin(address, now.mono) {
+            self.ask_for(now, address);
+        }
+    }
+
+    /// Begins to ask for an identity that is wanted.
+    pub(super) fn ask_for(&mut self, now: Now, address: Address) {
+        self.emit(Event::IdentityWanted(address));
+        if !self.wanted.is_armed {
+            self.wanted.is_armed = true;
+            self.timers.arm(now.mono + ASK_INTERVAL, Timer::Whois);
+        }
+        self.ask_roots(now);
+    }
+
+    /// Asks again, as long as something is wanted.
+    pub(super) fn repeat_questions(&mut self, now: Now) {
+        self.wanted.sweep(now.mono);
+        self.wanted.is_armed = !self.wanted.is_empty();
+        if self.wanted.is_armed {
+            self.timers.arm(now.mono + ASK_INTERVAL, Timer::Whois);
+        }
+        self.ask_roots(now);
+    }
+
+    /// Asks the best root above this node, if there is one, for what it was not asked lately: one identity a packet, since
+    /// that is what roots are used to.
+    fn ask_roots(&mut self, now: Now) {
+        let Some(root) = self.best_root(now) else { return };
+        for address in self.wanted.take_questions(now.mono) {
             self.send(now, root, Verb::WHOIS, &address.octets());
         }
+    }
+
+    fn best_root(&self, now: Now) -> Option<Address> {
+        let paths = self
+            .roots
+            .upstream()
+            .filter_map(|root| Some((self.peers.get(&root)?.best_path(now.mono)?.badness(now.mono), root)));
+        paths.min().map(|(_, root)| root)
     }
 }

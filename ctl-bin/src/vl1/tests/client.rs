@@ -1,6 +1,7 @@
 //! The other side: a peer that does what a client does, built from the wire formats alone.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use zt_crypto::armor::{self, Suite};
 use zt_crypto::{IdentitySecret, SessionKey};
@@ -33,6 +34,10 @@ pub(super) struct Client {
     pub key: SessionKey,
     pub link: Link,
     pub protocol: u8,
+    /// Relays that its packets come over.
+    pub hops: u8,
+    /// Where it tells the node that it sees it.
+    pub sees_node_at: SocketAddr,
     next_id: u64,
     pieces: HashMap<u64, Vec<(u8, Vec<u8>)>>,
 }
@@ -47,7 +52,9 @@ impl Client {
         let node = *identity("R").public();
         let key = secret.agree(&node).unwrap();
         let link = link(remote);
-        Self { secret, node, key, link, protocol: 12, next_id: 0x1000, pieces: HashMap::new() }
+        let sees_node_at = super::HERE.parse().unwrap();
+        let pieces = HashMap::new();
+        Self { secret, node, key, link, protocol: 12, hops: 0, sees_node_at, next_id: 0x1000, pieces }
     }
 
     pub(super) fn address(&self) -> Address {
@@ -91,7 +98,7 @@ impl Client {
             version: self.version(),
             timestamp: now.wall,
             identity: *self.secret.public(),
-            destination: Some("10.0.0.1:9993".parse().unwrap()),
+            destination: Some(self.sees_node_at),
             planet: Some(planet),
             tail: &tail,
         };
@@ -106,6 +113,10 @@ impl Client {
 
     /// Hands a packet to the node, cut into datagrams where it is too long.
     pub(super) fn deliver(&self, node: &mut Node, now: Now, packet: Vec<u8>) -> Result<(), Ignored> {
+        let mut packet = packet;
+        if self.hops > 0 {
+            HeaderMut::of(&mut packet).unwrap().set_hops(self.hops);
+        }
         let mut last = Ok(());
         for mut datagram in fragment::split(&packet, DEFAULT_MTU) {
             last = node.handle_datagram(now, self.link, &mut datagram);
@@ -186,7 +197,7 @@ impl Client {
         let mut answer = Vec::new();
         if message.verb == Verb::HELLO {
             let hello = Hello::parse(&message.payload).unwrap();
-            let endpoint = Some("10.0.0.1:9993".parse().unwrap());
+            let endpoint = Some(self.sees_node_at);
             OkHello { timestamp: hello.timestamp, version: self.version(), endpoint, world_data: &[] }
                 .write(&mut answer);
         } else if message.verb == Verb::ECHO {

@@ -3,11 +3,13 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::Suite;
-use zt_proto::NetworkId;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
+use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
+use zt_proto::verb::multicast_like::{self, Like};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
 use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::{Mac, MulticastGroup, NetworkId};
 
 use super::super::{ConfigRequested, Event, Ignored, Node, Now};
 use super::client::Client;
@@ -228,16 +230,66 @@ fn an_ok_from_elsewhere_than_the_question_went_teaches_no_path() {
 }
 
 #[test]
-fn a_packet_replayed_from_forged_addresses_reflects_little() {
+fn packets_from_forged_addresses_reflect_little() {
     let mut node = leaf();
     let mut client = Client::new("A", "10.0.0.2:9993");
     sign_on(&mut node, &mut client, at(0));
-    let packet = client.packet(Verb::NOP, &[], Suite::AesGmacSiv);
     let mut sent = 0;
     for port in 1..10_000 {
-        let forged = super::link(&format!("8.8.8.8:{port}"));
-        node.handle_datagram(at(100), forged, &mut packet.clone()).unwrap();
+        client.link = super::link(&format!("8.8.8.8:{port}"));
+        client.say(&mut node, at(100), Verb::NOP, &[]).unwrap();
         sent += transmits(&mut node).len();
     }
     assert!(sent <= 16, "{sent} datagrams");
+}
+
+/// `vl1.md` §12.1.
+#[test]
+fn a_packet_that_comes_twice_has_an_effect_once_and_a_copied_hello_is_answered() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let packet = client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(b"v=7"), Suite::AesGmacSiv);
+    client.deliver(&mut node, at(100), packet.clone()).unwrap();
+    assert_eq!(client.deliver(&mut node, at(200), packet.clone()), Err(Ignored::Duplicate));
+    assert_eq!(events(&mut node).len(), 1);
+    let hello = client.hello(at(300));
+    for _ in 0..3 {
+        client.deliver(&mut node, at(300), hello.clone()).unwrap();
+    }
+    assert_eq!(client.receive(&mut node).len(), 3);
+    // A forged copy of what was not taken yet does not keep the real one out.
+    let packet = client.packet(Verb::ECHO, b"x", Suite::AesGmacSiv);
+    let mut forged = packet.clone();
+    forged[27] ^= 1;
+    assert!(matches!(client.deliver(&mut node, at(400), forged), Err(Ignored::NotAuthentic(_))));
+    assert_eq!(client.deliver(&mut node, at(400), packet), Ok(()));
+}
+
+#[test]
+fn a_controller_serves_the_groups_of_a_network_to_those_who_got_its_configuration_lately() {
+    let mut node = leaf();
+    let mut members = [Client::new("A", "10.0.0.2:9993"), Client::new("B", "10.0.0.3:9993")];
+    let group = MulticastGroup { mac: Mac([0xff; 6]), adi: 0 };
+    let (mut like, mut gather) = (Vec::new(), Vec::new());
+    multicast_like::write(&[Like { network: NETWORK, group }], &mut like);
+    MulticastGather { network: NETWORK, group, limit: 10, membership: None }.write(&mut gather);
+    for member in &mut members {
+        sign_on(&mut node, member, at(0));
+        let refused = member.say(&mut node, at(50), Verb::MULTICAST_LIKE, &like);
+        assert_eq!(refused, Err(Ignored::OnlyAsRoot));
+        let requested = ask(&mut node, member, at(100), Suite::AesGmacSiv);
+        let mut chunk = NETWORK.octets().to_vec();
+        chunk.extend_from_slice(b"the rest of it");
+        node.reply_config(at(100), requested.request, &[chunk]);
+        member.receive(&mut node);
+        member.say(&mut node, at(200), Verb::MULTICAST_LIKE, &like).unwrap();
+    }
+    let [a, b] = &mut members;
+    a.say(&mut node, at(180_000), Verb::MULTICAST_GATHER, &gather).unwrap();
+    let answer = a.receive(&mut node).remove(0);
+    let answer = OkReply::parse(&answer.payload).unwrap();
+    assert_eq!(GatherAnswer::parse(answer.payload).unwrap().members, [b.address()]);
+    let late = a.say(&mut node, at(180_200), Verb::MULTICAST_GATHER, &gather);
+    assert_eq!(late, Err(Ignored::OnlyAsRoot), "180 s after its configuration");
 }

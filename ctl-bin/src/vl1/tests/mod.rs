@@ -2,10 +2,13 @@
 
 mod client;
 mod conversation;
+mod generations;
 mod hello;
 mod hostile;
 mod keepalive;
+mod paths;
 mod root;
+mod upstream;
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -112,6 +115,6 @@ fn sign_on(node: &mut Node, client: &mut Client, now: Now) {
 }
 
 /// The link over which the node hears from `remote`.
-fn link(remote: &str) -> Link {
-    Link { local: Some("10.0.0.1".parse().unwrap()), remote: remote.parse().unwrap() }
+pub(super) fn link(remote: &str) -> Link {
+    Link { local: Some(HERE.parse().unwrap()), remote: remote.parse().unwrap() }
 }

@@ -1,0 +1,190 @@
+//! Nodes whose identity is asked for, and the packets to them that wait for it (`vl1.md` §12.3, §14.2).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use zt_proto::Address;
+
+use super::rate::{Bucket, Limit};
+
+/// Identities that are asked for at the same time. Those that this node has something to send to displace the others,
+/// which strangers can make up.
+pub(super) const MAX_WANTED: usize = 1024;
+/// Packets that wait, in all and to one node; past it the newest is dropped.
+pub(super) const MAX_PACKETS: usize = 1024;
+const MAX_PACKETS_PER_NODE: usize = 16;
+/// How long an identity is asked for, and packets wait for it.
+pub(super) const WANT_FOR: Duration = Duration::from_secs(5);
+/// How often it is asked for.
+pub(super) const ASK_INTERVAL: Duration = Duration::from_millis(500);
+/// Questions to the roots: what strangers make this node ask must not be a burden to others.
+const ASK_LIMIT: Limit = Limit { burst: 256, interval: Duration::from_millis(5) };
+
+#[derive(Debug)]
+struct Want {
+    since: Instant,
+    asked: Option<Instant>,
+    /// Without armor, in the order in which they were sent.
+    packets: Vec<Vec<u8>>,
+}
+
+/// The identities that are asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    by_address: BTreeMap<Address, Want>,
+    packets: usize,
+    questions: Bucket,
+    /// Whether the timer that repeats the questions is armed.
+    pub is_armed: bool,
+}
+
+impl Wanted {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { by_address: BTreeMap::new(), packets: 0, questions: Bucket::full(now), is_armed: false }
+    }
+
+    /// Says whether an identity is being asked for.
+    pub(super) fn contains(&self, address: Address) -> bool {
+        self.by_address.contains_key(&address)
+    }
+
+    /// Begins to want an identity; says whether that is new.
+    pub(super) fn begin(&mut self, address: Address, now: Instant) -> bool {
+        if self.contains(address) || self.by_address.len() >= MAX_WANTED {
+            return false;
+        }
+        self.insert(address, now);
+        true
+    }
+
+    /// Keeps a packet until the identity of its destination is known; says whether that is wanted only now.
+    pub(super) fn keep(&mut self, to: Address, packet: Vec<u8>, now: Instant) -> bool {
+        let is_new = !self.contains(to);
+        if is_new {
+            if self.by_address.len() >= MAX_WANTED && !self.displace() {
+                return false;
+            }
+            self.insert(to, now);
+        }
+        if self.packets < MAX_PACKETS
+            && let Some(want) = self.by_address.get_mut(&to)
+            && want.packets.len() < MAX_PACKETS_PER_NODE
+        {
+            want.since = now;
+            want.packets.push(packet);
+            self.packets += 1;
+        }
+        is_new
+    }
+
+    fn insert(&mut self, address: Address, now: Instant) {
+        self.by_address.insert(address, Want { since: now, asked: None, packets: Vec::new() });
+    }
+
+    /// Makes room by giving up an identity for which no packet waits.
+    fn displace(&mut self) -> bool {
+        let victim = self.by_address.iter().find(|(_, want)| want.packets.is_empty());
+        let Some(victim) = victim.map(|(address, _)| *address) else { return false };
+        self.by_address.remove(&victim);
+        true
+    }
+
+    /// Returns which identities are to be asked for now, and notes that they are: first those for which packets wait.
+    pub(super) fn take_questions(&mut self, now: Instant) -> Vec<Address> {
+        let is_due =
+            |want: &Want| want.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_INTERVAL);
+        let due = |with_packets: bool| {
+            let wants = self.by_address.iter();
+            let wants =
+                wants.filter(move |(_, want)| is_due(want) && want.packets.is_empty() != with_packets);
+            wants.map(|(address, _)| *address)
+        };
+        let due: Vec<_> = due(true).chain(due(false)).collect();
+        let questions = due.into_iter().take_while(|_| self.questions.take(ASK_LIMIT, now));
+        let questions: Vec<_> = questions.collect();
+        for address in &questions {
+            if let Some(want) = self.by_address.get_mut(address) {
+                want.asked = Some(now);
+            }
+        }
+        questions
+    }
+
+    /// Ends the wait for an identity; returns the packets that waited and are not too old.
+    pub(super) fn take(&mut self, address: Address, now: Instant) -> Vec<Vec<u8>> {
+        let Some(want) = self.by_address.remove(&address) else { return Vec::new() };
+        self.packets -= want.packets.len();
+        if now.saturating_duration_since(want.since) <= WANT_FOR { want.packets } else { Vec::new() }
+    }
+
+    /// Gives up what was not answered in time.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let packets = &mut self.packets;
+        self.by_address.retain(|_, want| {
+            let is_current = now.saturating_duration_since(want.since) <= WANT_FOR;
+            if !is_current {
+                *packets -= want.packets.len();
+            }
+            is_current
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// Returns how many identities are wanted and how many packets wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.by_address.len(), self.packets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::at;
+    use super::*;
+
+    fn node(n: u64) -> Address {
+        Address::from_low_bits(n)
+    }
+
+    #[test]
+    fn an_identity_is_asked_for_twice_a_second_for_five_seconds() {
+        let mut wanted = Wanted::new(at(0).mono);
+        assert!(wanted.begin(node(1), at(0).mono));
+        let asked = (0..6_000).filter(|ms| {
+            wanted.sweep(at(*ms).mono);
+            !wanted.take_questions(at(*ms).mono).is_empty()
+        });
+        assert_eq!(asked.count(), 11);
+        assert!(wanted.is_empty());
+    }
+
+    #[test]
+    fn packets_wait_in_order_and_not_for_ever() {
+        let mut wanted = Wanted::new(at(0).mono);
+        assert!(wanted.keep(node(1), vec![1], at(0).mono));
+        assert!(!wanted.keep(node(1), vec![2], at(1_000).mono));
+        assert_eq!(wanted.take(node(1), at(6_000).mono), [vec![1], vec![2]]);
+        wanted.keep(node(1), vec![3], at(7_000).mono);
+        assert!(wanted.take(node(1), at(12_001).mono).is_empty());
+        assert_eq!(wanted.len(), (0, 0));
+    }
+
+    #[test]
+    fn what_strangers_make_up_gives_way_to_what_this_node_wants_to_send() {
+        let mut wanted = Wanted::new(at(0).mono);
+        let begun = (0..5_000).filter(|n| wanted.begin(node(*n), at(0).mono)).count();
+        assert_eq!(begun, MAX_WANTED);
+        for n in 10_000..20_000 {
+            for _ in 0..20 {
+                wanted.keep(node(n), vec![0], at(0).mono);
+            }
+        }
+        assert_eq!(wanted.len(), (MAX_WANTED, MAX_PACKETS));
+        assert_eq!(wanted.take_questions(at(0).mono).len(), 256);
+        wanted.sweep(at(5_001).mono);
+        assert_eq!(wanted.len(), (0, 0));
+    }
+}
