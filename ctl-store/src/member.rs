@@ -46,7 +46,7 @@ impl Span {
     }
 
     fn all(network: NetworkId) -> Self {
-        Self { network, first: Address::NONE, last: Address::from_low_bits(Address::MAX) }
+        Self { network, first: Address::NONE, last: Address::MAX }
     }
 
     fn params(self) -> (NetworkColumn, AddressColumn, AddressColumn) {

@@ -16,7 +16,7 @@ use zt_proto::packet::{
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::hello::{Hello, NodeVersion, write_moons};
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::world::{Root, World, WorldKind, WorldVersion};
 use zt_proto::{Address, DecodeError, Timestamp};
 

@@ -14,12 +14,15 @@ use crate::signature::{BadSignature, verify};
 /// Implemented by certificates of membership and ownership, tags and revocations. Capabilities are handed from one to
 /// the next: [`hand_over`] and [`verify_custody`].
 pub trait Credential: sealed::Sealed {
+    /// Returns who vouches for it, as it claims.
     fn signed_by(&self) -> Address;
+    /// Returns the signature, which is not checked.
     fn signature(&self) -> &Signature;
     /// Returns what is signed. The signer is part of it, but for certificates of membership.
     fn signed_bytes(&self) -> Vec<u8>;
-    /// Sets the signer, then the signature of what is signed.
+    /// Sets the signer, which comes before signing; [`sign`] does both.
     fn set_signer(&mut self, signer: Address);
+    /// Sets the signature of [`Credential::signed_bytes`].
     fn set_signature(&mut self, signature: Signature);
 }
 
@@ -78,6 +81,7 @@ pub fn verify_credential(credential: &impl Credential, signer: &PublicIdentity) 
 /// Hands a capability to `to`: the controller first, then whoever has it, if it allows that.
 ///
 /// Returns `false`, and changes nothing, if the chain is full.
+#[must_use]
 pub fn hand_over(capability: &mut Capability, giver: &IdentitySecret, to: Address) -> bool {
     if capability.custody.len() >= capability.max_custody_chain.into() {
         return false;
@@ -117,6 +121,7 @@ pub fn verify_custody(
 }
 
 /// Signs a dictionary as controllers up to 1.1.4 did.
+#[must_use]
 pub fn sign_dictionary(dictionary: OldDictionary, signer: &IdentitySecret, at: Timestamp) -> OldDictionary {
     let dictionary = dictionary.with_signer(signer.public(), at);
     let signature = signer.sign(&dictionary.signed_bytes());

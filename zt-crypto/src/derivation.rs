@@ -1,6 +1,6 @@
 //! From public keys to an address: the memory-hard hash (`vl1.md` §3.2, §3.4).
 
-use std::array;
+use std::{array, fmt};
 
 use ring::digest::{SHA512, digest};
 use zt_proto::identity::KEY_LEN;
@@ -25,9 +25,16 @@ const FIRST_BYTE_LIMIT: u8 = 17;
 pub struct Scratch(Box<[u64; WORDS]>);
 
 impl Scratch {
+    /// Allocates the memory.
     pub fn new() -> Self {
         let words: Box<[u64]> = vec![0; WORDS].into_boxed_slice();
         Self(words.try_into().expect("the vector was made with this length"))
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch")
     }
 }
 
@@ -41,12 +48,20 @@ impl Default for Scratch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidIdentity {
+    /// No node can have the address: [`Address::is_reserved`].
     #[error("the address {0} is reserved")]
     Reserved(Address),
+    /// The hash of the key is not one of the few that count.
     #[error("the public key has not the work in it that an identity needs")]
     NoWork,
+    /// The keys are those of another node.
     #[error("the public key belongs to address {derived}, not {claimed}")]
-    Foreign { claimed: Address, derived: Address },
+    Foreign {
+        /// The address that the identity names.
+        claimed: Address,
+        /// The address that its keys have.
+        derived: Address,
+    },
 }
 
 /// An identity whose address belongs to its public keys.
@@ -81,10 +96,12 @@ impl VerifiedIdentity {
         Ok(Self(identity))
     }
 
+    /// Returns the identity.
     pub fn public(&self) -> &PublicIdentity {
         &self.0
     }
 
+    /// Returns the address, which belongs to the keys.
     pub fn address(&self) -> Address {
         self.0.address
     }

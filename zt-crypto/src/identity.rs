@@ -32,17 +32,23 @@ pub struct IdentitySecret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentitySecretError {
+    /// The public half cannot be read, or a key is not hexadecimal.
     #[error(transparent)]
     Text(#[from] IdentityTextError),
+    /// It is a public identity.
     #[error("the identity has no secret key: expected address:0:public key:secret key")]
     NoSecret,
+    /// The halves are of different identities.
     #[error("the public key of {0} does not belong to its secret key")]
     Mismatch(Address),
 }
 
 impl IdentitySecret {
     /// Makes a new identity: about 15 tries of the memory-hard hash.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+    ///
+    /// The generator must be one that nobody can guess: `getrandom::SysRng` in a [`rand_core::UnwrapErr`], or
+    /// `rand_chacha::ChaCha20Rng` with a seed from the operating system.
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut scratch = Scratch::new();
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
@@ -67,10 +73,12 @@ impl IdentitySecret {
         text
     }
 
+    /// Returns the public half.
     pub fn public(&self) -> &PublicIdentity {
         &self.public
     }
 
+    /// Returns the address: a claim, until [`IdentitySecret::verify`].
     pub fn address(&self) -> Address {
         self.public.address
     }

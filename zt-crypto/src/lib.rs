@@ -1,6 +1,7 @@
 //! Identities, key agreement, signatures and packet armor of the ZeroTier protocol.
 //!
-//! What holds a secret is here and nowhere below. Randomness is an argument, so equal inputs give equal bytes.
+//! What holds a secret is here and nowhere below. Randomness is an argument, so equal inputs give equal bytes. `vl1.md`
+//! and `vl2.md` are explained in [`zt_proto`].
 //!
 //! | module | content | source |
 //! |---|---|---|
@@ -11,6 +12,20 @@
 //! | [`credential`] | signing and checking certificates, tags, capabilities, revocations | `vl2.md` §7 |
 //! | [`armor`] | packet encryption and authentication | `vl1.md` §9, §10.2.3 |
 //! | [`world_description`] | the JSON file from which worlds are generated; feature `json`, on by default | `vl1.md` §15.9 |
+//!
+//! # What may change
+//!
+//! The rules are those of [`zt_proto`]: enums of errors and [`armor::Suite`] are `#[non_exhaustive]`; errors without a
+//! field say all by their name and stay so, as whoever asks with bad intent should learn no more. [`Credential`] is
+//! sealed: it names what can be signed.
+//!
+//! Types of other crates in signatures are those of [`zt_proto`], [`rand_core`] and [`zeroize`], which are re-exported in
+//! the version that fits; a new second number of theirs is a breaking change here. What computes the cryptography is
+//! private and may be exchanged.
+//!
+//! [`Credential`]: credential::Credential
+
+#![warn(missing_docs)]
 
 pub mod agreement;
 pub mod armor;
@@ -32,6 +47,7 @@ pub use agreement::{SessionKey, WeakKey};
 pub use derivation::{InvalidIdentity, Scratch, VerifiedIdentity};
 pub use identity::{IdentitySecret, IdentitySecretError, fingerprint};
 pub use signature::{BadSignature, WorldKey};
+pub use {rand_core, zeroize, zt_proto};
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -96,7 +96,8 @@ impl WorldKey {
     /// Length of the form that planet tools keep in a file: public key (64), then secret key (64).
     pub const BYTES: usize = 2 * KEY_LEN;
 
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+    /// Makes a new key, from a generator as [`IdentitySecret::generate`](crate::IdentitySecret::generate) takes it.
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut secret = Zeroizing::new([0; KEY_LEN]);
         rng.fill_bytes(&mut *secret);
         Self(KeyPairs::from_secret(&secret))
@@ -122,6 +123,7 @@ impl WorldKey {
         bytes
     }
 
+    /// Returns the public half, which is what [`World::update_key`] holds.
     pub fn public(&self) -> &[u8; KEY_LEN] {
         &self.0.public
     }
@@ -136,6 +138,7 @@ impl WorldKey {
         self.0.secret()
     }
 
+    /// Signs any message; [`WorldKey::sign_world`] signs a world.
     pub fn sign(&self, message: &[u8]) -> Signature {
         sign(&self.0.signing, message)
     }
@@ -159,6 +162,7 @@ pub fn verify_world(key: &[u8; KEY_LEN], world: &World) -> Result<(), BadSignatu
 ///
 /// A world that is the first of its kind is not asked about here. One from the node's own disk is trusted; a moon
 /// that a peer sent should be signed by its own [`World::update_key`], as the tool that makes moons signs them.
+#[must_use]
 pub fn may_replace(current: &World, candidate: &World) -> bool {
     current.kind == candidate.kind
         && current.id == candidate.id

@@ -11,44 +11,51 @@ use crate::codec::{DecodeError, Reader};
 pub struct Address(u64);
 
 impl Address {
-    /// The largest value: 40 bits.
-    pub const MAX: u64 = 0xff_ffff_ffff;
     /// "No node".
     pub const NONE: Self = Self(0);
+    /// The largest address. It is reserved, so no node has it.
+    pub const MAX: Self = Self(Self::MASK);
+    /// The 40 bits of an address in a number.
+    pub(crate) const MASK: u64 = 0xff_ffff_ffff;
 
     /// Returns the address of that number, or `None` if it has more than 40 bits.
-    pub fn from_u64(value: u64) -> Option<Self> {
-        (value <= Self::MAX).then_some(Self(value))
+    pub const fn from_u64(value: u64) -> Option<Self> {
+        if value <= Self::MASK { Some(Self(value)) } else { None }
     }
 
     /// Returns the address in the low 40 bits of `value`.
-    pub fn from_low_bits(value: u64) -> Self {
-        Self(value & Self::MAX)
+    pub const fn from_low_bits(value: u64) -> Self {
+        Self(value & Self::MASK)
     }
 
-    pub fn from_octets(octets: [u8; 5]) -> Self {
+    /// Returns the address that these bytes are on the wire.
+    pub const fn from_octets(octets: [u8; 5]) -> Self {
         let [a, b, c, d, e] = octets;
         Self(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
     }
 
-    pub fn octets(self) -> [u8; 5] {
+    /// Returns the bytes of the address on the wire.
+    pub const fn octets(self) -> [u8; 5] {
         let [_, _, _, octets @ ..] = self.0.to_be_bytes();
         octets
     }
 
-    pub fn to_u64(self) -> u64 {
+    /// Returns the address as a number.
+    pub const fn to_u64(self) -> u64 {
         self.0
     }
 
     /// Says whether no node can have this address: zero, and everything that begins with 0xff.
-    pub fn is_reserved(self) -> bool {
+    pub const fn is_reserved(self) -> bool {
         self.0 == 0 || self.0 >> 32 == 0xff
     }
 
+    /// Reads 5 bytes, which errors call `field`.
     pub fn parse(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
         reader.array(field).map(Self::from_octets)
     }
 
+    /// Appends 5 bytes.
     pub fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.octets());
     }
@@ -104,18 +111,21 @@ impl NetworkId {
     }
 
     /// Returns the address of the node that controls this network.
-    pub fn controller(self) -> Address {
+    pub const fn controller(self) -> Address {
         Address::from_low_bits(self.0 >> 24)
     }
 
-    pub fn octets(self) -> [u8; 8] {
+    /// Returns the bytes of the id on the wire.
+    pub const fn octets(self) -> [u8; 8] {
         self.0.to_be_bytes()
     }
 
+    /// Reads 8 bytes.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.u64("network id").map(Self)
     }
 
+    /// Appends 8 bytes.
     pub fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.octets());
     }
@@ -165,10 +175,12 @@ impl Mac {
         Address::from_octets([m1 ^ n6, m2 ^ n5, m3 ^ n4, m4 ^ n3, m5 ^ n2])
     }
 
+    /// Reads 6 bytes, which errors call `field`.
     pub fn parse(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, DecodeError> {
         reader.array(field).map(Self)
     }
 
+    /// Appends 6 bytes.
     pub fn write(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.0);
     }
@@ -187,9 +199,30 @@ impl fmt::Debug for Mac {
     }
 }
 
+/// A text is not a MAC address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected six pairs of hexadecimal digits, for example 32:a7:dd:06:d8:f8")]
+pub struct MacTextError;
+
+impl FromStr for Mac {
+    type Err = MacTextError;
+
+    /// Reads exactly six pairs of hexadecimal digits of either case, with colons between them.
+    fn from_str(text: &str) -> Result<Self, MacTextError> {
+        let mut pairs = text.split(':');
+        let mut octets = [0; 6];
+        for octet in &mut octets {
+            let pair = pairs.next().unwrap_or_default();
+            *octet = hex_id(pair, 2).ok().and_then(|octet| u8::try_from(octet).ok()).ok_or(MacTextError)?;
+        }
+        if pairs.next().is_some() { Err(MacTextError) } else { Ok(Self(octets)) }
+    }
+}
+
 /// A multicast group: a MAC address, and a number that divides broadcasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MulticastGroup {
+    /// Where frames of the group go.
     pub mac: Mac,
     /// "Additional distinguishing information": 0 except for the resolution of IPv4 addresses.
     pub adi: u32,
@@ -207,10 +240,12 @@ impl MulticastGroup {
         }
     }
 
+    /// Reads `mac:6 adi:4`.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { mac: Mac::parse(reader, "multicast MAC")?, adi: reader.u32("multicast ADI")? })
     }
 
+    /// Appends `mac:6 adi:4`.
     pub fn write(self, out: &mut Vec<u8>) {
         self.mac.write(out);
         out.extend_from_slice(&self.adi.to_be_bytes());

@@ -16,6 +16,7 @@ pub const KEY_LEN: usize = 64;
 /// Whether the address belongs to the keys is known only to `zt_crypto::VerifiedIdentity`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicIdentity {
+    /// Who it is, as it is claimed.
     pub address: Address,
     /// X25519 public key (32 bytes), then Ed25519 public key (32 bytes).
     pub key: [u8; KEY_LEN],
@@ -75,16 +76,27 @@ impl fmt::Debug for PublicIdentity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityTextError {
+    /// It has less than three or more than four fields.
     #[error("expected address:0:public key, with an optional secret key, separated by colons")]
     Fields,
+    /// The first field is not ten digits.
     #[error("the address is not valid: {0}")]
-    Address(#[from] HexIdError),
+    Address(HexIdError),
+    /// No node can have the address.
     #[error("the address {0} is reserved")]
     Reserved(Address),
+    /// The second field is not `0`.
     #[error("the identity type must be 0")]
     Type,
+    /// A key does not have 128 digits.
     #[error("a key must have 128 hexadecimal digits")]
     Key,
+}
+
+impl From<HexIdError> for IdentityTextError {
+    fn from(error: HexIdError) -> Self {
+        Self::Address(error)
+    }
 }
 
 /// Reads 128 hexadecimal digits of either case.

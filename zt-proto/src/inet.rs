@@ -80,7 +80,7 @@ pub fn parse_ip(reader: &mut Reader<'_>, field: &'static str) -> Result<Option<I
 }
 
 /// A physical address as tools write it: `10.0.0.1/9993`, `fd00::1/9993`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EndpointText(pub SocketAddr);
 
 impl fmt::Display for EndpointText {
@@ -93,12 +93,20 @@ impl fmt::Display for EndpointText {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InetTextError {
+    /// An [`EndpointText`] was expected.
     #[error("expected IP/PORT, for example 203.0.113.1/9993")]
     Endpoint,
+    /// An [`IpPrefix`] was expected.
     #[error("expected ADDRESS/BITS, for example 10.147.17.0/24")]
     Prefix,
+    /// The prefix length is longer than the address.
     #[error("a prefix of this family has at most {max} bits, not {got}")]
-    TooManyBits { max: u8, got: u8 },
+    TooManyBits {
+        /// 32 or 128.
+        max: u8,
+        /// What the text says.
+        got: u8,
+    },
 }
 
 impl FromStr for EndpointText {
@@ -130,6 +138,7 @@ impl IpPrefix {
         if ip.is_ipv4() { 32 } else { 128 }
     }
 
+    /// Returns the address, with its host bits.
     pub fn ip(self) -> IpAddr {
         self.ip
     }
@@ -181,6 +190,7 @@ impl IpPrefix {
             .ok_or(DecodeError::Invalid { field, value: bits.into() })
     }
 
+    /// Writes the wire form, in which the prefix length stands for the port: 7 or 19 bytes.
     pub fn write(self, out: &mut Vec<u8>) {
         write_pair(out, self.ip, self.bits.into());
     }
@@ -211,19 +221,28 @@ impl FromStr for IpPrefix {
 }
 
 /// How far a physical address reaches (`vl1.md` §17.4); a higher one is preferred for a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
+    /// No address at all: 0.0.0.0/8, ::.
     None = 0,
+    /// A group of receivers.
     Multicast = 1,
+    /// The machine itself.
     Loopback = 2,
+    /// Public ranges that many use inside, because their owners never announced them.
     Pseudoprivate = 3,
+    /// Everywhere.
     Global = 4,
+    /// One link, by addresses that are made up there.
     LinkLocal = 5,
+    /// Behind the translation of a provider; no range counts as this any more.
     Shared = 6,
+    /// One site.
     Private = 7,
 }
 
 impl Scope {
+    /// Returns the scope of an address.
     pub fn of(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => Self::of_v4(ip),

@@ -24,114 +24,182 @@ const INTEGER_LITTLE_ENDIAN: u8 = 0x80;
 const INTEGER_BITS_MASK: u8 = 0x3f;
 
 /// One entry of a rule table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Inverts a match; meaningless on an action.
     pub not: bool,
     /// Combines a match with the one before by OR instead of AND; meaningless on an action.
     pub or: bool,
+    /// What the entry does or matches.
     pub body: RuleBody,
 }
 
 /// What an entry does or matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RuleBody {
+    /// Action: drops the frame.
     Drop,
+    /// Action: lets the frame pass.
     Accept,
+    /// Action: sends a copy of the frame to another member, and goes on.
     Tee {
+        /// The member that gets the copy.
         address: Address,
+        /// Not interpreted here.
         flags: u32,
+        /// How much of the frame is copied, in bytes; 65535: all of it.
         length: u16,
     },
+    /// Action: as [`RuleBody::Tee`], but the copy asks for an acknowledgement.
     Watch {
+        /// The member that gets the copy.
         address: Address,
+        /// Not interpreted here.
         flags: u32,
+        /// How much of the frame is copied, in bytes; 65535: all of it.
         length: u16,
     },
+    /// Action: sends the frame to another member in the place of its destination.
     Redirect {
+        /// The member that gets the frame.
         address: Address,
+        /// Not interpreted here.
         flags: u32,
     },
+    /// Action: ends the table without accepting; capabilities are still asked.
     Break,
     /// QoS bucket; the reference writes no field, so it means nothing over the wire.
     Priority,
+    /// The member that sent the frame.
     SourceAddress(Address),
+    /// The member that the frame is for.
     DestAddress(Address),
+    /// VLAN id of the frame, 0 without a tag.
     VlanId(u16),
+    /// VLAN priority of the frame.
     VlanPcp(u8),
+    /// VLAN drop eligibility of the frame.
     VlanDei(u8),
+    /// Source of the Ethernet frame.
     MacSource(Mac),
+    /// Destination of the Ethernet frame.
     MacDest(Mac),
+    /// Source of an IPv4 packet.
     Ipv4Source {
+        /// An address of the network.
         ip: Ipv4Addr,
+        /// Prefix length.
         bits: u8,
     },
+    /// Destination of an IPv4 packet.
     Ipv4Dest {
+        /// An address of the network.
         ip: Ipv4Addr,
+        /// Prefix length.
         bits: u8,
     },
+    /// Source of an IPv6 packet.
     Ipv6Source {
+        /// An address of the network.
         ip: Ipv6Addr,
+        /// Prefix length.
         bits: u8,
     },
+    /// Destination of an IPv6 packet.
     Ipv6Dest {
+        /// An address of the network.
         ip: Ipv6Addr,
+        /// Prefix length.
         bits: u8,
     },
+    /// Type of service of an IP packet: lies between `start` and `end`, inclusive, once `mask` is applied.
     IpTos {
+        /// Which bits of it count.
         mask: u8,
+        /// Lowest value.
         start: u8,
+        /// Highest value.
         end: u8,
     },
+    /// Protocol of an IP packet, for example 6 for TCP.
     IpProtocol(u8),
+    /// Type of the Ethernet frame, for example 0x0800.
     EtherType(u16),
     /// `code` is `None` where any code matches.
     Icmp {
+        /// ICMP type.
         kind: u8,
+        /// ICMP code.
         code: Option<u8>,
     },
+    /// Source port of TCP, UDP and the like.
     IpSourcePortRange {
+        /// Lowest port.
         start: u16,
+        /// Highest port.
         end: u16,
     },
+    /// Destination port of TCP, UDP and the like.
     IpDestPortRange {
+        /// Lowest port.
         start: u16,
+        /// Highest port.
         end: u16,
     },
     /// Bit mask, see `vl2.md` §6.1.
     Characteristics(u64),
+    /// Length of the frame in bytes.
     FrameSizeRange {
+        /// Smallest length.
         start: u16,
+        /// Largest length.
         end: u16,
     },
     /// 0xffffffff matches always.
     Random(u32),
+    /// The tags of sender and receiver differ by at most the value.
     TagsDifference(TagMatch),
+    /// The tags of sender and receiver, combined by AND, are the value.
     TagsBitwiseAnd(TagMatch),
+    /// The tags of sender and receiver, combined by OR, are the value.
     TagsBitwiseOr(TagMatch),
+    /// The tags of sender and receiver, combined by XOR, are the value.
     TagsBitwiseXor(TagMatch),
+    /// The tags of sender and receiver are both the value.
     TagsEqual(TagMatch),
+    /// The tag of the sender is the value.
     TagSender(TagMatch),
+    /// The tag of the receiver is the value.
     TagReceiver(TagMatch),
     /// `bits` is 1 to 64.
     IntegerRange {
+        /// Lowest value.
         start: u64,
+        /// Highest value; clients keep the low 32 bits of how far it is from `start`.
         end: u64,
+        /// Where in the frame the integer begins, in bytes.
         index: u16,
+        /// The order of its bytes.
         little_endian: bool,
+        /// Its width.
         bits: u8,
     },
     /// A type that this release does not know, kept so that it survives.
     Unknown {
+        /// Low six bits of the type byte.
         kind: u8,
+        /// At most 255 bytes.
         field: Vec<u8>,
     },
 }
 
 /// A tag and the value that it is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TagMatch {
+    /// Which tag.
     pub id: u32,
+    /// What it is compared with.
     pub value: u32,
 }
 

@@ -6,13 +6,13 @@ pub struct Timestamp(pub u64);
 
 impl Timestamp {
     /// Returns the milliseconds from `earlier` to `self`, 0 if `earlier` is in fact later.
-    pub fn millis_since(self, earlier: Self) -> u64 {
+    pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
     /// Returns the time `millis` milliseconds later.
     #[must_use]
-    pub fn plus_millis(self, millis: u64) -> Self {
+    pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 }

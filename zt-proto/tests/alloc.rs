@@ -14,7 +14,7 @@ use zt_proto::verb::hello::{Hello, NodeVersion, parse_moons, write_moons};
 use zt_proto::verb::multicast_gather::MulticastGather;
 use zt_proto::verb::network_config::{ChunkPart, ConfigChunk};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
 use zt_proto::verb::{Message, Verb, multicast_like, remote_trace, whois};

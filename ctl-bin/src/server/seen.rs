@@ -72,7 +72,7 @@ impl SeenNodes {
 
     /// Returns the addresses of all nodes of a network that are online.
     pub(super) fn all_online(&self, network: NetworkId, now: Instant) -> Vec<Address> {
-        let all = (network, Address::NONE)..=(network, Address::from_low_bits(Address::MAX));
+        let all = (network, Address::NONE)..=(network, Address::MAX);
         let online = self.nodes.range(all).filter(|(_, seen)| is_online(seen, now));
         online.map(|((_, node), _)| *node).collect()
     }

@@ -5,7 +5,7 @@ use zt_proto::packet::{Datagram, MAX_PAYLOAD, PAYLOAD_OFFSET, PacketHeader, VERB
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::{Address, compression};
 

@@ -3,7 +3,7 @@
 use zt_crypto::armor::{self, Suite};
 use zt_proto::packet::{DEFAULT_MTU, HeaderMut, PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET, fragment};
 use zt_proto::verb::Verb;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::{Address, compression};
 
 use super::awaited::Awaited;

@@ -166,8 +166,11 @@ prop_compose! {
         is_push: bool,
     ) -> ConfigRequest {
         let (major, minor, revision, protocol) = numbers;
-        let software = SoftwareVersion { major, minor, revision };
-        let metadata = RequestMetadata { protocol, software, rules_engine, token, ..RequestMetadata::default() };
+        let mut metadata = RequestMetadata::default();
+        metadata.protocol = protocol;
+        metadata.software = SoftwareVersion { major, minor, revision };
+        metadata.rules_engine = rules_engine;
+        metadata.token = token;
         let kind = if is_push { RequestKind::Push } else { RequestKind::Request };
         ConfigRequest { network: NETWORK, identity, metadata, kind }
     }

@@ -90,7 +90,11 @@ fn chunks_are_signed_and_make_up_the_dictionary() {
 
 #[test]
 fn clients_of_1_2_and_unknown_ones_get_chunks_that_fit_into_one_datagram() {
-    let of = |protocol| chunk_size(&RequestMetadata { protocol, ..RequestMetadata::default() });
+    let of = |protocol| {
+        let mut metadata = RequestMetadata::default();
+        metadata.protocol = protocol;
+        chunk_size(&metadata)
+    };
     assert_eq!([0, 6, 9, 10, 12, u64::MAX].map(of), [1160, 1160, 1160, 2800, 2800, 2800]);
 }
 

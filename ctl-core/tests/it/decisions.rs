@@ -207,7 +207,9 @@ fn a_client_without_rules_engine_gets_one_rule_and_keeps_its_record() {
     network.rules.clear();
     network.tags = vec![TagDefinition { id: 1, default: Some(2) }];
     let mut old = request();
-    old.metadata = RequestMetadata { config_version: 6, protocol: 7, ..RequestMetadata::default() };
+    old.metadata = RequestMetadata::default();
+    old.metadata.config_version = 6;
+    old.metadata.protocol = 7;
     let snapshot = snapshot(network, Some(member()));
     let config = admitted(&snapshot, &old);
     assert_eq!((config.rules, config.tags, config.capabilities), (vec![Rule::ACCEPT], vec![], vec![]));
@@ -273,14 +275,12 @@ pub(crate) fn snapshot(network: Network, member: Option<Member>) -> Snapshot {
 
 /// A request of 1.14.1.
 pub(crate) fn request() -> ConfigRequest {
-    let metadata = RequestMetadata {
-        config_version: 7,
-        protocol: 12,
-        vendor: 1,
-        software: SoftwareVersion { major: 1, minor: 14, revision: 1 },
-        rules_engine: 1,
-        ..RequestMetadata::default()
-    };
+    let mut metadata = RequestMetadata::default();
+    metadata.config_version = 7;
+    metadata.protocol = 12;
+    metadata.vendor = 1;
+    metadata.software = SoftwareVersion { major: 1, minor: 14, revision: 1 };
+    metadata.rules_engine = 1;
     ConfigRequest { network: NETWORK, identity: asker(), metadata, kind: RequestKind::Request }
 }
 

@@ -26,15 +26,25 @@ const ENCRYPTED_FROM: usize = 19;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtendedError {
+    /// So long is it.
     #[error("a packet in extended armor has at least {MIN_LEN} bytes, not {0}")]
     TooShort(usize),
+    /// It is not of suite 0 with the legacy encrypted flag: see [`is_marked`].
     #[error("the packet is not marked as being in extended armor")]
     NotMarked,
+    /// Everybody knows the key that it would be uncovered with.
     #[error("the one-time key at its end: {0}")]
-    WeakKey(#[from] WeakKey),
+    WeakKey(WeakKey),
+}
+
+impl From<WeakKey> for ExtendedError {
+    fn from(error: WeakKey) -> Self {
+        Self::WeakKey(error)
+    }
 }
 
 /// Says whether `packet` is marked as being in extended armor: suite 0 with the legacy encrypted flag.
+#[must_use]
 pub fn is_marked(packet: &[u8]) -> bool {
     PacketHeader::parse(packet)
         .is_ok_and(|header| header.suite() == Suite::Poly1305.number() && header.is_marked_encrypted())

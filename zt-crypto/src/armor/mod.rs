@@ -30,7 +30,7 @@ pub enum Suite {
 
 impl Suite {
     /// Returns the number of the suite in the packet header.
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         match self {
             Self::Poly1305 => 0,
             Self::Salsa20Poly1305 => 1,
@@ -43,11 +43,13 @@ impl Suite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// So long is it.
     #[error("a packet has at least {MIN_PACKET} bytes, not {0}")]
     TooShort(usize),
     /// Suite 2 is a packet without cryptography ([`trusted_path`]); 4 to 7 are undefined.
     #[error("cipher suite {0} is not accepted")]
     UnsupportedSuite(u8),
+    /// It was not sealed with this key, or was changed on the way.
     #[error("the packet is not authentic")]
     NotAuthentic,
 }

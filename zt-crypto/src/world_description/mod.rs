@@ -50,6 +50,7 @@ const PLANET: &str = "planet";
 /// The secret half of the key is wiped on drop and not printed.
 #[derive(Debug)]
 pub struct WorldDescription {
+    /// Planet or moon.
     pub kind: WorldKind,
     /// For a moon, by convention, the address of one of its roots; for a planet any number but 0, which clients take
     /// for no world, and [`World::EARTH`], which is the one that the releases come with.
@@ -66,16 +67,37 @@ pub struct WorldDescription {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DescriptionError {
+    /// The text is longer than [`WorldDescription::MAX_TEXT`].
     #[error("a description of a world has at most {max} bytes, not {got}")]
-    TooLong { max: usize, got: usize },
+    TooLong {
+        /// The limit in bytes.
+        max: usize,
+        /// Bytes of the text.
+        got: usize,
+    },
     /// With line and column.
     #[error("the description is not JSON: {0}")]
     Syntax(String),
-    /// `field` is a path: `roots[1].stableEndpoints[0]`.
+    /// A member is missing or is not what it must be.
     #[error("{field} must be {expected}, not {got}")]
-    Field { field: String, expected: &'static str, got: String },
+    Field {
+        /// A path: `roots[1].stableEndpoints[0]`.
+        field: String,
+        /// What must be there.
+        expected: &'static str,
+        /// What is there; of what may be a secret only the length.
+        got: String,
+    },
+    /// A list has more entries than a world can.
     #[error("{field} may have at most {max} entries, not {got}")]
-    TooMany { field: String, max: usize, got: usize },
+    TooMany {
+        /// A path, as above.
+        field: String,
+        /// The limit.
+        max: usize,
+        /// Entries of the list.
+        got: usize,
+    },
     /// A world that can be on the wire but not in a description.
     #[error("the id of a described world must be between 1 and 0xffffffffff, not {0:#x}")]
     Id(u64),

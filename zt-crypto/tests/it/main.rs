@@ -7,6 +7,7 @@
 )]
 
 mod agreement;
+mod api;
 mod armor;
 mod credentials;
 mod identities;

@@ -17,7 +17,7 @@ use crate::rules::{self, Rule};
 use crate::time::Timestamp;
 
 /// What one member is told about its network. Lists keep their order on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NetworkConfig {
     /// Never zero.
     pub network: NetworkId,
@@ -25,6 +25,7 @@ pub struct NetworkConfig {
     pub timestamp: Timestamp,
     /// How far apart the timestamps of two members' credentials may be, in milliseconds.
     pub credential_window: u64,
+    /// Counts up with each change of the network.
     pub revision: u64,
     /// For whom it is; never zero.
     pub member: Address,
@@ -36,11 +37,13 @@ pub struct NetworkConfig {
     pub flags: u64,
     /// Recipients per multicast; 0 switches multicast and broadcast off.
     pub multicast_limit: u32,
+    /// Whether members need a certificate of membership to talk.
     pub private: bool,
     /// Raw bytes, at most [`NetworkConfig::MAX_NAME_LEN`].
     pub name: Vec<u8>,
     /// Bytes, [`NetworkConfig::MIN_MTU`] to [`NetworkConfig::MAX_MTU`].
     pub mtu: u16,
+    /// For whom it is issued; private networks need one.
     pub membership: Option<CertificateOfMembership>,
     /// At most [`NetworkConfig::MAX_CAPABILITIES`].
     pub capabilities: Vec<Capability>,
@@ -56,13 +59,16 @@ pub struct NetworkConfig {
     pub addresses: Vec<IpPrefix>,
     /// At most [`crate::rules::MAX_RULES`]; empty drops everything that no capability allows.
     pub rules: Vec<Rule>,
+    /// Name servers that members use for a domain.
     pub dns: ConfigDns,
+    /// Whether and where the member must log in.
     pub sso: Sso,
 }
 
 /// A node with special roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Specialist {
+    /// The node that has the roles.
     pub address: Address,
     /// See the constants; only the upper 24 bits count.
     pub roles: u64,
@@ -80,18 +86,20 @@ impl Specialist {
 }
 
 /// A route that members install.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConfigRoute {
+    /// Which addresses are reached by it.
     pub target: IpPrefix,
     /// The gateway; `None` on the virtual segment.
     pub via: Option<IpAddr>,
     /// None is defined.
     pub flags: u16,
+    /// Of two routes to the same target the lower one counts.
     pub metric: u16,
 }
 
 /// Name servers for one domain.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ConfigDns {
     /// Raw bytes without zeros, at most [`ConfigDns::MAX_DOMAIN_LEN`].
     pub domain: Vec<u8>,
@@ -100,15 +108,18 @@ pub struct ConfigDns {
 }
 
 impl ConfigDns {
+    /// Longest domain in bytes.
     pub const MAX_DOMAIN_LEN: usize = 127;
+    /// Most servers.
     pub const MAX_SERVERS: usize = 4;
 }
 
 /// How a member logs in elsewhere, if it must. Texts are raw bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sso {
     /// 0: an URL; 1: OpenID Connect.
     pub version: u64,
+    /// Whether the member must log in.
     pub enabled: bool,
     /// Version 0, if enabled: where to log in.
     pub url: Vec<u8>,
@@ -119,21 +130,32 @@ pub struct Sso {
 }
 
 /// What a member needs for a login by OpenID Connect. Clients cut what is longer than the limits below.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct OpenId {
+    /// URL of the issuer.
     pub issuer_url: Vec<u8>,
+    /// URL of the central endpoint.
     pub central_url: Vec<u8>,
+    /// Random; comes back in what the issuer signs.
     pub nonce: Vec<u8>,
+    /// Random; comes back with the login.
     pub state: Vec<u8>,
+    /// Who asks, as the issuer knows it.
     pub client_id: Vec<u8>,
+    /// `default`, or a name that clients know.
     pub provider: Vec<u8>,
 }
 
 impl OpenId {
+    /// Longest URL in bytes.
     pub const MAX_URL_LEN: usize = 2047;
+    /// Longest nonce in bytes.
     pub const MAX_NONCE_LEN: usize = 127;
+    /// Longest state in bytes.
     pub const MAX_STATE_LEN: usize = 255;
+    /// Longest client id in bytes.
     pub const MAX_CLIENT_ID_LEN: usize = 255;
+    /// Longest provider in bytes.
     pub const MAX_PROVIDER_LEN: usize = 63;
 }
 
@@ -149,13 +171,21 @@ impl NetworkConfig {
     /// Flag: members should not compress frames.
     pub const NO_COMPRESSION: u64 = 0x10;
 
+    /// Smallest MTU; a smaller one is read as this.
     pub const MIN_MTU: u16 = 1280;
+    /// Largest MTU; a larger one is read as this.
     pub const MAX_MTU: u16 = 10_000;
+    /// MTU of a dictionary that names none.
     pub const DEFAULT_MTU: u16 = 2800;
+    /// Longest name in bytes.
     pub const MAX_NAME_LEN: usize = 127;
+    /// Most capabilities that clients take.
     pub const MAX_CAPABILITIES: usize = 128;
+    /// Most tags that clients take.
     pub const MAX_TAGS: usize = 128;
+    /// Most certificates of ownership that clients take.
     pub const MAX_OWNERSHIPS: usize = 4;
+    /// Most specialists that clients take.
     pub const MAX_SPECIALISTS: usize = 256;
     /// Clients before 1.8.5 use the first 32.
     pub const MAX_ROUTES: usize = 128;
@@ -171,6 +201,7 @@ impl NetworkConfig {
 
     /// Writes the dictionary, with the keys in the order of `vl2.md` §5. Lists, the name and the DNS domain are
     /// cut to what clients take.
+    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut writer = DictionaryWriter::new()
             .hex(key::VERSION, Self::VERSION)
@@ -301,11 +332,11 @@ impl NetworkConfig {
 impl Specialist {
     fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let value = reader.u64("specialist")?;
-        Ok(Self { address: Address::from_low_bits(value), roles: value & !Address::MAX })
+        Ok(Self { address: Address::from_low_bits(value), roles: value & !Address::MASK })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let value = self.roles & !Address::MAX | self.address.to_u64();
+        let value = self.roles & !Address::MASK | self.address.to_u64();
         out.extend_from_slice(&value.to_be_bytes());
     }
 }

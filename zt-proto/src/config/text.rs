@@ -16,10 +16,11 @@ use crate::time::Timestamp;
 ///
 /// [`TextConfig::to_dictionary`] and [`TextConfig::from_dictionary`] are its wire form; a signature is put on and
 /// looked at there. Clients do not check it: the packet is authentic anyway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TextConfig {
     /// Never zero.
     pub network: NetworkId,
+    /// When it was issued.
     pub timestamp: Timestamp,
     /// 1 if it is missing. Clients tell it when they ask again.
     pub revision: u64,
@@ -27,8 +28,11 @@ pub struct TextConfig {
     pub member: Address,
     /// Raw bytes, at most [`NetworkConfig::MAX_NAME_LEN`]; clients take no configuration with a longer one.
     pub name: Vec<u8>,
+    /// Whether members need a certificate of membership to talk.
     pub private: bool,
+    /// Whether Ethernet broadcast is enabled.
     pub broadcast: bool,
+    /// Whether nodes behind members may be reached.
     pub passive_bridging: bool,
     /// Ethernet types that may pass; 0 stands for all. If there is none, nothing passes.
     pub ether_types: Vec<u16>,
@@ -51,25 +55,31 @@ pub struct TextConfig {
 }
 
 /// A relay, and where it can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Relay {
+    /// The relay.
     pub address: Address,
     /// Controllers of 1.1.6 and later leave it out.
     pub endpoint: Option<SocketAddr>,
 }
 
 /// A default gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Gateway {
+    /// Address of the gateway.
     pub ip: IpAddr,
+    /// Of two gateways the lower one counts.
     pub metric: u16,
 }
 
 /// A budget in bytes for the multicasts of one group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MulticastRate {
+    /// Whose multicasts the budget is for; the group of zeros is every other.
     pub group: MulticastGroup,
+    /// Budget at the start, in bytes.
     pub preload: u32,
+    /// Most that can be saved up, in bytes.
     pub max: u32,
     /// Per second.
     pub accrual: u32,
@@ -124,6 +134,7 @@ impl TextConfig {
     }
 
     /// Returns the text form, without a signature.
+    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         self.to_dictionary().write()
     }

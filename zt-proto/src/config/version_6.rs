@@ -21,6 +21,7 @@ impl NetworkConfig {
     /// Left out is what these clients do not know. Their matches have other numbers, so a table of rules in which
     /// there is more than Ethernet types, ACCEPT and DROP becomes "accept everything"; newer members still enforce
     /// the whole table on their side.
+    #[must_use]
     pub fn write_version_6(&self) -> Vec<u8> {
         let mut writer = DictionaryWriter::new()
             .short_hex(key::VERSION, VERSION)

@@ -9,10 +9,13 @@ use crate::time::Timestamp;
 /// Rules that a member may use in addition to the network's, with the chain of those who passed them on.
 ///
 /// `network:8 timestamp:8 id:4 rule_count:2 rules max_custody_chain:1 (to:5 from:5 signature block:99)* 0:5 0:2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Capability {
+    /// The network in which the rules count.
     pub network: NetworkId,
+    /// Time of issue.
     pub timestamp: Timestamp,
+    /// The number that revocations name.
     pub id: u32,
     /// At most [`MAX_CAPABILITY_RULES`].
     pub rules: Vec<Rule>,
@@ -23,11 +26,13 @@ pub struct Capability {
 }
 
 /// One hand-over of a capability, signed by the one that gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Custody {
     /// Never zero: that ends the list.
     pub to: Address,
+    /// Who gave it: the controller in the first entry, then who had it before.
     pub from: Address,
+    /// By `from`, of [`Capability::signed_bytes`].
     pub signature: Signature,
 }
 
@@ -84,6 +89,7 @@ impl Capability {
     }
 
     /// Returns what the giver of each custody entry signs: everything but the entries and the zero after them.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         framed(|out| {
             self.write_fields(out);

@@ -13,18 +13,22 @@ const TEXT_VERSION: &[u8] = b"1";
 ///
 /// `1:1 count:2 (id:8 value:8 max_delta:8)* signed_by:5 [signature:96]`; the signature is there only if
 /// `signed_by` is not zero.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateOfMembership {
     /// Strictly ascending by id, at most [`CertificateOfMembership::MAX_QUALIFIERS`].
     pub qualifiers: Vec<Qualifier>,
+    /// The controller of the network; zero: nobody signed, and there is no signature on the wire.
     pub signed_by: Address,
+    /// By `signed_by`, of [`CertificateOfMembership::signed_bytes`].
     pub signature: Signature,
 }
 
 /// A number that the certificates of two members must share within limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Qualifier {
+    /// What the number means: see the constants.
     pub id: u64,
+    /// What the member has.
     pub value: u64,
     /// How far the other member's value may be away.
     pub max_delta: u64,
@@ -33,6 +37,7 @@ pub struct Qualifier {
 impl Qualifier {
     /// Time of issue in milliseconds; the delta is the credential window.
     pub const TIMESTAMP: u64 = 0;
+    /// Id of the network.
     pub const NETWORK: u64 = 1;
     /// Address of the member.
     pub const MEMBER: u64 = 2;
@@ -97,6 +102,7 @@ impl CertificateOfMembership {
         Ok(Self { qualifiers, signed_by, signature })
     }
 
+    /// Appends the binary form: of more than [`CertificateOfMembership::MAX_QUALIFIERS`] qualifiers the first ones.
     pub fn write(&self, out: &mut Vec<u8>) {
         let qualifiers = self.signed_bytes();
         out.push(VERSION);
@@ -149,6 +155,7 @@ impl CertificateOfMembership {
     }
 
     /// Returns what is signed: the qualifiers and nothing else.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.qualifiers.len() * Qualifier::WIRE_LEN);
         for qualifier in self.qualifiers.iter().take(Self::MAX_QUALIFIERS) {

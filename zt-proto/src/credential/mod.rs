@@ -26,7 +26,7 @@ const SIGNATURE_TYPE: u8 = 1;
 
 /// A signature as the protocol has it: 64 bytes of Ed25519, then the 32 bytes that were signed, which are the
 /// first half of the message's SHA-512 (`vl1.md` §5).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature(pub [u8; Signature::LEN]);
 
 impl Signature {
@@ -84,11 +84,16 @@ impl fmt::Debug for Signature {
 }
 
 /// What kind of credential a revocation names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum CredentialType {
+    /// [`CertificateOfMembership`].
     Membership = 1,
+    /// [`Capability`].
     Capability = 2,
+    /// [`Tag`].
     Tag = 3,
+    /// [`CertificateOfOwnership`].
     Ownership = 4,
 }
 

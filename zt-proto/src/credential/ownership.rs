@@ -10,24 +10,33 @@ use crate::time::Timestamp;
 /// Says which addresses a member may use as source.
 ///
 /// `network:8 timestamp:8 flags:8 id:4 count:2 (type:1 value:16)* issued_to:5 signed_by:5 signature block:99 0:2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateOfOwnership {
+    /// The network in which the addresses are used.
     pub network: NetworkId,
+    /// Time of issue.
     pub timestamp: Timestamp,
     /// None is defined.
     pub flags: u64,
+    /// The number that revocations name.
     pub id: u32,
     /// At most [`CertificateOfOwnership::MAX_THINGS`].
     pub things: Vec<Thing>,
+    /// The member that owns them.
     pub issued_to: Address,
+    /// The controller of the network.
     pub signed_by: Address,
+    /// By `signed_by`, of [`CertificateOfOwnership::signed_bytes`].
     pub signature: Signature,
 }
 
 /// An address that belongs to one member only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Thing {
+    /// The source of Ethernet frames.
     Mac(Mac),
+    /// The source of IP packets and ARP.
     Ip(IpAddr),
 }
 
@@ -108,6 +117,7 @@ impl CertificateOfOwnership {
     }
 
     /// Returns what is signed.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         framed(|out| {
             self.write_fields(out);

@@ -8,10 +8,11 @@ use crate::time::Timestamp;
 /// Invalidates credentials of one member that were issued up to a time.
 ///
 /// `0:4 id:4 network:8 0:4 credential_id:4 threshold:8 flags:8 target:5 signed_by:5 type:1 signature block:99 0:2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revocation {
     /// Random.
     pub id: u32,
+    /// The network of the credentials.
     pub network: NetworkId,
     /// 0 for certificates of membership.
     pub credential_id: u32,
@@ -19,9 +20,13 @@ pub struct Revocation {
     pub threshold: Timestamp,
     /// See [`Revocation::FAST_PROPAGATE`].
     pub flags: u64,
+    /// The member whose credentials they are.
     pub target: Address,
+    /// The controller of the network.
     pub signed_by: Address,
+    /// What kind of credential it is.
     pub credential_type: CredentialType,
+    /// By `signed_by`, of [`Revocation::signed_bytes`].
     pub signature: Signature,
 }
 
@@ -31,6 +36,7 @@ impl Revocation {
     /// Length in bytes.
     pub const WIRE_LEN: usize = 152;
 
+    /// Reads the binary form; fields that later releases may add behind it are skipped.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.u32("revocation padding")?;
         let id = reader.u32("revocation id")?;
@@ -51,6 +57,7 @@ impl Revocation {
         Ok(revocation)
     }
 
+    /// Appends [`Revocation::WIRE_LEN`] bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.write_fields(out);
         self.signature.write_block(out);
@@ -58,6 +65,7 @@ impl Revocation {
     }
 
     /// Returns what is signed.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         framed(|out| {
             self.write_fields(out);

@@ -8,18 +8,26 @@ use crate::time::Timestamp;
 /// A number that a member carries, and rules compare.
 ///
 /// `network:8 timestamp:8 id:4 value:4 issued_to:5 signed_by:5 signature block:99 0:2`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tag {
+    /// The network whose rules compare it.
     pub network: NetworkId,
+    /// Time of issue.
     pub timestamp: Timestamp,
+    /// Which tag: rules name this number.
     pub id: u32,
+    /// What the member has.
     pub value: u32,
+    /// The member that carries it.
     pub issued_to: Address,
+    /// The controller of the network.
     pub signed_by: Address,
+    /// By `signed_by`, of [`Tag::signed_bytes`].
     pub signature: Signature,
 }
 
 impl Tag {
+    /// Reads the binary form; fields that later releases may add behind it are skipped.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let tag = Self {
             network: NetworkId::parse(reader)?,
@@ -34,6 +42,7 @@ impl Tag {
         Ok(tag)
     }
 
+    /// Appends the binary form.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.write_fields(out);
         self.signature.write_block(out);
@@ -41,6 +50,7 @@ impl Tag {
     }
 
     /// Returns what is signed.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         framed(|out| {
             self.write_fields(out);

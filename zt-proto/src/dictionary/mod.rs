@@ -14,12 +14,13 @@ const ESCAPE: u8 = b'\\';
 /// A received dictionary, in which keys are looked up without parsing the rest.
 ///
 /// Every byte string is a dictionary: it ends at its first zero byte, and lines without `=` are never found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dictionary<'a> {
     text: &'a [u8],
 }
 
 impl<'a> Dictionary<'a> {
+    /// Takes the bytes up to the first zero.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { text: bytes.split(|byte| *byte == 0).next().unwrap_or_default() }
     }
@@ -132,6 +133,7 @@ pub struct DictionaryWriter {
 }
 
 impl DictionaryWriter {
+    /// Begins an empty dictionary.
     pub fn new() -> Self {
         Self::default()
     }
@@ -156,6 +158,7 @@ impl DictionaryWriter {
         self.text(key, &value.to_string())
     }
 
+    /// Adds a text, escaped where needed.
     pub fn text(self, key: &str, value: &str) -> Self {
         self.bytes(key, value.as_bytes())
     }

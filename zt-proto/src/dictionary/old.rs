@@ -28,12 +28,13 @@ const END_OF_ENTRIES: u8 = 0xff;
 /// assert_eq!(dictionary.write(), b"ml=20\nn=a\\=b\n");
 /// assert_eq!(OldDictionary::parse(&dictionary.write()), dictionary);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct OldDictionary {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl OldDictionary {
+    /// Makes an empty dictionary.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,6 +54,7 @@ impl OldDictionary {
     }
 
     /// Returns the text form.
+    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (key, value) in &self.entries {
@@ -69,6 +71,7 @@ impl OldDictionary {
         self.entries.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 
+    /// Returns the unescaped value of a key.
     pub fn bytes(&self, key: &str) -> Option<&[u8]> {
         self.entries.get(key.as_bytes()).map(Vec::as_slice)
     }
@@ -101,6 +104,7 @@ impl OldDictionary {
         self
     }
 
+    /// Sets a text, in the place of the value that was there.
     #[must_use]
     pub fn with_text(self, key: &str, value: &str) -> Self {
         self.with_bytes(key, value.as_bytes())
@@ -161,6 +165,7 @@ impl OldDictionary {
     }
 
     /// Returns what is signed: all entries but the signature, then their number.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut count = 0_u32;

@@ -11,10 +11,11 @@ const HOPS_OFFSET: usize = 15;
 /// What stands before the data of a fragment.
 ///
 /// `packet_id:8 destination:5 0xff:1 total:4 bits number:4 bits hops:1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FragmentHeader {
     /// Id of the packet as it is on the wire.
     pub packet_id: u64,
+    /// For whom the packet is.
     pub destination: Address,
     /// Datagrams of the packet, the first one included; 0 to 15 on the wire.
     pub total: u8,
@@ -25,6 +26,7 @@ pub struct FragmentHeader {
 }
 
 impl FragmentHeader {
+    /// Reads [`FRAGMENT_HEADER_LEN`] bytes; the data comes next.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let packet_id = reader.u64("packet id")?;
         let destination = Address::parse(reader, "destination")?;
@@ -59,7 +61,8 @@ pub fn set_hops(fragment: &mut [u8], hops: u8) {
 
 /// Returns the length of the longest packet that `datagrams` datagrams of `mtu` bytes carry.
 pub const fn max_packet_len(mtu: usize, datagrams: usize) -> usize {
-    mtu + datagrams.saturating_sub(1) * mtu.saturating_sub(FRAGMENT_HEADER_LEN)
+    let pieces = datagrams.saturating_sub(1).saturating_mul(mtu.saturating_sub(FRAGMENT_HEADER_LEN));
+    mtu.saturating_add(pieces)
 }
 
 /// Cuts an armored packet into datagrams of at most `mtu` bytes, in sending order.
@@ -98,6 +101,7 @@ mod tests {
     fn limits_are_those_of_the_specification() {
         assert_eq!(max_packet_len(DEFAULT_MTU, MAX_FRAGMENTS), 9928);
         assert_eq!(max_packet_len(DEFAULT_MTU, MAX_FRAGMENTS_BEFORE_1_2_6), 5680);
+        assert_eq!(max_packet_len(usize::MAX, usize::MAX), usize::MAX);
     }
 
     #[test]

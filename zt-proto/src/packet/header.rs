@@ -19,11 +19,13 @@ pub const FLAGS_OFFSET: usize = 18;
 /// The first 27 bytes of a packet.
 ///
 /// `id:8 destination:5 source:5 flags:1 mac:8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PacketHeader {
     /// Also the nonce, and how answers name the packet.
     pub id: u64,
+    /// For whom the packet is; a relay passes it on.
     pub destination: Address,
+    /// Who claims to have sent it, before the armor is opened.
     pub source: Address,
     /// Flags, cipher suite and hops.
     pub flags: u8,
@@ -60,22 +62,22 @@ impl PacketHeader {
     }
 
     /// Returns over how many relays the packet came, 0 to 7.
-    pub fn hops(&self) -> u8 {
+    pub const fn hops(&self) -> u8 {
         self.flags & HOPS_MASK
     }
 
     /// Returns the number of the cipher suite, 0 to 7.
-    pub fn suite(&self) -> u8 {
+    pub const fn suite(&self) -> u8 {
         (self.flags & SUITE_MASK) >> SUITE_SHIFT
     }
 
     /// Says whether more datagrams belong to this packet; stays set when it has been assembled.
-    pub fn is_fragmented(&self) -> bool {
+    pub const fn is_fragmented(&self) -> bool {
         self.flags & FLAG_FRAGMENTED != 0
     }
 
     /// Says whether the legacy "encrypted" flag is set; it decides nothing when receiving.
-    pub fn is_marked_encrypted(&self) -> bool {
+    pub const fn is_marked_encrypted(&self) -> bool {
         self.flags & FLAG_ENCRYPTED != 0
     }
 }
@@ -90,11 +92,13 @@ impl<'a> HeaderMut<'a> {
         packet.first_chunk_mut().map(Self)
     }
 
+    /// Returns the packet id.
     pub fn id(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = *self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// Sets the packet id, which is the nonce: before armoring.
     pub fn set_id(&mut self, id: u64) {
         self.0[..8].copy_from_slice(&id.to_be_bytes());
     }
@@ -104,6 +108,7 @@ impl<'a> HeaderMut<'a> {
         self.0[FLAGS_OFFSET]
     }
 
+    /// Sets the whole flags byte.
     pub fn set_flags(&mut self, flags: u8) {
         self.0[FLAGS_OFFSET] = flags;
     }
@@ -126,11 +131,13 @@ impl<'a> HeaderMut<'a> {
         self.set_flags(self.flags() & !FLAG_FRAGMENTED | bit);
     }
 
+    /// Returns the message authentication code, or the id of a trusted path.
     pub fn mac(&self) -> [u8; 8] {
         let [.., a, b, c, d, e, f, g, h] = *self.0;
         [a, b, c, d, e, f, g, h]
     }
 
+    /// Sets the message authentication code, or the id of a trusted path.
     pub fn set_mac(&mut self, mac: [u8; 8]) {
         self.0[FLAGS_OFFSET + 1..].copy_from_slice(&mac);
     }

@@ -39,7 +39,7 @@ pub const MAX_RELAY_HOPS: u8 = 3;
 pub const BEACON_LEN: usize = 13;
 
 /// What a received datagram is, as far as its first bytes tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Datagram<'a> {
     /// A piece of a packet, but not the first one, and its data.
     Fragment(FragmentHeader, &'a [u8]),

@@ -19,12 +19,15 @@ const NETWORK_CREDENTIAL_LEN: u16 = 9;
 ///
 /// `originator:5 flags:2 timestamp:8 test_id:8 9:2 1:1 network:8 extension_len:2 extension 96:2 signature:96
 /// previous_len:2 [1:1 certificate] (flags:1 breadth:1 address:5 each)*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CircuitTest<'a> {
+    /// Who tests, and gets the reports.
     pub originator: Address,
     /// See the constants.
     pub flags: u16,
+    /// When the test began.
     pub timestamp: Timestamp,
+    /// Random; reports carry it too.
     pub test_id: u64,
     /// The network that is tested; the originator must be its controller.
     pub network: NetworkId,
@@ -44,6 +47,7 @@ impl<'a> CircuitTest<'a> {
     pub const REPORT_AT_EVERY_HOP: u16 = 0x01;
     /// The nodes of the last hop report.
     pub const REPORT_AT_LAST_HOP: u16 = 0x02;
+    /// Most hops that are taken.
     pub const MAX_HOPS: usize = 256;
     /// Most nodes of one hop.
     pub const MAX_BREADTH: usize = 8;
@@ -106,6 +110,7 @@ impl<'a> CircuitTest<'a> {
     }
 
     /// Returns what the originator signs: everything before the length of the signature.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.write_signed(&mut out);
@@ -130,14 +135,19 @@ impl<'a> CircuitTest<'a> {
 ///
 /// `timestamp:8 test_id:8 0:8 vendor:1 protocol:1 major:1 minor:1 revision:2 platform:2 architecture:2 error:2 flags:8
 /// source_packet:8 upstream:5 hops:1 local remote extension_len:2 extension breadth:1 (address:5 endpoint)*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CircuitTestReport {
+    /// The reporter's time.
     pub timestamp: Timestamp,
+    /// Which test.
     pub test_id: u64,
     /// 1 is ZeroTier.
     pub vendor: u8,
+    /// What the reporter runs.
     pub version: NodeVersion,
+    /// The reporter's operating system, by the numbers of those releases.
     pub platform: u16,
+    /// The reporter's processor, by the numbers of those releases.
     pub architecture: u16,
     /// None is defined.
     pub error: u16,
@@ -151,6 +161,7 @@ pub struct CircuitTestReport {
     pub source_hops: u8,
     /// Where that packet arrived, and from where it came.
     pub local: Option<SocketAddr>,
+    /// From where that packet came.
     pub remote: Option<SocketAddr>,
     /// The nodes that the test is passed on to, with their best path; at most [`CircuitTest::MAX_BREADTH`].
     pub next_hops: Vec<(Address, Option<SocketAddr>)>,

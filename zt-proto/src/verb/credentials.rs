@@ -6,12 +6,17 @@ use crate::credential::{Capability, CertificateOfMembership, CertificateOfOwners
 /// Credentials of any networks. A controller sends revocations only.
 ///
 /// `memberships 0:1 (count:2 entries)` for capabilities, tags, revocations and ownerships.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct NetworkCredentials {
+    /// Who is a member.
     pub memberships: Vec<CertificateOfMembership>,
+    /// What members may do in addition.
     pub capabilities: Vec<Capability>,
+    /// What members carry.
     pub tags: Vec<Tag>,
+    /// What is no longer valid.
     pub revocations: Vec<Revocation>,
+    /// Which addresses members may use.
     pub ownerships: Vec<CertificateOfOwnership>,
 }
 

@@ -9,12 +9,15 @@ use crate::time::Timestamp;
 use crate::world::{WorldKind, WorldVersion};
 
 /// What a node says about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeVersion {
     /// `vl1.md` §11.
     pub protocol: u8,
+    /// First number of the release.
     pub major: u8,
+    /// Second number of the release.
     pub minor: u8,
+    /// Third number of the release.
     pub revision: u16,
 }
 
@@ -41,11 +44,13 @@ impl NodeVersion {
 const MOON_LEN: usize = 1 + WorldVersion::WIRE_LEN;
 
 /// The payload of a HELLO of any release; later ones have more fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hello<'a> {
+    /// What the sender runs.
     pub version: NodeVersion,
     /// The sender's time, sent back in the answer.
     pub timestamp: Timestamp,
+    /// Who the sender claims to be; not validated.
     pub identity: PublicIdentity,
     /// Where the sender sent it to; `None` through a relay and before 1.0.3.
     pub destination: Option<SocketAddr>,

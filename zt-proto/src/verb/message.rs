@@ -11,7 +11,7 @@ use super::multicast_gather::{GatherAnswer, MulticastGather};
 use super::multicast_like::{self, Like};
 use super::network_config::{self, ConfigAcknowledgement, ConfigChunk};
 use super::network_config_request::NetworkConfigRequest;
-use super::ok::{Ok as OkReply, OkHello};
+use super::ok::{OkHello, OkReply};
 use super::push_direct_paths::{self, DirectPath};
 use super::rendezvous::Rendezvous;
 use super::user_message::UserMessage;
@@ -22,37 +22,55 @@ use crate::dictionary::Dictionary;
 use crate::identity::PublicIdentity;
 
 /// What a packet says: for tools that take every verb. A node that knows which verb it wants parses that one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Message<'a> {
     /// Its payload means nothing.
     Nop,
     /// With its tail still masked.
     Hello(Hello<'a>),
+    /// A refused request.
     Error(ErrorReply<'a>),
     /// See [`Answer::parse`] for what is in it.
     Ok(OkReply<'a>),
+    /// Asks for the identities of these nodes.
     Whois(Vec<Address>),
+    /// Says where another peer is.
     Rendezvous(Rendezvous),
+    /// An Ethernet frame between members.
     Frame(Frame<'a>),
+    /// An Ethernet frame with all that may come with one.
     ExtFrame(ExtFrame<'a>),
+    /// The keep-alive of a path.
     Echo(Echo<'a>),
+    /// The groups whose multicasts the sender wants.
     MulticastLike(Vec<Like>),
+    /// Credentials that are pushed.
     NetworkCredentials(NetworkCredentials),
+    /// Asks for a configuration.
     NetworkConfigRequest(NetworkConfigRequest<'a>),
+    /// A pushed piece of a configuration.
     NetworkConfig(ConfigChunk<'a>),
     /// NETWORK_CONFIG in its form before 1.2.0: ask again for these networks.
     NetworkConfigRefresh(Vec<NetworkId>),
+    /// Asks who is in a group.
     MulticastGather(MulticastGather),
+    /// An Ethernet frame for a group.
     MulticastFrame(MulticastFrame<'a>),
+    /// Where the sender can be reached.
     PushDirectPaths(Vec<DirectPath>),
+    /// A test of 1.1.0 to 1.2.4.
     CircuitTest(CircuitTest<'a>),
+    /// Anything that applications agreed on.
     UserMessage(UserMessage<'a>),
+    /// Diagnostic data of a member.
     RemoteTrace(Vec<Dictionary<'a>>),
     /// A verb without a meaning here. Among them is 0x12, which means two things:
     /// [`CircuitTestReport`](super::circuit_test::CircuitTestReport) reads one of them.
     Other {
+        /// What the verb byte says.
         verb: Verb,
+        /// All that follows it.
         payload: &'a [u8],
     },
 }
@@ -93,6 +111,7 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Returns the verb under which the message is sent.
     pub fn verb(&self) -> Verb {
         match self {
             Self::Nop => Verb::NOP,
@@ -149,24 +168,31 @@ impl<'a> Message<'a> {
 }
 
 /// What follows the envelope of an OK, by the verb that it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Answer<'a> {
+    /// What the answering node says about itself.
     Hello(OkHello<'a>),
     /// None has been validated.
     Whois(Vec<PublicIdentity>),
+    /// The network of the frame that was to be acknowledged.
     ExtFrame(ExtFrameAnswer),
     /// Or, if one was pushed, the acknowledgement of a configuration, which names ECHO too:
     /// [`ConfigAcknowledgement`] reads it.
     Echo(Echo<'a>),
+    /// A piece of the configuration that was asked for.
     NetworkConfig(ConfigChunk<'a>),
     /// As it should have been; releases up to now send it as [`Answer::Echo`].
     ConfigAcknowledgement(ConfigAcknowledgement),
+    /// Members of the group that was asked about.
     MulticastGather(GatherAnswer),
+    /// What came of a multicast.
     MulticastFrame(MulticastFrameAnswer),
     /// An answer to a verb that has none.
     Other {
+        /// The verb that is answered.
         verb: Verb,
+        /// What follows the envelope.
         payload: &'a [u8],
     },
 }

@@ -30,30 +30,51 @@ pub use message::{Answer, Message};
 pub struct Verb(pub u8);
 
 impl Verb {
+    /// Nothing but a sign of life.
     pub const NOP: Self = Self(0x00);
+    /// Announces an identity: [`Hello`](hello::Hello).
     pub const HELLO: Self = Self(0x01);
+    /// Refuses a request: [`ErrorReply`](error::ErrorReply).
     pub const ERROR: Self = Self(0x02);
+    /// Answers a request: [`OkReply`](ok::OkReply).
     pub const OK: Self = Self(0x03);
+    /// Asks for identities: [`whois`].
     pub const WHOIS: Self = Self(0x04);
+    /// Says where another peer is: [`Rendezvous`](rendezvous::Rendezvous).
     pub const RENDEZVOUS: Self = Self(0x05);
+    /// An Ethernet frame: [`Frame`](frame::Frame).
     pub const FRAME: Self = Self(0x06);
+    /// An Ethernet frame with more: [`ExtFrame`](frame::ExtFrame).
     pub const EXT_FRAME: Self = Self(0x07);
+    /// Keeps a path alive: [`Echo`](echo::Echo).
     pub const ECHO: Self = Self(0x08);
+    /// Subscribes to multicasts: [`multicast_like`].
     pub const MULTICAST_LIKE: Self = Self(0x09);
+    /// Pushes credentials: [`NetworkCredentials`](credentials::NetworkCredentials).
     pub const NETWORK_CREDENTIALS: Self = Self(0x0a);
+    /// Asks for a configuration: [`NetworkConfigRequest`](network_config_request::NetworkConfigRequest).
     pub const NETWORK_CONFIG_REQUEST: Self = Self(0x0b);
+    /// Pushes a configuration: [`ConfigChunk`](network_config::ConfigChunk).
     pub const NETWORK_CONFIG: Self = Self(0x0c);
+    /// Asks who is in a group: [`MulticastGather`](multicast_gather::MulticastGather).
     pub const MULTICAST_GATHER: Self = Self(0x0d);
+    /// An Ethernet frame for a group: [`MulticastFrame`](frame::MulticastFrame).
     pub const MULTICAST_FRAME: Self = Self(0x0e);
+    /// Says where the sender can be reached: [`push_direct_paths`].
     pub const PUSH_DIRECT_PATHS: Self = Self(0x10);
     /// Known to 1.1.0 to 1.2.4 only.
     pub const CIRCUIT_TEST: Self = Self(0x11);
     /// To 1.1.0 to 1.2.4 the same number is [`Verb::CIRCUIT_TEST_REPORT`].
     pub const ACK: Self = Self(0x12);
+    /// Known to 1.1.0 to 1.2.4 only: [`CircuitTestReport`](circuit_test::CircuitTestReport).
     pub const CIRCUIT_TEST_REPORT: Self = Self(0x12);
+    /// Measures the quality of a path, for multipath; not read here.
     pub const QOS_MEASUREMENT: Self = Self(0x13);
+    /// Anything that applications agreed on: [`UserMessage`](user_message::UserMessage).
     pub const USER_MESSAGE: Self = Self(0x14);
+    /// Diagnostic data of a member: [`remote_trace`].
     pub const REMOTE_TRACE: Self = Self(0x15);
+    /// Chooses a path, for multipath; not read here.
     pub const PATH_NEGOTIATION_REQUEST: Self = Self(0x16);
 
     /// Bit of the verb byte: the payload is compressed.
@@ -62,17 +83,17 @@ impl Verb {
     pub const MASK: u8 = 0x1f;
 
     /// Returns the verb of a verb byte, and whether the payload is compressed.
-    pub fn from_byte(byte: u8) -> (Self, bool) {
+    pub const fn from_byte(byte: u8) -> (Self, bool) {
         (Self(byte & Self::MASK), byte & Self::COMPRESSED != 0)
     }
 
     /// Returns the verb byte.
-    pub fn to_byte(self, compressed: bool) -> u8 {
+    pub const fn to_byte(self, compressed: bool) -> u8 {
         self.0 & Self::MASK | if compressed { Self::COMPRESSED } else { 0 }
     }
 
     /// Returns the name in the specification, `None` for a verb that it does not define.
-    pub fn name(self) -> Option<&'static str> {
+    pub const fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::NOP => "NOP",
             Self::HELLO => "HELLO",

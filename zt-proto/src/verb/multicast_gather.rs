@@ -7,16 +7,20 @@ use crate::credential::CertificateOfMembership;
 const FLAG_MEMBERSHIP: u8 = 0x01;
 
 /// `network:8 flags:1 mac:6 adi:4 limit:4 [certificate]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MulticastGather {
+    /// The network of the group.
     pub network: NetworkId,
+    /// The group that is asked about.
     pub group: MulticastGroup,
     /// How many addresses are wanted at most.
     pub limit: u32,
+    /// Proves that the asker is a member.
     pub membership: Option<CertificateOfMembership>,
 }
 
 impl MulticastGather {
+    /// Reads the payload.
     pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let network = NetworkId::parse(&mut reader)?;
@@ -30,6 +34,7 @@ impl MulticastGather {
         Ok(Self { network, group, limit, membership })
     }
 
+    /// Appends the payload.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.network.write(out);
         out.push(if self.membership.is_some() { FLAG_MEMBERSHIP } else { 0 });
@@ -44,9 +49,11 @@ impl MulticastGather {
 /// What follows the envelope of the OK.
 ///
 /// `network:8 mac:6 adi:4 known:4 count:2 addresses:5 each`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GatherAnswer {
+    /// The network of the group.
     pub network: NetworkId,
+    /// The group that was asked about.
     pub group: MulticastGroup,
     /// Members of the group that are known, the asker included.
     pub known: u32,
@@ -58,6 +65,7 @@ impl GatherAnswer {
     /// Most addresses that an answer has room to count.
     pub const MAX_MEMBERS: usize = Gathered::MAX_MEMBERS;
 
+    /// Reads what follows the envelope.
     pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         let network = NetworkId::parse(&mut reader)?;
@@ -75,7 +83,7 @@ impl GatherAnswer {
 }
 
 /// Members of a group: `known:4 count:2 addresses:5 each`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gathered {
     /// Members of the group that are known, the asker included.
     pub known: u32,
@@ -87,6 +95,7 @@ impl Gathered {
     /// Most addresses that there is room to count.
     pub const MAX_MEMBERS: usize = 65_535;
 
+    /// Reads the members.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let known = reader.u32("known members")?;
         let count = reader.u16("member count")?;

@@ -7,9 +7,11 @@ use crate::codec::Reader;
 const ENTRY_LEN: usize = 18;
 
 /// A group of one network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Like {
+    /// The network of the group.
     pub network: NetworkId,
+    /// The group.
     pub group: MulticastGroup,
 }
 
@@ -23,6 +25,7 @@ pub fn parse(payload: &[u8]) -> impl Iterator<Item = Like> + '_ {
     })
 }
 
+/// Appends 18 bytes a group.
 pub fn write(likes: &[Like], out: &mut Vec<u8>) {
     for like in likes {
         like.network.write(out);

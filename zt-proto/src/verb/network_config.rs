@@ -10,8 +10,9 @@ use crate::credential::Signature;
 ///
 /// `network:8 length:2 data [flags:1 update_id:8 total:4 index:4 signature block:99]`: in a push from the start
 /// of the payload, in an OK behind its envelope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ConfigChunk<'a> {
+    /// The network that is configured.
     pub network: NetworkId,
     /// At most [`ConfigChunk::MAX_DATA`].
     pub data: &'a [u8],
@@ -20,7 +21,7 @@ pub struct ConfigChunk<'a> {
 }
 
 /// Where a piece belongs, and who vouches for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ChunkPart {
     /// See [`ChunkPart::FAST_PROPAGATE`].
     pub flags: u8,
@@ -30,6 +31,7 @@ pub struct ChunkPart {
     pub total: u32,
     /// Position of this piece in it, in bytes.
     pub index: u32,
+    /// By the controller, of [`ConfigChunk::signed_bytes`].
     pub signature: Signature,
 }
 
@@ -82,6 +84,7 @@ impl<'a> ConfigChunk<'a> {
     }
 
     /// Returns what is signed: everything from the network up to the index.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data.len() + 27);
         self.write_fields(&mut out);
@@ -105,18 +108,22 @@ impl<'a> ConfigChunk<'a> {
 /// What follows the envelope of the OK with which a client acknowledges a pushed configuration.
 ///
 /// The envelope names ECHO as the verb that is answered, and the packet id of the last piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConfigAcknowledgement {
+    /// The network that was configured.
     pub network: NetworkId,
+    /// [`ChunkPart::update_id`] of that configuration.
     pub update_id: u64,
 }
 
 impl ConfigAcknowledgement {
+    /// Reads what follows the envelope.
     pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         Ok(Self { network: NetworkId::parse(&mut reader)?, update_id: reader.u64("update id")? })
     }
 
+    /// Appends 16 bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.network.write(out);
         out.extend_from_slice(&self.update_id.to_be_bytes());

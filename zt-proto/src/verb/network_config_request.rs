@@ -6,8 +6,9 @@ use crate::dictionary::{Dictionary, DictionaryWriter};
 use crate::time::Timestamp;
 
 /// `network:8 [metadata_len:2 metadata [revision:8 [timestamp:8]]]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NetworkConfigRequest<'a> {
+    /// The network that the asker wants to join, or is in.
     pub network: NetworkId,
     /// A dictionary, not yet read: see [`RequestMetadata::parse`]. At most 65535 bytes.
     pub metadata: &'a [u8],
@@ -49,7 +50,8 @@ impl<'a> NetworkConfigRequest<'a> {
 }
 
 /// What a client says about itself when it asks (`vl2.md` §3.1). A number that is missing is 0.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct RequestMetadata {
     /// Configuration version that the client understands: 0 old text only, 6, or 7 from 1.2.0.
     pub config_version: u64,
@@ -57,10 +59,15 @@ pub struct RequestMetadata {
     pub protocol: u64,
     /// 1 is ZeroTier.
     pub vendor: u64,
+    /// The release of the client.
     pub software: SoftwareVersion,
+    /// Most rules that the client takes, 1024 in every release so far.
     pub max_rules: u64,
+    /// Most capabilities that the client takes, 128 so far.
     pub max_capabilities: u64,
+    /// Most rules in one capability that the client takes, 64 so far.
     pub max_capability_rules: u64,
+    /// Most tags that the client takes, 128 so far.
     pub max_tags: u64,
     /// None is defined.
     pub flags: u64,
@@ -73,10 +80,13 @@ pub struct RequestMetadata {
 }
 
 /// The release of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SoftwareVersion {
+    /// First number of the release.
     pub major: u64,
+    /// Second number of the release.
     pub minor: u64,
+    /// Third number of the release.
     pub revision: u64,
 }
 
@@ -113,6 +123,7 @@ impl RequestMetadata {
     }
 
     /// Returns the dictionary as a client of 1.14.1 sends it.
+    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut writer = DictionaryWriter::new()
             .hex(key::CONFIG_VERSION, self.config_version)

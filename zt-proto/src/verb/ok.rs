@@ -10,8 +10,9 @@ use crate::time::Timestamp;
 use crate::world::World;
 
 /// What every OK begins with. One that answers nothing that was sent must be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ok<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OkReply<'a> {
+    /// The verb that is answered.
     pub in_re_verb: Verb,
     /// Id of the request as it was on the wire.
     pub in_re_packet: u64,
@@ -19,7 +20,8 @@ pub struct Ok<'a> {
     pub payload: &'a [u8],
 }
 
-impl<'a> Ok<'a> {
+impl<'a> OkReply<'a> {
+    /// Reads the envelope; what follows it is left as it is: see [`Answer::parse`](super::Answer::parse).
     pub fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(payload);
         Ok(Self {
@@ -29,6 +31,7 @@ impl<'a> Ok<'a> {
         })
     }
 
+    /// Appends envelope and payload.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(self.in_re_verb.0);
         out.extend_from_slice(&self.in_re_packet.to_be_bytes());
@@ -36,11 +39,12 @@ impl<'a> Ok<'a> {
     }
 }
 
-/// What follows [`Ok`] in the answer to HELLO.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What follows [`OkReply`] in the answer to HELLO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OkHello<'a> {
     /// The timestamp of the HELLO.
     pub timestamp: Timestamp,
+    /// What the answering node runs.
     pub version: NodeVersion,
     /// Where the HELLO came from. Peers below protocol 5 must get port 0.
     pub endpoint: Option<SocketAddr>,

@@ -10,10 +10,11 @@ const IPV6: u8 = 6;
 /// One path of a push.
 ///
 /// `flags:1 extension_len:2 extension type:1 length:1 ip port:2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DirectPath {
     /// See the constants.
     pub flags: u8,
+    /// Where the peer can be reached.
     pub endpoint: SocketAddr,
 }
 

@@ -6,10 +6,11 @@ use crate::address::Address;
 use crate::codec::{DecodeError, Reader};
 
 /// `flags:1 peer:5 port:2 ip_len:1 ip:4 or 16`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rendezvous {
     /// None is defined.
     pub flags: u8,
+    /// Who can be reached there.
     pub peer: Address,
     /// Its port is never 0.
     pub endpoint: SocketAddr,
@@ -36,6 +37,7 @@ impl Rendezvous {
         Ok(Self { flags, peer, endpoint: SocketAddr::new(ip, port) })
     }
 
+    /// Appends 13 or 25 bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(self.flags);
         self.peer.write(out);

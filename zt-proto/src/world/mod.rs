@@ -18,7 +18,7 @@ const MARKER_BEFORE: [u8; 8] = [0x7f; 8];
 const MARKER_AFTER: [u8; 8] = [0xf7; 8];
 
 /// What a world is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WorldKind {
     /// The roots that everybody of a system shares.
     Planet = 1,
@@ -27,6 +27,7 @@ pub enum WorldKind {
 }
 
 impl WorldKind {
+    /// Returns the number on the wire.
     pub fn to_u8(self) -> u8 {
         match self {
             Self::Planet => 1,
@@ -44,9 +45,11 @@ impl WorldKind {
 }
 
 /// How nodes tell each other which version of a world they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WorldVersion {
+    /// Which world.
     pub id: u64,
+    /// Which version of it.
     pub timestamp: Timestamp,
 }
 
@@ -54,10 +57,12 @@ impl WorldVersion {
     /// Length in bytes.
     pub const WIRE_LEN: usize = 16;
 
+    /// Reads [`WorldVersion::WIRE_LEN`] bytes.
     pub fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { id: reader.u64("world id")?, timestamp: Timestamp(reader.u64("world timestamp")?) })
     }
 
+    /// Appends [`WorldVersion::WIRE_LEN`] bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&self.timestamp.0.to_be_bytes());
@@ -65,8 +70,9 @@ impl WorldVersion {
 }
 
 /// A planet or a moon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
+    /// Planet or moon.
     pub kind: WorldKind,
     /// For a moon, by convention, the address of one of its roots.
     pub id: u64,
@@ -74,14 +80,16 @@ pub struct World {
     pub timestamp: Timestamp,
     /// The keys that must sign the next version; only the Ed25519 half is used.
     pub update_key: [u8; KEY_LEN],
+    /// By the key that the version before named, of [`World::signed_bytes`].
     pub signature: Signature,
     /// At most [`World::MAX_ROOTS`].
     pub roots: Vec<Root>,
 }
 
 /// A root server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Root {
+    /// Who it is.
     pub identity: PublicIdentity,
     /// At most [`World::MAX_ENDPOINTS`].
     pub endpoints: Vec<SocketAddr>,
@@ -125,6 +133,7 @@ impl World {
     }
 
     /// Returns what is signed: the serialized form without the signature, between two markers.
+    #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = MARKER_BEFORE.to_vec();
         self.write_head(&mut out);

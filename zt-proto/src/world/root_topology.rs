@@ -13,16 +13,18 @@ const ENDPOINT: &str = "udp";
 const DESCRIPTION: &str = "desc";
 
 /// The content of a file `root-topology`: dictionaries of the old form, nested three deep.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RootTopology {
     /// Ascending by address, each once.
     pub roots: Vec<OldRoot>,
 }
 
 /// A root server with its only endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OldRoot {
+    /// Who it is.
     pub identity: PublicIdentity,
+    /// Where it can be reached.
     pub endpoint: SocketAddr,
     /// For people; empty if there is none.
     pub description: Vec<u8>,
@@ -55,6 +57,7 @@ impl RootTopology {
     }
 
     /// Returns the content of the file, without a signature: 1.0.x takes it with the option `-T`.
+    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let roots = self.roots.iter().fold(OldDictionary::new(), |roots, root| {
             let mut entry = OldDictionary::new()

@@ -3,7 +3,7 @@ use zt_proto::config::{NetworkConfig, Specialist};
 use zt_proto::verb::error::{ErrorReply, NetworkError};
 use zt_proto::verb::network_config::{ChunkPart, ConfigChunk};
 use zt_proto::verb::network_config_request::RequestMetadata;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::vectors::{bytes, list, load, text, written};

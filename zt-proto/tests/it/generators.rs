@@ -27,7 +27,7 @@ pub(crate) fn address() -> impl Strategy<Value = Address> {
 
 /// Zero means "none" in some places.
 pub(crate) fn nonzero_address() -> impl Strategy<Value = Address> {
-    (1..=Address::MAX).prop_map(Address::from_low_bits)
+    (1..=Address::MAX.to_u64()).prop_map(Address::from_low_bits)
 }
 
 pub(crate) fn network() -> impl Strategy<Value = NetworkId> {
@@ -246,7 +246,7 @@ pub(crate) fn config() -> impl Strategy<Value = NetworkConfig> {
 
 fn specialist() -> impl Strategy<Value = Specialist> {
     (address(), any::<u64>())
-        .prop_map(|(address, roles)| Specialist { address, roles: roles & !Address::MAX })
+        .prop_map(|(address, roles)| Specialist { address, roles: roles & !Address::MAX.to_u64() })
 }
 
 fn route() -> impl Strategy<Value = ConfigRoute> {

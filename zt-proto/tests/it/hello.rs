@@ -3,7 +3,7 @@ use zt_proto::codec::Reader;
 use zt_proto::inet::EndpointText;
 use zt_proto::packet::PAYLOAD_OFFSET;
 use zt_proto::verb::hello::{Hello, parse_moons, write_moons};
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::verb::{Verb, error, whois};
 use zt_proto::world::{World, WorldVersion};
 

@@ -45,6 +45,23 @@ fn unused_kinds_of_address_count_as_none_and_unknown_ones_fail() {
 }
 
 #[test]
+fn mac_addresses_are_read_as_they_are_written() {
+    let mac = Mac([0x32, 0xa7, 0xdd, 0x06, 0xd8, 0xf8]);
+    assert_eq!(mac.to_string().parse(), Ok(mac));
+    assert_eq!("32:A7:dd:06:D8:f8".parse(), Ok(mac));
+    for text in [
+        "",
+        "32:a7:dd:06:d8",
+        "32:a7:dd:06:d8:f8:",
+        "32:a7:dd:06:d8:+8",
+        "32-a7-dd-06-d8-f8",
+        "2:a7:dd:06:d8:f8",
+    ] {
+        assert!(text.parse::<Mac>().is_err(), "{text}");
+    }
+}
+
+#[test]
 fn mac_addresses_follow_from_network_and_member_and_lead_back() {
     for case in list(&load("vl1/mac.json"), "cases") {
         let network: NetworkId = text(case, "network_id").parse().unwrap();

@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::let_underscore_must_use, reason = "robustness tests only ask for the absence of panics")]
 
+mod api;
 mod compression;
 mod config;
 mod credential;

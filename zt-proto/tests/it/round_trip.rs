@@ -22,7 +22,7 @@ use zt_proto::verb::multicast_gather::{GatherAnswer, Gathered, MulticastGather};
 use zt_proto::verb::multicast_like::{self, Like};
 use zt_proto::verb::network_config::{ChunkPart, ConfigAcknowledgement, ConfigChunk};
 use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetadata, SoftwareVersion};
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::verb::push_direct_paths::{self, DirectPath};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
@@ -204,20 +204,19 @@ proptest! {
     ) {
         let [config_version, protocol, vendor, major, minor, revision, ..] = numbers;
         let [.., max_rules, max_capabilities, max_capability_rules, max_tags, flags, rules_engine] = numbers;
-        let metadata = RequestMetadata {
-            config_version,
-            protocol,
-            vendor,
-            software: SoftwareVersion { major, minor, revision },
-            max_rules,
-            max_capabilities,
-            max_capability_rules,
-            max_tags,
-            flags,
-            rules_engine,
-            platform,
-            token,
-        };
+        let mut metadata = RequestMetadata::default();
+        metadata.config_version = config_version;
+        metadata.protocol = protocol;
+        metadata.vendor = vendor;
+        metadata.software = SoftwareVersion { major, minor, revision };
+        metadata.max_rules = max_rules;
+        metadata.max_capabilities = max_capabilities;
+        metadata.max_capability_rules = max_capability_rules;
+        metadata.max_tags = max_tags;
+        metadata.flags = flags;
+        metadata.rules_engine = rules_engine;
+        metadata.platform = platform;
+        metadata.token = token;
         prop_assert_eq!(RequestMetadata::parse(&metadata.write()), metadata);
     }
 

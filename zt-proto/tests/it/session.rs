@@ -11,7 +11,7 @@ use zt_proto::verb::hello::Hello;
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::network_config::{ConfigAcknowledgement, ConfigChunk};
 use zt_proto::verb::network_config_request::{NetworkConfigRequest, RequestMetadata};
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::user_message::UserMessage;
 use zt_proto::verb::{Answer, Message, Verb, multicast_like, push_direct_paths, whois};

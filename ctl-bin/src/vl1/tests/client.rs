@@ -10,7 +10,7 @@ use zt_proto::packet::{
 };
 use zt_proto::verb::Verb;
 use zt_proto::verb::hello::{Hello, NodeVersion, write_moons};
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::world::WorldVersion;
 use zt_proto::{Address, PublicIdentity, Timestamp, compression};
 

@@ -8,7 +8,7 @@ use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::multicast_like::{self, Like};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::{Mac, MulticastGroup, NetworkId};
 
 use super::super::{ConfigRequested, Event, Ignored, Node, Now};

@@ -9,7 +9,7 @@ use zt_proto::codec::Reader;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
 use zt_proto::verb::hello::Hello;
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::world::{World, WorldKind, WorldVersion};
 use zt_proto::{Timestamp, inet::EndpointText};
 

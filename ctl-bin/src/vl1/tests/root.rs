@@ -4,7 +4,7 @@ use zt_crypto::armor::{self, Suite};
 use zt_proto::packet::{DEFAULT_MTU, HeaderMut, PacketHeader, fragment};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::multicast_like::{self, Like};
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::{Verb, whois};
 use zt_proto::{Address, Mac, MulticastGroup, NetworkId, PublicIdentity};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zt_crypto::armor::Suite;
 use zt_proto::packet::HeaderMut;
-use zt_proto::verb::ok::Ok as OkReply;
+use zt_proto::verb::ok::OkReply;
 use zt_proto::verb::{Verb, whois};
 use zt_proto::world::Root;
 use zt_proto::{Address, NetworkId, PublicIdentity};

@@ -123,7 +123,8 @@ pub(super) fn answer(
         | RuleBody::Watch { .. }
         | RuleBody::Redirect { .. }
         | RuleBody::Break
-        | RuleBody::Priority => view.settings.unsupported_matches.into(),
+        | RuleBody::Priority
+        | _ => view.settings.unsupported_matches.into(),
     }
 }
 

@@ -103,6 +103,6 @@ fn render_body(body: &RuleBody) -> Option<(&'static str, Value)> {
             let fields = json!({ "start": hex(start), "end": hex(end), "idx": index, "little": little_endian, "bits": bits });
             ("INTEGER_RANGE", fields)
         }
-        RuleBody::Priority | RuleBody::Unknown { .. } => return None,
+        RuleBody::Priority | RuleBody::Unknown { .. } | _ => return None,
     })
 }
