@@ -1,7 +1,8 @@
 //! Texts: dictionaries, identities, descriptions of worlds.
 
+use std::fmt::Display;
 use std::hint::black_box;
-use std::str;
+use std::str::{self, FromStr};
 
 use zt_crypto::IdentitySecret;
 use zt_crypto::credential::verify_dictionary;
@@ -11,8 +12,9 @@ use zt_proto::codec::Reader;
 use zt_proto::config::{NetworkConfig, TextConfig};
 use zt_proto::credential::CertificateOfMembership;
 use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary};
+use zt_proto::inet::EndpointText;
 use zt_proto::world::RootTopology;
-use zt_proto::{PublicIdentity, Timestamp};
+use zt_proto::{Address, IpPrefix, Mac, NetworkId, PublicIdentity, Timestamp};
 
 use crate::assert_survives_writing;
 
@@ -43,7 +45,7 @@ pub fn network_config(data: &[u8]) -> bool {
     true
 }
 
-/// An identity in binary form and in its two text forms.
+/// An identity in binary form and in its two text forms; also the texts of addresses of every kind.
 pub fn identity(data: &[u8]) -> bool {
     let read = |bytes: &[u8]| PublicIdentity::parse(&mut Reader::new(bytes));
     let binary = read(data);
@@ -51,6 +53,11 @@ pub fn identity(data: &[u8]) -> bool {
         assert_survives_writing!(identity, read);
     }
     let Ok(text) = str::from_utf8(data) else { return binary.is_ok() };
+    let is_address = assert_text_survives::<Address>(text)
+        | assert_text_survives::<NetworkId>(text)
+        | assert_text_survives::<Mac>(text)
+        | assert_text_survives::<IpPrefix>(text)
+        | assert_text_survives::<EndpointText>(text);
     let public: Result<PublicIdentity, _> = text.parse();
     if let Ok(identity) = public {
         assert_eq!(identity.to_string().parse(), Ok(identity));
@@ -59,7 +66,16 @@ pub fn identity(data: &[u8]) -> bool {
         let again: Result<IdentitySecret, _> = secret.to_text().parse();
         assert_eq!(again.ok().map(|again| *again.public()), Some(*secret.public()));
     }
-    binary.is_ok() || public.is_ok()
+    binary.is_ok() || public.is_ok() || is_address
+}
+
+/// Asserts that what a text says, if anything, is still the same after it was written and read again.
+fn assert_text_survives<T: FromStr + Display + PartialEq>(text: &str) -> bool {
+    let value = text.parse::<T>();
+    if let Ok(value) = &value {
+        assert!(value.to_string().parse().is_ok_and(|again: T| again == *value), "{value}");
+    }
+    value.is_ok()
 }
 
 /// What releases before 1.1.6 exchange: dictionaries of the old form, the configuration and the list of roots in them.
