@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use rand_core::SeedableRng as _;
+use getrandom::SysRng;
+use zt_crypto::rand_core::UnwrapErr;
 use zt_crypto::{IdentitySecret, VerifiedIdentity, fingerprint};
 use zt_proto::PublicIdentity;
 
@@ -10,7 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let identity: PublicIdentity = match std::env::args().nth(1) {
         Some(text) => text.parse()?,
         None => {
-            let secret = IdentitySecret::generate(&mut rand_chacha::ChaCha20Rng::from_seed(seed()?));
+            // randomness is an argument of everything in the crate; here it comes from the operating system
+            let secret = IdentitySecret::generate(&mut UnwrapErr(SysRng));
             println!("{}", secret.to_text().as_str());
             *secret.public()
         }
@@ -22,12 +24,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!();
     Ok(())
-}
-
-/// Randomness is an argument of everything in the crate; here it comes from the operating system.
-fn seed() -> std::io::Result<[u8; 32]> {
-    use std::io::Read as _;
-    let mut seed = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    Ok(seed)
 }
