@@ -46,7 +46,7 @@
 //!   `#[non_exhaustive]`. Exhaustive are three that the wire closes: [`packet::Datagram`], [`world::WorldKind`] and
 //!   [`inet::Scope`];
 //! * a new field of [`RequestMetadata`](verb::network_config_request::RequestMetadata), to which nearly every release
-//!   adds, and in which everything has a default: it is `#[non_exhaustive]`;
+//!   adds, and in which everything has a default: end its literals with `..RequestMetadata::default()`;
 //! * another text of an error, and a smaller limit on what the reference refuses too.
 //!
 //! All other structs with public fields are the wire, field by field, and made by literal: whoever sends one decides on

@@ -51,7 +51,6 @@ impl<'a> NetworkConfigRequest<'a> {
 
 /// What a client says about itself when it asks (`vl2.md` §3.1). A number that is missing is 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
 pub struct RequestMetadata {
     /// Configuration version that the client understands: 0 old text only, 6, or 7 from 1.2.0.
     pub config_version: u64,
