@@ -6,6 +6,7 @@ use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
 use crate::addresses;
+use crate::client::Client;
 use crate::config::UnsignedConfig;
 use crate::member::{ClientVersion, Credential, Member};
 use crate::network::Network;
@@ -15,7 +16,7 @@ use crate::snapshot::Snapshot;
 /// What a node gets, and what is to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Send `config` once signed.
+    /// Send `config` once signed: as [`Memo::issue`](crate::memo::Memo::issue) makes it.
     Admit {
         config: Box<UnsignedConfig>,
         /// To be saved first, revision already raised; `None` if nothing changed.
@@ -64,10 +65,7 @@ impl Refusal {
 /// `snapshot` is `None` if there is no such network. `now` becomes the time of issue of the configuration and
 /// all its credentials. It must not go back from one decision about a network to the next, whatever the
 /// clock does: members refuse a certificate that is older than the newest they know, and one
-/// that is not newer than a revocation. Keeping it so is up to the caller.
-///
-/// Clients before 1.1.6 need the text dictionary of `vl2.md` §8.2, which nobody writes yet; they and those
-/// before 1.2.0 get the modern one.
+/// that is not newer than a revocation. [`Memo`](crate::memo::Memo) hands out such times.
 pub fn decide(snapshot: Option<&Snapshot>, request: &ConfigRequest, now: Timestamp) -> Decision {
     let Some(snapshot) = snapshot else {
         return Decision::Refuse { refusal: Refusal::UnknownNetwork, member: None };
@@ -87,9 +85,11 @@ pub fn decide(snapshot: Option<&Snapshot>, request: &ConfigRequest, now: Timesta
         return Decision::Refuse { refusal, member: revised(member, stored) };
     }
     admit(&mut member, snapshot, request);
-    let has_rules_engine = request.metadata.rules_engine > 0;
-    let config = UnsignedConfig::new(snapshot, &member, &request.identity, has_rules_engine, now);
-    Decision::Admit { config: Box::new(config), member: revised(member, stored) }
+    // What is told names the record as it is saved, or the next request would find another one.
+    let is_changed = member.revise(stored);
+    let client = Client::of(&request.metadata);
+    let config = UnsignedConfig::new(snapshot, &member, &request.identity, client, now);
+    Decision::Admit { config: Box::new(config), member: is_changed.then_some(member) }
 }
 
 /// Returns the record of the asking node with its identity, a new record if there is none; `None` if the
@@ -106,8 +106,7 @@ fn identified(
         (None, RequestKind::Request) => Member::new(network.id, identity.address, now),
         (None, RequestKind::Push) => return None,
     };
-    // An address is 40 bits, for which somebody can find a second identity; so the keys must be the same.
-    if member.address != identity.address || member.identity.is_some_and(|pinned| pinned != identity) {
+    if !member.is_of(&identity) {
         return None;
     }
     member.identity = Some(identity);

@@ -1,4 +1,4 @@
-//! Signs what the controller hands out (`vl2.md` §4.1, §7).
+//! Signs what the controller hands out, in the form that the client takes (`vl2.md` §4.1, §7, §8).
 
 use std::num::NonZeroU64;
 
@@ -6,11 +6,11 @@ use zt_crypto::IdentitySecret;
 use zt_proto::config::NetworkConfig;
 use zt_proto::credential::{CredentialType, Custody, Revocation, Signature};
 use zt_proto::verb::credentials::NetworkCredentials;
-use zt_proto::verb::network_config::{ChunkPart, ConfigChunk};
-use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::verb::network_config::{ChunkPart, ConfigChunk, write_refresh};
 use zt_proto::{Address, NetworkId, Timestamp};
 
-use crate::config::UnsignedConfig;
+use crate::client::Client;
+use crate::config::{NetworkPart, UnsignedConfig, write_old};
 
 /// With its header and signature a chunk of this size fills one UDP packet, which every client that takes
 /// chunks can receive. Still enough for the largest dictionary: clients count up to 474 chunks.
@@ -18,82 +18,157 @@ const SMALL_CHUNK: usize = 1160;
 /// About two UDP packets. Clients from 1.4.0 take 9740 bytes, but if one fragment of a packet is lost all of it
 /// is, so that many small packets arrive better than few large ones.
 const MODERATE_CHUNK: usize = 2800;
-/// Up to this protocol version (1.2.x; 0 is a client that does not say) small chunks are safe, no others.
-const LAST_SMALL_PROTOCOL: u64 = 9;
 
-impl UnsignedConfig {
-    /// Signs every credential in the configuration. `signer` must be the controller of the network: members
-    /// believe nobody else.
-    pub fn sign(self, signer: &IdentitySecret) -> NetworkConfig {
-        let mut config = self.0;
-        let signed_by = signer.address();
-        if let Some(membership) = &mut config.membership {
-            membership.signed_by = signed_by;
-            membership.signature = signer.sign(&membership.signed_bytes());
-        }
-        for capability in &mut config.capabilities {
-            let signature = signer.sign(&capability.signed_bytes());
-            capability.custody = vec![Custody { to: config.member, from: signed_by, signature }];
-        }
-        for tag in &mut config.tags {
-            tag.signed_by = signed_by;
-            tag.signature = signer.sign(&tag.signed_bytes());
-        }
-        for ownership in &mut config.ownerships {
-            ownership.signed_by = signed_by;
-            ownership.signature = signer.sign(&ownership.signed_bytes());
-        }
-        config
-    }
-}
-
-/// Returns how many bytes of a dictionary one chunk for this client may have (`vl2.md` §4.1).
-pub fn chunk_size(metadata: &RequestMetadata) -> usize {
-    if metadata.protocol <= LAST_SMALL_PROTOCOL { SMALL_CHUNK } else { MODERATE_CHUNK }
+/// A configuration as it is sent to one member: signed and written, but not cut into chunks yet.
+///
+/// It can be sent more than once; each sending has chunks of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    network: NetworkId,
+    timestamp: Timestamp,
+    client: Client,
+    dictionary: Vec<u8>,
+    left_out: usize,
 }
 
 /// A configuration that no client would take; only rules of unknown types, which may be long, make one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a configuration may have at most {max} bytes, not {got}", max = NetworkConfig::MAX_LEN)]
+#[error("a configuration for this client may have at most {max} bytes, not {got}")]
 pub struct ConfigTooLong {
+    pub max: usize,
     pub got: usize,
 }
 
-/// Writes a configuration and cuts it into signed chunks of `chunk_size` bytes, each as it is in a packet from
-/// the network id through the signature: the payload of a push, or of an OK behind its envelope.
-///
-/// `update_id` is random and another one for each sending: by it members know which chunks belong together.
-///
-/// # Errors
-/// [`ConfigTooLong`] for more than [`NetworkConfig::MAX_LEN`] bytes: nothing can be sent.
-pub fn chunks(
-    config: &NetworkConfig,
-    update_id: NonZeroU64,
-    chunk_size: usize,
-    signer: &IdentitySecret,
-) -> Result<Vec<Vec<u8>>, ConfigTooLong> {
-    let dictionary = config.write();
-    let too_long = ConfigTooLong { got: dictionary.len() };
-    if dictionary.len() > NetworkConfig::MAX_LEN {
-        return Err(too_long);
+impl UnsignedConfig {
+    /// Signs every credential in the configuration. `signer` must be the controller of the network: members
+    /// believe nobody else.
+    pub fn sign(&self, signer: &IdentitySecret) -> NetworkConfig {
+        sign(self.build(), signer)
     }
-    let total = u32::try_from(dictionary.len()).map_err(|_| too_long)?;
-    let chunk_size = chunk_size.clamp(1, ConfigChunk::MAX_DATA);
-    let chunks = (0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size));
-    Ok(chunks
-        .map(|(index, data)| {
-            let update_id = update_id.get();
-            let part = ChunkPart { flags: 0, update_id, total, index, signature: Signature::NONE };
-            let mut chunk = ConfigChunk { network: config.network, data, part: Some(part) };
-            let signature = signer.sign(&chunk.signed_bytes());
-            if let Some(part) = &mut chunk.part {
-                part.signature = signature;
+
+    /// Signs and writes the configuration for its client; what is sent again later comes from
+    /// [`Memo::issue`](crate::memo::Memo::issue) instead.
+    ///
+    /// # Errors
+    /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
+    pub fn issue(&self, signer: &IdentitySecret) -> Result<Issued, ConfigTooLong> {
+        self.issue_with(&NetworkPart::new(self.network.clone(), self.bridges.clone()), signer)
+    }
+
+    /// Does the same with what all members of the network have in common.
+    pub(crate) fn issue_with(
+        &self,
+        part: &NetworkPart,
+        signer: &IdentitySecret,
+    ) -> Result<Issued, ConfigTooLong> {
+        let config = sign(self.build_own(), signer);
+        let (dictionary, left_out) = if self.client.is_modern() {
+            let dictionary = config.write_with(part.entries(self.client));
+            let (max, got) = (NetworkConfig::MAX_LEN, dictionary.len());
+            if got > max {
+                return Err(ConfigTooLong { max, got });
             }
-            let mut payload = Vec::new();
-            chunk.write(&mut payload);
-            payload
-        })
-        .collect())
+            (dictionary, 0)
+        } else {
+            let rules = part.rules(self.client);
+            let config = NetworkConfig { routes: part.routes().to_vec(), rules, ..config };
+            let too_long = |got| ConfigTooLong { max: NetworkConfig::MAX_LEN_BEFORE_1_2_0, got };
+            write_old(&config, &self.network, self.client).map_err(too_long)?
+        };
+        let (network, timestamp) = (self.network.id, self.issued);
+        Ok(Issued { network, timestamp, client: self.client, dictionary, left_out })
+    }
+}
+
+fn sign(mut config: NetworkConfig, signer: &IdentitySecret) -> NetworkConfig {
+    let signed_by = signer.address();
+    if let Some(membership) = &mut config.membership {
+        membership.signed_by = signed_by;
+        membership.signature = signer.sign(&membership.signed_bytes());
+    }
+    for capability in &mut config.capabilities {
+        let signature = signer.sign(&capability.signed_bytes());
+        capability.custody = vec![Custody { to: config.member, from: signed_by, signature }];
+    }
+    for tag in &mut config.tags {
+        tag.signed_by = signed_by;
+        tag.signature = signer.sign(&tag.signed_bytes());
+    }
+    for ownership in &mut config.ownerships {
+        ownership.signed_by = signed_by;
+        ownership.signature = signer.sign(&ownership.signed_bytes());
+    }
+    config
+}
+
+impl Issued {
+    /// Returns when it was issued, the time of all its credentials.
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// Returns for which generation of clients it is.
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// Returns the whole dictionary, in the form of its client.
+    pub fn dictionary(&self) -> &[u8] {
+        &self.dictionary
+    }
+
+    /// Returns how many routes, bridges and relays were left out because a client before 1.2.0 takes one packet only;
+    /// worth a warning.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Returns the payloads of an answer, each as it stands behind the envelope of its OK: signed chunks, or the one
+    /// piece without signature that clients before 1.2.0 take (`vl2.md` §4.1).
+    ///
+    /// `update_id` is random and another one for each sending: by it members know which chunks belong together.
+    pub fn reply(&self, update_id: NonZeroU64, signer: &IdentitySecret) -> Vec<Vec<u8>> {
+        let chunk_size = match self.client {
+            Client::Text { .. } | Client::Version6 => {
+                let mut payload = Vec::new();
+                ConfigChunk { network: self.network, data: &self.dictionary, part: None }.write(&mut payload);
+                return vec![payload];
+            }
+            Client::Modern { before_1_4: true, .. } => SMALL_CHUNK,
+            Client::Modern { before_1_4: false, .. } => MODERATE_CHUNK,
+        };
+        // No dictionary is longer than `NetworkConfig::MAX_LEN`.
+        let total = u32::try_from(self.dictionary.len()).unwrap_or(u32::MAX);
+        let chunks = (0_u32..).step_by(chunk_size).zip(self.dictionary.chunks(chunk_size));
+        chunks
+            .map(|(index, data)| {
+                let update_id = update_id.get();
+                let part = ChunkPart { flags: 0, update_id, total, index, signature: Signature::NONE };
+                let mut chunk = ConfigChunk { network: self.network, data, part: Some(part) };
+                let signature = signer.sign(&chunk.signed_bytes());
+                if let Some(part) = &mut chunk.part {
+                    part.signature = signature;
+                }
+                let mut payload = Vec::with_capacity(data.len() + ConfigChunk::OVERHEAD);
+                chunk.write(&mut payload);
+                payload
+            })
+            .collect()
+    }
+
+    /// Returns the payloads of NETWORK_CONFIG packets that bring it unasked: the same chunks, or what makes a client
+    /// before 1.2.0 ask (`vl2.md` §8.4).
+    pub fn push(&self, update_id: NonZeroU64, signer: &IdentitySecret) -> Vec<Vec<u8>> {
+        if self.client.is_modern() { self.reply(update_id, signer) } else { vec![ask_again(self.network)] }
+    }
+}
+
+/// Returns the payload of a NETWORK_CONFIG packet that makes a client before 1.2.0 ask for its configuration: such a
+/// client takes none that it did not ask for.
+pub fn ask_again(network: NetworkId) -> Vec<u8> {
+    let mut payload = Vec::new();
+    write_refresh(&[network], &mut payload);
+    payload
 }
 
 /// Takes a member's certificate away: members refuse the one that was issued at `threshold` or earlier, and

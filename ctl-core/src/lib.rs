@@ -11,15 +11,19 @@
 //! | [`mod@decide`] | who is admitted | `vl2.md` §10.3–10.9 |
 //! | [`addresses`] | which addresses a member gets | `vl2.md` §10.11 |
 //! | [`config`] | what an admitted member is told | `vl2.md` §10.8–10.12 |
-//! | [`issue`] | signatures, chunks, revocations | `vl2.md` §4.1, §7 |
+//! | [`client`] | what the asking client can take | `vl2.md` §3.1, §8.1 |
+//! | [`issue`] | signatures, the form for the client, chunks, revocations | `vl2.md` §4.1, §7, §8 |
+//! | [`memo`] | what was issued and may be sent again; times of issue | `vl2.md` §19.1 |
 //! | [`rules`] | flow rules as people write, test and understand them | `rules-language.md` |
 
 pub mod addresses;
 pub mod change;
+pub mod client;
 pub mod config;
 pub mod decide;
 pub mod issue;
 pub mod member;
+pub mod memo;
 pub mod network;
 pub mod record;
 pub mod request;
@@ -28,9 +32,12 @@ pub mod snapshot;
 
 pub use addresses::Occupied;
 pub use change::Change;
+pub use client::Client;
 pub use config::UnsignedConfig;
 pub use decide::{Decision, Refusal, decide};
+pub use issue::Issued;
 pub use member::Member;
+pub use memo::Memo;
 pub use network::Network;
 pub use request::{ConfigRequest, RequestKind};
 pub use snapshot::Snapshot;

@@ -7,13 +7,19 @@ use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use crate::network::RemoteTrace;
 
+/// The hash of an identity: its address and its public keys ([`zt_crypto::fingerprint`]).
+pub type Fingerprint = [u8; 48];
+
 /// A member of one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub network: NetworkId,
     pub address: Address,
-    /// Learned at the first request and never changed afterwards.
+    /// Learned at the first request, or named by an administrator before it; never changed afterwards.
     pub identity: Option<PublicIdentity>,
+    /// What an administrator who does not know the identity itself has of it: whoever asks must have this
+    /// fingerprint. Stays beside the identity that was then learned.
+    pub fingerprint: Option<Fingerprint>,
     /// What interfaces call it; `None` until one sets it.
     pub name: Option<String>,
     pub authorized: bool,
@@ -66,6 +72,7 @@ impl Member {
             network,
             address,
             identity: None,
+            fingerprint: None,
             name: None,
             authorized: false,
             active_bridge: false,
@@ -83,6 +90,16 @@ impl Member {
             version: None,
             remote_trace: RemoteTrace::default(),
         }
+    }
+
+    /// Says whether the record is about the node with this identity.
+    ///
+    /// An address is 40 bits, for which somebody can find a second identity; so the keys must be the same, or
+    /// their hash, as far as the record names them.
+    pub fn is_of(&self, identity: &PublicIdentity) -> bool {
+        self.address == identity.address
+            && self.identity.is_none_or(|pinned| pinned == *identity)
+            && self.fingerprint.is_none_or(|pinned| pinned == zt_crypto::fingerprint(identity))
     }
 
     /// Authorizes through `credential`, whatever the member was before.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use zt_proto::config::Relay;
 use zt_proto::rules::Rule;
-use zt_proto::{IpPrefix, NetworkId, Timestamp};
+use zt_proto::{Address, IpPrefix, NetworkId, Timestamp};
 
 use crate::member::Member;
 use crate::rules::compile;
@@ -23,6 +24,8 @@ pub struct Network {
     /// Starts at 1; raised by one with every change that is saved.
     pub revision: u64,
     pub broadcast: bool,
+    /// Whether every member may bridge, not only active bridges; honoured by clients up to 1.2.4 alone.
+    pub passive_bridging: bool,
     /// Recipients per multicast, modulo 2^32 on the wire; 0 switches multicast off.
     pub multicast_limit: u64,
     /// Bytes, [`Network::MIN_MTU`] to [`Network::MAX_MTU`].
@@ -30,6 +33,12 @@ pub struct Network {
     pub v4_assign: V4Assign,
     pub v6_assign: V6Assign,
     pub routes: Vec<Route>,
+    /// Relays that members should prefer; honoured by clients up to 1.2.x alone.
+    pub relays: Vec<Relay>,
+    /// Nodes with which members keep contact, from 1.2.0 on; no other controller offers them.
+    pub anchors: Vec<Address>,
+    /// Nodes that pass multicasts on, from 1.2.0 on; no other controller offers them.
+    pub multicast_replicators: Vec<Address>,
     pub pools: Vec<Pool>,
     /// `None` until an administrator sets one, which the API shows as an empty array.
     pub dns: Option<Dns>,
@@ -124,6 +133,10 @@ pub struct RemoteTrace {
 impl Network {
     pub const MIN_MTU: u16 = 1280;
     pub const MAX_MTU: u16 = 10_000;
+    /// Bounds of the credential window, and what a network without one has: milliseconds.
+    pub const MIN_CREDENTIAL_WINDOW: u64 = 5 * 60 * 1000;
+    pub const DEFAULT_CREDENTIAL_WINDOW: u64 = 30 * 60 * 1000;
+    pub const MAX_CREDENTIAL_WINDOW: u64 = 2 * 60 * 60 * 1000;
 
     /// Returns a network with the defaults of `vl2.md` §9.1, revision 0: saving makes it 1.
     pub fn new(id: NetworkId, now: Timestamp) -> Self {
@@ -134,11 +147,15 @@ impl Network {
             created: now,
             revision: 0,
             broadcast: true,
+            passive_bridging: false,
             multicast_limit: 32,
             mtu: 2800,
             v4_assign: V4Assign::default(),
             v6_assign: V6Assign::default(),
             routes: Vec::new(),
+            relays: Vec::new(),
+            anchors: Vec::new(),
+            multicast_replicators: Vec::new(),
             pools: Vec::new(),
             dns: None,
             rules: vec![Rule::ACCEPT],
@@ -174,6 +191,13 @@ impl Network {
         authorized.map(|member| WorldMember::of(self, member)).collect()
     }
 
+    /// Returns for how long members accept each other's certificates, in milliseconds: what the network says, as far
+    /// as members' clocks and polls allow (`vl2.md` §10.8).
+    pub fn credential_window(&self) -> u64 {
+        let window = self.credential_window.unwrap_or(Self::DEFAULT_CREDENTIAL_WINDOW);
+        window.clamp(Self::MIN_CREDENTIAL_WINDOW, Self::MAX_CREDENTIAL_WINDOW)
+    }
+
     /// Raises the revision by one if `self` differs from what is stored; says whether it does.
     pub fn revise(&mut self, stored: Option<&Self>) -> bool {
         let changed = stored != Some(self);
@@ -186,8 +210,6 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
-    use zt_proto::Address;
-
     use super::*;
 
     const SOURCE: &str = "tag role id 7 enum 1 server default server; drop not teq role server; accept; \

@@ -189,6 +189,7 @@ impl Members<'_> {
                 network: span.network,
                 address,
                 identity: row.get::<Option<IdentityColumn>>("identity")?.map(|identity| identity.0),
+                fingerprint: None,
                 name: row.get("name")?,
                 authorized: row.get("authorized")?,
                 active_bridge: row.get("active_bridge")?,

@@ -21,6 +21,11 @@ impl Tx<'_> {
         } else {
             Occupied::default()
         };
-        Ok(Some(Snapshot { network, member, bridges, occupied }))
+        Ok(Some(Snapshot {
+            network: network.into(),
+            member,
+            bridges: bridges.into(),
+            occupied: occupied.into(),
+        }))
     }
 }

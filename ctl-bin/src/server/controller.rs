@@ -3,18 +3,18 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ctl_core::{Change, ConfigRequest, Decision, RequestKind, decide, issue};
+use ctl_core::{Change, ConfigRequest, Decision, Issued, Memo, RequestKind, decide, issue};
 use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::sync::{Notify, mpsc};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 use zt_crypto::{IdentitySecret, VerifiedIdentity};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
-use super::clock::{self, IssueClock};
+use super::clock;
 use super::revocations::Revocations;
 use super::seen::SeenNodes;
 use super::udp::Command;
@@ -24,7 +24,7 @@ use crate::vl1::{ConfigRequested, Node, Now};
 pub(super) struct Controller {
     secret: Arc<IdentitySecret>,
     store: Store,
-    issue_clock: IssueClock,
+    memo: Memo,
     rng: Mutex<ChaCha20Rng>,
     seen: Mutex<SeenNodes>,
     revocations: Mutex<Revocations>,
@@ -32,9 +32,6 @@ pub(super) struct Controller {
     pub(super) revoked: Notify,
     node: mpsc::Sender<Command>,
 }
-
-/// What is sent to a member: signed chunks.
-type Chunks = Vec<Vec<u8>>;
 
 /// Why a member got no answer; it will ask again.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +47,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Says that a member's client is too old for the size of its network.
+fn warn_of_cuts(network: NetworkId, member: Address, issued: &Issued) {
+    let left_out = issued.left_out();
+    if left_out > 0 {
+        warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
+    }
+}
+
 impl Controller {
     pub(super) fn new(
         secret: Arc<IdentitySecret>,
@@ -60,7 +65,7 @@ impl Controller {
         Self {
             secret,
             store,
-            issue_clock: IssueClock::default(),
+            memo: Memo::new(),
             rng: Mutex::new(rng),
             seen: Mutex::default(),
             revocations: Mutex::default(),
@@ -86,8 +91,10 @@ impl Controller {
             Err(error) => return error!(%network, %member, %error, "request not answered"),
         };
         match decision {
-            Decision::Admit { config, .. } => match self.sign(*config, &request.metadata) {
-                Ok(chunks) => {
+            Decision::Admit { config, .. } => match self.memo.issue(&config, &self.secret) {
+                Ok(issued) => {
+                    let chunks = issued.reply(self.update_id(), &self.secret);
+                    warn_of_cuts(network, member, &issued);
                     debug!(%network, %member, remote = ?from, "admitted");
                     self.command(move |node, now| node.reply_config(now, id, &chunks));
                     let was_offline = self.note(request, now);
@@ -118,7 +125,7 @@ impl Controller {
     /// members cannot get one address; it is on disk before anybody is told.
     fn decide_and_save(&self, request: &ConfigRequest, now: Now) -> Result<Decision, StoreError> {
         let (network, member) = (request.network, request.identity.address);
-        let issued = self.issue_clock.issue(now.wall);
+        let issued = self.memo.issue_time(now.wall);
         let snapshot = self.store.read(|tx| tx.snapshot(network, member))?;
         let decision = decide(snapshot.as_ref(), request, issued);
         let (Decision::Admit { member: None, .. } | Decision::Refuse { member: None, .. }) = decision else {
@@ -136,13 +143,9 @@ impl Controller {
         Ok(decision)
     }
 
-    fn sign(
-        &self,
-        config: ctl_core::UnsignedConfig,
-        metadata: &RequestMetadata,
-    ) -> Result<Chunks, issue::ConfigTooLong> {
-        let update_id = NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN);
-        issue::chunks(&config.sign(&self.secret), update_id, issue::chunk_size(metadata), &self.secret)
+    /// Returns a number for one sending.
+    fn update_id(&self) -> NonZeroU64 {
+        NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN)
     }
 
     /// Does what a committed change asks for.
@@ -176,7 +179,8 @@ impl Controller {
         };
         let pushed = self.decide_and_save(&request, now).map_err(AnswerError::from).and_then(|decision| {
             let Decision::Admit { config, .. } = decision else { return Ok(()) };
-            let chunks = self.sign(*config, &request.metadata)?;
+            let issued = self.memo.issue(&config, &self.secret)?;
+            let chunks = issued.push(self.update_id(), &self.secret);
             self.command(move |node, now| node.push_config(now, member, network, &chunks));
             Ok(())
         });
@@ -186,7 +190,7 @@ impl Controller {
     }
 
     fn revoke(&self, network: NetworkId, member: Address, now: Now) {
-        let threshold = self.issue_clock.revoke(now.wall);
+        let threshold = self.memo.revoke(network, member, now.wall);
         let id = lock(&self.rng).next_u32();
         let revocation = issue::revoke(network, member, threshold, id, &self.secret);
         // The member itself would not notice before its next request, up to a minute later.

@@ -2,20 +2,22 @@
 //! (known flaws 5, 6, 12 and 15).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 
 use ctl_core::member::{ClientVersion, Credential, Member};
 use ctl_core::network::{
     CapabilityDefinition, Dns, Network, Pool, RemoteTrace, Route, TagDefinition, V4Assign, V6Assign,
 };
-use ctl_core::{ConfigRequest, Decision, RequestKind, Snapshot, decide};
+use ctl_core::{Client, ConfigRequest, Decision, Issued, Occupied, RequestKind, Snapshot, decide};
 use proptest::prelude::*;
-use zt_proto::config::NetworkConfig;
+use zt_proto::config::{NetworkConfig, Relay, TextConfig};
 use zt_proto::rules::{Rule, RuleBody};
+use zt_proto::verb::network_config::ConfigChunk;
 use zt_proto::verb::network_config_request::{RequestMetadata, SoftwareVersion};
 use zt_proto::{Address, IpPrefix, PublicIdentity, Timestamp};
 
-use crate::credentials::assert_all_signatures_hold;
+use crate::credentials::{assert_all_addresses_are_certified, assert_all_signatures_hold};
 use crate::decisions::{NETWORK, asker, controller, is_admitted, saved};
 
 fn ip() -> impl Strategy<Value = IpAddr> {
@@ -88,10 +90,21 @@ prop_compose! {
     }
 }
 
+fn special_nodes() -> impl Strategy<Value = (Vec<Relay>, Vec<Address>, Vec<Address>)> {
+    let nodes = || prop::collection::vec((0..400_u64).prop_map(Address::from_low_bits), 0..4);
+    let endpoint = || (ip(), any::<u16>()).prop_map(|(ip, port)| SocketAddr::new(ip, port));
+    let relay = move || ((0..400_u64).prop_map(Address::from_low_bits), prop::option::of(endpoint()));
+    let few = prop::collection::vec(relay(), 0..4);
+    let relays = prop_oneof![9 => few, 1 => prop::collection::vec(relay(), 300)].prop_map(|relays| {
+        relays.into_iter().map(|(address, endpoint)| Relay { address, endpoint }).collect()
+    });
+    (relays, nodes(), nodes())
+}
+
 prop_compose! {
     fn network()(
         name in text(),
-        switches: (bool, bool, bool),
+        switches: (bool, bool, bool, bool),
         numbers: (u64, u64, u16),
         (v4_assign, v6_assign, routes, pools) in addressing(),
         dns in prop::option::of((text(), prop::collection::vec(ip(), 0..6))),
@@ -100,13 +113,15 @@ prop_compose! {
         join_tokens in prop::collection::btree_map("[ab]", timestamp(), 0..3),
         remote_trace in remote_trace(),
         credential_window: Option<u64>,
+        (relays, anchors, multicast_replicators) in special_nodes(),
     ) -> Network {
-        let (private, broadcast, sso_enabled) = switches;
+        let (private, broadcast, sso_enabled, passive_bridging) = switches;
         let (revision, multicast_limit, mtu) = numbers;
         Network {
             name, private, revision, broadcast, multicast_limit, mtu, v4_assign, v6_assign, routes, pools, rules,
             dns: dns.map(|(domain, servers)| Dns { domain, servers }),
             capabilities, tags, join_tokens, remote_trace, sso_enabled, credential_window,
+            passive_bridging, relays, anchors, multicast_replicators,
             ..Network::new(NETWORK, Timestamp(0))
         }
     }
@@ -153,20 +168,24 @@ prop_compose! {
         occupied in prop::collection::vec(ip(), 0..50),
     ) -> Snapshot {
         let bridges = bridges.map(Address::from_low_bits).collect();
-        Snapshot { network, member, bridges, occupied: occupied.into_iter().collect() }
+        let occupied = occupied.into_iter().collect::<Occupied>().into();
+        Snapshot { network: network.into(), member, bridges, occupied }
     }
 }
 
 prop_compose! {
     fn request()(
         identity in identity(),
-        numbers: (u64, u64, u64, u64),
+        config_version in prop_oneof![3 => Just(7_u64), 2 => Just(0_u64), 2 => Just(6_u64), 1 => any::<u64>()],
+        old in prop_oneof![Just((1, 1, 0)), Just((1, 0, 4)), Just((0, 0, 0)), any::<(u64, u64, u64)>()],
+        protocol in prop_oneof![0..14_u64, any::<u64>()],
         rules_engine in 0..2_u64,
         token in prop::option::of("[ab]"),
         is_push: bool,
     ) -> ConfigRequest {
-        let (major, minor, revision, protocol) = numbers;
+        let (major, minor, revision) = old;
         let mut metadata = RequestMetadata::default();
+        metadata.config_version = config_version;
         metadata.protocol = protocol;
         metadata.software = SoftwareVersion { major, minor, revision };
         metadata.rules_engine = rules_engine;
@@ -197,11 +216,9 @@ proptest! {
         }
         if let Decision::Admit { config, .. } = decision {
             let controller = controller();
-            let config = config.sign(&controller);
-            assert_all_signatures_hold(&config, controller.public(), &request.identity);
-            let written = config.write();
-            prop_assert!(written.len() <= NetworkConfig::MAX_LEN);
-            prop_assert_eq!(NetworkConfig::parse(&written).unwrap(), config, "nothing was too long or too much");
+            let signed = config.sign(&controller);
+            assert_all_signatures_hold(&signed, controller.public(), &request.identity);
+            check_issued(&config.issue(&controller).unwrap(), &signed)?;
         }
     }
 
@@ -214,6 +231,50 @@ proptest! {
             prop_assert_eq!(decide(Some(&settled), &request, Timestamp(1000)), expected);
         }
     }
+}
+
+/// A configuration is in the form of its client, within all limits, and says what was decided.
+fn check_issued(issued: &Issued, signed: &NetworkConfig) -> Result<(), TestCaseError> {
+    let dictionary = issued.dictionary();
+    let payloads = issued.reply(NonZeroU64::MAX, &controller());
+    let chunks: Vec<_> = payloads.iter().map(|payload| ConfigChunk::parse(payload).unwrap()).collect();
+    prop_assert_eq!(chunks.iter().flat_map(|chunk| chunk.data.to_vec()).collect::<Vec<_>>(), dictionary);
+    match issued.client() {
+        Client::Modern { before_1_4, .. } => {
+            prop_assert!(dictionary.len() <= NetworkConfig::MAX_LEN);
+            let max = if before_1_4 { 1160 } else { 9740 };
+            prop_assert!(chunks.iter().all(|chunk| chunk.data.len() <= max && chunk.part.is_some()));
+            prop_assert!(chunks.len() <= NetworkConfig::MAX_LEN / 1024 + 1);
+            assert_all_addresses_are_certified(signed);
+            prop_assert_eq!(
+                &NetworkConfig::parse(dictionary).unwrap(),
+                signed,
+                "nothing was too long or too much"
+            );
+        }
+        Client::Version6 => {
+            prop_assert!(chunks.len() == 1 && chunks[0].part.is_none() && dictionary.len() <= 5600);
+            let read = NetworkConfig::parse(dictionary).unwrap();
+            prop_assert_eq!((read.member, read.timestamp), (signed.member, signed.timestamp));
+            prop_assert_eq!((&read.membership, &read.rules), (&signed.membership, &signed.rules));
+            prop_assert!(read.routes.len() <= 32 && signed.routes.starts_with(&read.routes));
+            prop_assert!(read.addresses.len() <= 16 && signed.addresses.starts_with(&read.addresses));
+            prop_assert!(signed.specialists.starts_with(&read.specialists));
+        }
+        Client::Text { .. } => {
+            prop_assert!(chunks.len() == 1 && chunks[0].part.is_none() && dictionary.len() <= 5600);
+            let read = TextConfig::parse(dictionary).unwrap();
+            prop_assert_eq!((read.member, read.timestamp), (signed.member, signed.timestamp));
+            prop_assert_eq!(read.membership, signed.membership.clone().filter(|_| signed.private));
+            let routes = read.addresses.len() - signed.addresses.len();
+            prop_assert!(routes <= signed.routes.len());
+            prop_assert!(
+                signed.addresses.iter().all(|own| read.addresses.contains(own)),
+                "its own are all there"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A record that is saved: raised by one, its identity pinned, with addresses that nobody else holds.

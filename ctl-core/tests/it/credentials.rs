@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use ctl_core::issue::{chunk_size, chunks, revocation_payloads, revoke};
+use ctl_core::issue::{revocation_payloads, revoke};
 use ctl_core::network::CapabilityDefinition;
-use ctl_core::{Decision, Member, decide};
+use ctl_core::{ConfigRequest, Decision, Member, RequestKind, Snapshot, UnsignedConfig, decide};
 use zt_crypto::fingerprint;
 use zt_crypto::signature::verify;
 use zt_proto::config::NetworkConfig;
@@ -48,9 +48,13 @@ pub(crate) fn assert_all_signatures_hold(
         assert_eq!((ownership.issued_to, ownership.signed_by), (holder.address, controller.address));
         holds(ownership.signed_bytes(), &ownership.signature);
     }
+}
+
+/// Checks that the holder can prove each of its addresses, in their order.
+pub(crate) fn assert_all_addresses_are_certified(config: &NetworkConfig) {
     let certified: Vec<_> = config.ownerships.iter().flat_map(|ownership| ownership.things.clone()).collect();
     let addresses: Vec<_> = config.addresses.iter().map(|prefix| Thing::Ip(prefix.ip())).collect();
-    assert_eq!(certified, addresses, "all addresses are certified, in their order");
+    assert_eq!(certified, addresses);
 }
 
 /// Known flaw 1: another identity with the same address must not pass as the member.
@@ -68,11 +72,15 @@ fn the_certificate_of_membership_carries_the_hash_of_the_whole_identity() {
 
 #[test]
 fn chunks_are_signed_and_make_up_the_dictionary() {
-    let config = large_config();
-    let (controller, dictionary) = (controller(), config.write());
-    for size in [1160, 2800, 9740, usize::MAX] {
+    let controller = controller();
+    for (protocol, size) in [(9, 1160), (10, 2800), (12, 2800)] {
+        let config = large_config(protocol);
+        let dictionary = config.sign(&controller).write();
+        let issued = config.issue(&controller).unwrap();
+        assert_eq!(issued.dictionary(), dictionary);
         let update_id = NonZeroU64::new(0x1122_3344_5566_7788).unwrap();
-        let payloads = chunks(&config, update_id, size, &controller).unwrap();
+        let payloads = issued.reply(update_id, &controller);
+        assert_eq!(issued.push(update_id, &controller), payloads);
         let mut whole = Vec::new();
         for payload in &payloads {
             let chunk = ConfigChunk::parse(payload).unwrap();
@@ -84,30 +92,18 @@ fn chunks_are_signed_and_make_up_the_dictionary() {
             whole.extend_from_slice(chunk.data);
         }
         assert_eq!(whole, dictionary);
-        assert_eq!(payloads.len(), dictionary.len().div_ceil(size.min(9740)));
+        assert_eq!(payloads.len(), dictionary.len().div_ceil(size));
     }
 }
 
 #[test]
-fn clients_of_1_2_and_unknown_ones_get_chunks_that_fit_into_one_datagram() {
-    let of = |protocol| {
-        let mut metadata = RequestMetadata::default();
-        metadata.protocol = protocol;
-        chunk_size(&metadata)
-    };
-    assert_eq!([0, 6, 9, 10, 12, u64::MAX].map(of), [1160, 1160, 1160, 2800, 2800, 2800]);
-}
-
-#[test]
-fn a_configuration_that_no_client_takes_is_not_cut_into_chunks() {
-    let mut config = large_config();
+fn a_configuration_that_no_client_takes_is_not_issued() {
     let long = Rule { not: false, or: false, body: RuleBody::Unknown { kind: 63, field: vec![0; 255] } };
-    let rules = vec![long; 64];
-    for capability in &mut config.capabilities {
-        capability.rules.clone_from(&rules);
-    }
-    let result = chunks(&config, NonZeroU64::MIN, 2800, &controller());
-    assert_eq!(result.unwrap_err().got, config.write().len());
+    let config = config_with_capabilities(12, &vec![long; 64]);
+    let got = config.sign(&controller()).write().len();
+    let error = config.issue(&controller()).unwrap_err();
+    assert_eq!((error.max, error.got), (NetworkConfig::MAX_LEN, got));
+    assert!(error.to_string().contains(&got.to_string()), "{error}");
 }
 
 #[test]
@@ -137,13 +133,26 @@ fn revocations_share_packets_by_sixties() {
 }
 
 /// A configuration with all the capabilities that a member can hold.
-fn large_config() -> NetworkConfig {
+fn large_config(protocol: u64) -> UnsignedConfig {
+    config_with_capabilities(protocol, &vec![Rule::ACCEPT; 64])
+}
+
+fn config_with_capabilities(protocol: u64, rules: &[Rule]) -> UnsignedConfig {
     let mut network = network();
-    let definition = |id| CapabilityDefinition { id, default: true, rules: vec![Rule::ACCEPT; 64] };
+    let definition = |id| CapabilityDefinition { id, default: true, rules: rules.to_vec() };
     network.capabilities = (0..128).map(definition).collect();
-    let newcomer = Member { version: None, ..member() };
-    match decide(Some(&snapshot(network, Some(newcomer))), &request(), NOW) {
-        Decision::Admit { config, .. } => config.sign(&controller()),
+    let metadata = RequestMetadata { protocol, ..request().metadata };
+    unsigned(&snapshot(network, Some(Member { version: None, ..member() })), metadata)
+}
+
+/// # Panics
+/// If the member of the snapshot is refused.
+pub(crate) fn unsigned(snapshot: &Snapshot, metadata: RequestMetadata) -> UnsignedConfig {
+    let identity = snapshot.member.as_ref().and_then(|member| member.identity).unwrap_or_else(asker);
+    let request =
+        ConfigRequest { network: snapshot.network.id, identity, metadata, kind: RequestKind::Request };
+    match decide(Some(snapshot), &request, NOW) {
+        Decision::Admit { config, .. } => *config,
         Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
     }
 }

@@ -1,11 +1,12 @@
 //! Who is admitted, and what is remembered of it: where this controller is meant to differ from the reference.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ctl_core::addresses;
 use ctl_core::member::{ClientVersion, Credential, Member};
 use ctl_core::network::{CapabilityDefinition, Dns, Network, Pool, Route, TagDefinition};
-use ctl_core::{ConfigRequest, Decision, Occupied, Refusal, RequestKind, Snapshot, decide};
+use ctl_core::{ConfigRequest, Decision, Refusal, RequestKind, Snapshot, decide};
 use zt_crypto::IdentitySecret;
 use zt_proto::config::NetworkConfig;
 use zt_proto::rules::Rule;
@@ -38,7 +39,7 @@ fn a_stranger_of_a_private_network_is_saved_once_and_denied() {
     assert_eq!(again, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
 }
 
-/// Known flaw 1: a second identity with the same address neither gets in nor replaces the first.
+/// `known-flaws.md` row 1: a second identity with the same address neither gets in nor replaces the first.
 #[test]
 fn another_identity_with_the_same_address_is_denied_and_changes_nothing() {
     for network in [network(), public_network()] {
@@ -49,18 +50,52 @@ fn another_identity_with_the_same_address_is_denied_and_changes_nothing() {
     }
 }
 
-/// Known flaw 2: an administrator can name the identity before anybody asks; without one the first pins it.
+/// `known-flaws.md` row 2: an administrator can name the identity, or its fingerprint, before anybody asks.
 #[test]
 fn a_pre_approved_identity_keeps_others_out() {
-    let mut approved = member();
+    let denied = Decision::Refuse { refusal: Refusal::AccessDenied, member: None };
+    let mut impostor = request();
+    impostor.identity.key[3] ^= 1;
+    let hash = zt_crypto::fingerprint(&asker());
+    let never_asked = Member { identity: None, version: None, ..member() };
+    for approved in [
+        Member { identity: Some(asker()), ..never_asked.clone() },
+        Member { fingerprint: Some(hash), ..never_asked.clone() },
+        Member { identity: Some(asker()), fingerprint: Some(hash), ..never_asked.clone() },
+    ] {
+        for network in [network(), public_network()] {
+            let snapshot = snapshot(network, Some(approved.clone()));
+            assert_eq!(decide(Some(&snapshot), &impostor, NOW), denied, "{approved:?}");
+            let admitted = decide(Some(&snapshot), &request(), NOW);
+            assert!(is_admitted(&admitted));
+            let saved = saved(&admitted).unwrap();
+            assert_eq!((saved.identity, saved.fingerprint), (Some(asker()), approved.fingerprint));
+        }
+    }
+}
+
+/// Two that do not fit together, as after a mistake: neither gets in.
+#[test]
+fn an_identity_must_have_the_fingerprint_that_was_named_with_it() {
     let mut other = asker();
     other.key[3] ^= 1;
-    approved.identity = Some(other);
-    let decision = decide(Some(&snapshot(network(), Some(approved.clone()))), &request(), NOW);
+    let confused = Member { fingerprint: Some(zt_crypto::fingerprint(&other)), ..member() };
+    for identity in [asker(), other] {
+        let request = ConfigRequest { identity, ..request() };
+        let decision = decide(Some(&snapshot(network(), Some(confused.clone()))), &request, NOW);
+        assert_eq!(decision, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
+    }
+}
+
+#[test]
+fn a_member_that_is_approved_by_address_alone_is_pinned_by_its_first_request() {
+    let approved = Member { identity: None, version: None, ..member() };
+    let admitted = saved(&decide(Some(&snapshot(network(), Some(approved))), &request(), NOW)).unwrap();
+    assert_eq!(admitted.identity, Some(asker()));
+    let mut impostor = request();
+    impostor.identity.key[3] ^= 1;
+    let decision = decide(Some(&snapshot(network(), Some(admitted))), &impostor, NOW);
     assert_eq!(decision, Decision::Refuse { refusal: Refusal::AccessDenied, member: None });
-    approved.identity = None;
-    let saved = saved(&decide(Some(&snapshot(network(), Some(approved))), &request(), NOW)).unwrap();
-    assert_eq!(saved.identity, Some(asker()));
 }
 
 /// Known flaw 13 and `vl2.md` §19.2: what an administrator took away does not come back by a push.
@@ -207,9 +242,7 @@ fn a_client_without_rules_engine_gets_one_rule_and_keeps_its_record() {
     network.rules.clear();
     network.tags = vec![TagDefinition { id: 1, default: Some(2) }];
     let mut old = request();
-    old.metadata = RequestMetadata::default();
-    old.metadata.config_version = 6;
-    old.metadata.protocol = 7;
+    old.metadata.rules_engine = 0;
     let snapshot = snapshot(network, Some(member()));
     let config = admitted(&snapshot, &old);
     assert_eq!((config.rules, config.tags, config.capabilities), (vec![Rule::ACCEPT], vec![], vec![]));
@@ -238,7 +271,7 @@ pub(crate) fn saved(decision: &Decision) -> Option<Member> {
 /// If the node is refused.
 pub(crate) fn admitted(snapshot: &Snapshot, request: &ConfigRequest) -> NetworkConfig {
     match decide(Some(snapshot), request, NOW) {
-        Decision::Admit { config, .. } => config.as_config().clone(),
+        Decision::Admit { config, .. } => config.build(),
         Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
     }
 }
@@ -270,7 +303,7 @@ pub(crate) fn member() -> Member {
 }
 
 pub(crate) fn snapshot(network: Network, member: Option<Member>) -> Snapshot {
-    Snapshot { network, member, bridges: vec![], occupied: Occupied::default() }
+    Snapshot { network: network.into(), member, bridges: [].into(), occupied: Arc::default() }
 }
 
 /// A request of 1.14.1.

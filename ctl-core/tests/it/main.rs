@@ -7,4 +7,6 @@ mod arbitrary;
 mod credentials;
 mod decisions;
 mod golden;
+mod legacy;
+mod memo;
 mod records;

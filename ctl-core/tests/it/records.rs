@@ -26,6 +26,10 @@ pub(crate) fn network(record: &Value) -> Network {
         created: Timestamp(integer(&record["creationTime"], 0)),
         revision: integer(&record["revision"], 0),
         broadcast: boolean(&record["enableBroadcast"], true),
+        passive_bridging: boolean(&record["allowPassiveBridging"], false),
+        relays: Vec::new(),
+        anchors: Vec::new(),
+        multicast_replicators: Vec::new(),
         multicast_limit: integer(&record["multicastLimit"], 32),
         mtu: u16::try_from(integer(&record["mtu"], 2800).clamp(1280, 10_000)).unwrap(),
         v4_assign: V4Assign { pool: boolean(&record["v4AssignMode"]["zt"], false) },
@@ -90,6 +94,7 @@ pub(crate) fn member(record: &Value) -> Member {
         network: record["nwid"].as_str().unwrap().parse().unwrap(),
         address: record["id"].as_str().unwrap().parse().unwrap(),
         identity: text(&record["identity"]).map(|text| text.parse().unwrap()),
+        fingerprint: None,
         name: text(&record["name"]),
         authorized: boolean(&record["authorized"], false),
         active_bridge: boolean(&record["activeBridge"], false),
@@ -116,7 +121,7 @@ pub(crate) fn member(record: &Value) -> Member {
             major,
             minor: version("vMinor").unwrap(),
             revision: version("vRev").unwrap(),
-            protocol: version("vProto").unwrap(),
+            protocol: version("vProto").unwrap_or(0),
         }),
         remote_trace: remote_trace(record),
     }
@@ -235,4 +240,10 @@ fn text(value: &Value) -> Option<String> {
 /// The network id in a step or record.
 pub(crate) fn network_id(value: &Value) -> NetworkId {
     value.as_str().unwrap().parse().unwrap()
+}
+
+/// The bytes that a text of hexadecimal digits stands for.
+pub(crate) fn bytes(hex: &Value) -> Vec<u8> {
+    let hex = hex.as_str().unwrap().as_bytes();
+    hex.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -17,10 +17,10 @@ fn bridges_are_the_authorized_ones_ascending() {
         put_member(&store, &Member { authorized, active_bridge, ..member(number) }).unwrap();
     }
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(5))).unwrap().unwrap();
-    assert_eq!(snapshot.bridges, [address(1), address(3), address(9)]);
+    assert_eq!(*snapshot.bridges, [address(1), address(3), address(9)]);
     put_member(&store, &Member { authorized: false, active_bridge: true, ..member(3) }).unwrap();
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(5))).unwrap().unwrap();
-    assert_eq!(snapshot.bridges, [address(1), address(9)]);
+    assert_eq!(*snapshot.bridges, [address(1), address(9)]);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn network_and_member_are_those_that_were_asked_for() {
     let store = store();
     put_member(&store, &member_with(1, &["10.0.0.1"])).unwrap();
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(1))).unwrap().unwrap();
-    assert_eq!(snapshot.network, network(NETWORK));
+    assert_eq!(*snapshot.network, network(NETWORK));
     assert_eq!(snapshot.member, Some(member_with(1, &["10.0.0.1"])));
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(2))).unwrap().unwrap();
     assert_eq!(snapshot.member, None);
@@ -46,7 +46,7 @@ fn addresses_of_the_others_are_loaded_where_one_is_to_be_assigned() {
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(1))).unwrap().unwrap();
     assert!(needs_pool(&snapshot.network, snapshot.member.as_ref()));
     let expected: Occupied = ["10.0.0.2", "fd00::2", "10.0.0.3"].into_iter().map(ip).collect();
-    assert_eq!(snapshot.occupied, expected);
+    assert_eq!(*snapshot.occupied, expected);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn addresses_of_the_others_are_not_loaded_where_none_is_to_be_assigned() {
     put_member(&store, &member_with(2, &["10.0.0.2"])).unwrap();
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(1))).unwrap().unwrap();
     assert!(!needs_pool(&snapshot.network, snapshot.member.as_ref()));
-    assert_eq!(snapshot.occupied, Occupied::default());
+    assert_eq!(*snapshot.occupied, Occupied::default());
 }
 
 fn store_with_pool() -> Store {

@@ -203,6 +203,12 @@ impl NetworkConfig {
     /// cut to what clients take.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
+        self.write_with(&SharedEntries::new(&self.routes, &self.rules, &self.dns))
+    }
+
+    /// Writes the dictionary with routes, rules and name servers that were written before; those of the
+    /// configuration itself are not looked at.
+    pub fn write_with(&self, shared: &SharedEntries) -> Vec<u8> {
         let mut writer = DictionaryWriter::new()
             .hex(key::VERSION, Self::VERSION)
             .hex(key::NETWORK, self.network.0)
@@ -239,14 +245,11 @@ impl NetworkConfig {
         );
         writer =
             write_list(writer, key::SPECIALISTS, &self.specialists, Self::MAX_SPECIALISTS, Specialist::write);
-        writer = write_list(writer, key::ROUTES, &self.routes, Self::MAX_ROUTES, ConfigRoute::write);
+        writer = writer.entries(&shared.routes);
         writer = write_list(writer, key::ADDRESSES, &self.addresses, Self::MAX_ADDRESSES, |prefix, out| {
             prefix.write(out);
         });
-        writer = write_list(writer, key::RULES, &self.rules, rules::MAX_RULES, Rule::write);
-        let mut dns = Vec::new();
-        self.dns.write(&mut dns);
-        self.sso.write(writer.bytes(key::DNS, &dns)).finish()
+        self.sso.write(writer.entries(&shared.rules).entries(&shared.dns)).finish()
     }
 
     /// Reads a dictionary of version 6 or later; the order of the keys does not matter.
@@ -326,6 +329,34 @@ impl NetworkConfig {
             },
             sso: Sso::parse(dictionary),
         })
+    }
+}
+
+/// The entries of a dictionary that are long and the same for all members of a network, written once for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedEntries {
+    routes: Vec<u8>,
+    rules: Vec<u8>,
+    dns: Vec<u8>,
+}
+
+impl SharedEntries {
+    /// Writes them; lists and the domain are cut to what clients take.
+    pub fn new(routes: &[ConfigRoute], rules: &[Rule], dns: &ConfigDns) -> Self {
+        let list = DictionaryWriter::new;
+        let mut dns_bytes = Vec::new();
+        dns.write(&mut dns_bytes);
+        Self {
+            routes: write_list(list(), key::ROUTES, routes, NetworkConfig::MAX_ROUTES, ConfigRoute::write)
+                .finish(),
+            rules: write_list(list(), key::RULES, rules, rules::MAX_RULES, Rule::write).finish(),
+            dns: list().bytes(key::DNS, &dns_bytes).finish(),
+        }
+    }
+
+    /// Returns how many bytes they take.
+    pub fn size_bytes(&self) -> usize {
+        self.routes.len() + self.rules.len() + self.dns.len()
     }
 }
 

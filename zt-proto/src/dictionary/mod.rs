@@ -184,6 +184,15 @@ impl DictionaryWriter {
         self
     }
 
+    /// Adds the entries of another dictionary, as they were written; nothing if there is none.
+    pub fn entries(mut self, written: &[u8]) -> Self {
+        if !self.out.is_empty() && !written.is_empty() {
+            self.out.push(b'\n');
+        }
+        self.out.extend_from_slice(written);
+        self
+    }
+
     /// Returns the dictionary; no line end follows the last entry.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {

@@ -45,6 +45,8 @@ impl<'a> ConfigChunk<'a> {
     pub const MAX_DATA: usize = 9740;
     /// Longest piece that fits into a packet of clients of 1.2.0 to 1.2.4.
     pub const MAX_DATA_BEFORE_1_2_6: usize = 5492;
+    /// What a signed piece has besides its data, in bytes.
+    pub const OVERHEAD: usize = 126;
 
     /// # Errors
     /// [`DecodeError::Invalid`] if the piece reaches past the total, or for another kind of signature;

@@ -1,51 +1,90 @@
-//! Builds the configuration of a member, all but its signatures (`vl2.md` §10.8–10.12).
+//! Builds the configuration of a member, all but its signatures (`vl2.md` §8, §10.8–10.12).
 
-use std::collections::BTreeSet;
+mod old;
+mod shared;
 
-use zt_proto::config::{ConfigDns, ConfigRoute, NetworkConfig, Specialist, Sso};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use zt_proto::config::{NetworkConfig, Specialist, Sso};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, Signature, Tag, Thing,
 };
-use zt_proto::rules::{self, Rule};
+use zt_proto::rules;
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
+pub(crate) use old::write_old;
+pub(crate) use shared::NetworkPart;
+
 use crate::addresses;
+use crate::client::Client;
 use crate::member::Member;
 use crate::network::{Network, RemoteTrace};
 use crate::snapshot::Snapshot;
 
-/// Bounds of the credential window, and what a network without one has: milliseconds.
-const MIN_CREDENTIAL_WINDOW: u64 = 5 * 60 * 1000;
-const DEFAULT_CREDENTIAL_WINDOW: u64 = 30 * 60 * 1000;
-const MAX_CREDENTIAL_WINDOW: u64 = 2 * 60 * 60 * 1000;
-
 /// The controller's capabilities are for their first holder only, who cannot pass them on.
 const CUSTODY_CHAIN: u8 = 1;
 
-/// A configuration whose credentials carry no signature yet; [`UnsignedConfig::sign`] makes it one to send.
+/// What an admitted member is to be told: everything that its configuration follows from.
+///
+/// [`UnsignedConfig::build`] makes the configuration of it, and [`Memo::issue`](crate::memo::Memo::issue) what is
+/// sent; both are left to the caller, because often there is one already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsignedConfig(pub(crate) NetworkConfig);
+pub struct UnsignedConfig {
+    pub(crate) network: Arc<Network>,
+    pub(crate) bridges: Arc<[Address]>,
+    /// In the state in which it will be saved.
+    pub(crate) member: Member,
+    pub(crate) identity: PublicIdentity,
+    pub(crate) client: Client,
+    /// When it is issued, and its credentials with it.
+    pub(crate) issued: Timestamp,
+}
 
 impl UnsignedConfig {
-    /// Builds what `member`, in the state in which it will be saved, is told.
-    ///
-    /// A client without a rules engine gets one rule that accepts everything: it could not read others, and
-    /// members with an engine enforce theirs on their side. Lists are cut to what clients take.
     pub(crate) fn new(
         snapshot: &Snapshot,
         member: &Member,
         identity: &PublicIdentity,
-        has_rules_engine: bool,
-        now: Timestamp,
+        client: Client,
+        issued: Timestamp,
     ) -> Self {
-        let network = &snapshot.network;
-        let window = network.credential_window.unwrap_or(DEFAULT_CREDENTIAL_WINDOW);
-        let window = window.clamp(MIN_CREDENTIAL_WINDOW, MAX_CREDENTIAL_WINDOW);
+        Self {
+            network: Arc::clone(&snapshot.network),
+            bridges: Arc::clone(&snapshot.bridges),
+            member: member.clone(),
+            identity: *identity,
+            client,
+            issued,
+        }
+    }
+
+    /// Returns the configuration as it is without signatures: those are zeros, and capabilities have no holder.
+    ///
+    /// A client without a rules engine gets rules that it can read, or one that accepts everything: members with
+    /// an engine enforce theirs on their side. Lists are cut to what clients take.
+    pub fn build(&self) -> NetworkConfig {
+        let part = NetworkPart::new(Arc::clone(&self.network), Arc::clone(&self.bridges));
+        NetworkConfig {
+            routes: part.routes().to_vec(),
+            rules: part.rules(self.client),
+            dns: part.dns().clone(),
+            ..self.build_own()
+        }
+    }
+
+    /// Builds what is not in the [`NetworkPart`]: all but routes, rules and name servers, which are left empty.
+    pub(crate) fn build_own(&self) -> NetworkConfig {
+        let (network, member, now) = (&*self.network, &self.member, self.issued);
+        let window = network.credential_window();
         let (trace_target, trace_level) = trace(&member.remote_trace)
             .or_else(|| trace(&network.remote_trace))
             .unwrap_or((Address::NONE, network.remote_trace.level));
         let derived = addresses::derived(network, member);
         let mut flags = 0;
+        if network.passive_bridging {
+            flags |= NetworkConfig::PASSIVE_BRIDGING;
+        }
         if network.broadcast {
             flags |= NetworkConfig::BROADCAST;
         }
@@ -68,33 +107,62 @@ impl UnsignedConfig {
             membership: Some(CertificateOfMembership::new(
                 network.id,
                 member.address,
-                &zt_crypto::fingerprint(identity),
+                &zt_crypto::fingerprint(&self.identity),
                 now,
                 window,
             )),
             capabilities: Vec::new(),
             tags: Vec::new(),
             ownerships: Vec::new(),
-            specialists: specialists(&snapshot.bridges, member),
-            routes: routes(network),
+            specialists: self.specialists(),
+            routes: Vec::new(),
             addresses: derived.into_iter().chain(addresses::managed(network, member)).collect(),
-            rules: vec![Rule::ACCEPT],
-            dns: dns(network),
+            rules: Vec::new(),
+            dns: zt_proto::config::ConfigDns::default(),
             sso: sso(network, member),
         };
         config.addresses.truncate(NetworkConfig::MAX_ADDRESSES);
-        config.ownerships = ownerships(&config);
-        if has_rules_engine {
-            config.rules = network.rules.iter().take(rules::MAX_RULES).cloned().collect();
+        if self.client.is_modern() {
+            config.ownerships = ownerships(&config);
+        }
+        if self.client.has_rules_engine() {
             config.capabilities = capabilities(network, member, now);
             config.tags = tags(network, member, now);
         }
-        Self(config)
+        config
     }
 
-    /// Returns the configuration as it is so far; its signatures are zeros and capabilities have no holder.
-    pub fn as_config(&self) -> &NetworkConfig {
-        &self.0
+    /// Returns the nodes with special roles in ascending order, each once: first those that the network names,
+    /// as far as the client honours them, then active bridges until there are as many as clients take.
+    ///
+    /// The member itself may be missing in `bridges`: this decision may be the one that authorized it.
+    fn specialists(&self) -> Vec<Specialist> {
+        let network = &*self.network;
+        let (relays, contacts) = match self.client {
+            Client::Text { .. } => (false, false),
+            Client::Version6 => (true, false),
+            Client::Modern { before_1_4, .. } => (before_1_4, true),
+        };
+        let relays = network
+            .relays
+            .iter()
+            .filter(|_| relays)
+            .map(|relay| (relay.address, Specialist::PREFERRED_RELAY));
+        let anchors = network.anchors.iter().map(|anchor| (*anchor, Specialist::ANCHOR));
+        let replicators = network.multicast_replicators.iter();
+        let replicators = replicators.map(|replicator| (*replicator, Specialist::MULTICAST_REPLICATOR));
+        let contacts = anchors.chain(replicators).filter(|_| contacts);
+        let own = self.member.active_bridge.then_some(self.member.address);
+        // Few of the own roles of a network, but perhaps many bridges: the member itself counts among the latter.
+        let bridges = self.bridges.iter().copied().chain(own).collect::<std::collections::BTreeSet<_>>();
+        let bridges = bridges.into_iter().map(|bridge| (bridge, Specialist::ACTIVE_BRIDGE));
+        let mut roles_of = BTreeMap::new();
+        for (address, role) in relays.chain(contacts).chain(bridges) {
+            if roles_of.len() < NetworkConfig::MAX_SPECIALISTS || roles_of.contains_key(&address) {
+                *roles_of.entry(address).or_insert(0) |= role;
+            }
+        }
+        roles_of.into_iter().map(|(address, roles)| Specialist { address, roles }).collect()
     }
 }
 
@@ -102,41 +170,6 @@ impl UnsignedConfig {
 fn trace(trace: &RemoteTrace) -> Option<(Address, u64)> {
     let target = trace.target.as_deref()?.parse().ok()?;
     Some((target, trace.level))
-}
-
-/// Returns the active bridges of the network in ascending order.
-///
-/// The member itself may be missing in `bridges`: this decision may be the one that authorized it.
-fn specialists(bridges: &[Address], member: &Member) -> Vec<Specialist> {
-    let mut addresses: BTreeSet<Address> = bridges.iter().copied().collect();
-    if member.active_bridge {
-        addresses.insert(member.address);
-    }
-    addresses
-        .into_iter()
-        .take(NetworkConfig::MAX_SPECIALISTS)
-        .map(|address| Specialist { address, roles: Specialist::ACTIVE_BRIDGE })
-        .collect()
-}
-
-fn routes(network: &Network) -> Vec<ConfigRoute> {
-    let routes = network.routes.iter().take(NetworkConfig::MAX_ROUTES);
-    routes
-        .map(|route| {
-            let via = route.via.filter(|via| via.is_ipv4() == route.target.ip().is_ipv4());
-            ConfigRoute { target: route.target, via, flags: 0, metric: 0 }
-        })
-        .collect()
-}
-
-/// A domain goes up to its first zero byte at most, which ends it on the wire.
-fn dns(network: &Network) -> ConfigDns {
-    let Some(dns) = &network.dns else { return ConfigDns::default() };
-    let domain = dns.domain.split('\0').next().unwrap_or_default();
-    ConfigDns {
-        domain: cut(domain, ConfigDns::MAX_DOMAIN_LEN).into(),
-        servers: dns.servers.iter().copied().take(ConfigDns::MAX_SERVERS).collect(),
-    }
 }
 
 /// Version 0 without an URL: there is no authentication service to log in to.

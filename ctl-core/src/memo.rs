@@ -1,0 +1,250 @@
+//! What was issued lately and may be sent again, and the times of issue.
+//!
+//! A member asks once a minute, and most of the time nothing has changed. Its signed dictionary is then sent again,
+//! as long as that makes no difference to anybody:
+//!
+//! - **Same inputs.** Network, bridges, the whole member record and the generation of the client are compared, not
+//!   their revisions: a network that was removed and made anew begins at revision 1 again.
+//! - **Fresh enough.** Members accept each other while their certificates are no further apart than the credential
+//!   window (`vl2.md` §7.1). What is sent again is at most a [fifth](REUSED_FOR) of that old: with the time until the
+//!   next poll, a minute, that stays far below the window even where it is shortest, five minutes.
+//! - **Later than every revocation** of that member (`vl2.md` §19.1, item 15): one makes the member's entry void, and
+//!   what was decided before it is not kept.
+//! - **Never older than what the member has seen** (item 14): times of issue never go back, whatever the clock does,
+//!   and an entry gives way only to a later one.
+//!
+//! What is signed with the id of a sending (`vl2.md` §4.1), the chunks, is made anew for each.
+//!
+//! The part that all members of a network share is built and written once for each state of the network.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zt_crypto::IdentitySecret;
+use zt_proto::{Address, NetworkId, Timestamp};
+
+use crate::client::Client;
+use crate::config::{NetworkPart, UnsignedConfig};
+use crate::issue::{ConfigTooLong, Issued};
+use crate::member::Member;
+use crate::network::Network;
+
+/// The part of the credential window for which an issued configuration is sent again: one over this.
+const REUSED_FOR: u64 = 5;
+/// Members whose configurations are kept.
+const MAX_MEMBERS: usize = 131_072;
+/// What the configurations that are kept may take, in bytes.
+const MAX_BYTES: usize = 64 << 20;
+/// Networks whose common part is kept.
+const MAX_NETWORKS: usize = 1024;
+/// What all common parts may take, in bytes.
+const MAX_NETWORK_BYTES: usize = 64 << 20;
+
+/// The memory of a controller: shared by all who answer members, and empty after a start.
+#[derive(Debug, Default)]
+pub struct Memo {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The next time of issue is no earlier than this.
+    floor: Timestamp,
+    /// Whatever was revoked: nothing that was issued up to here is kept any more.
+    last_revocation: Option<Timestamp>,
+    networks: BTreeMap<NetworkId, KnownPart>,
+    network_bytes: usize,
+    members: BTreeMap<(NetworkId, Address), Entry>,
+    member_bytes: usize,
+    /// Keys of entries, oldest first, each with its number; a number that no entry has any more is passed over.
+    order: VecDeque<(u64, (NetworkId, Address))>,
+    /// Tells entries, and states of networks, apart.
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct KnownPart {
+    number: u64,
+    part: Arc<NetworkPart>,
+}
+
+/// What was issued to a member, and from what.
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    /// Number of the [`KnownPart`] it was issued with; void once that is not kept any more.
+    part: u64,
+    member: Member,
+    client: Client,
+    issued: Arc<Issued>,
+}
+
+impl Memo {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the time for whatever is issued now, to be given to [`decide`](crate::decide()): `wall`, but never
+    /// earlier than the last one, and later than every threshold.
+    pub fn issue_time(&self, wall: Timestamp) -> Timestamp {
+        let mut state = self.lock();
+        state.floor = wall.max(state.floor);
+        state.floor
+    }
+
+    /// Returns the threshold of a revocation that is made now. Everything that the member is issued later, and
+    /// whatever it is sent again, has a greater time.
+    pub fn revoke(&self, network: NetworkId, member: Address, wall: Timestamp) -> Timestamp {
+        let mut state = self.lock();
+        let threshold = wall.max(state.floor);
+        state.floor = threshold.plus_millis(1);
+        state.last_revocation = Some(threshold);
+        state.forget((network, member));
+        threshold
+    }
+
+    /// Signs and writes a configuration, unless what the member was issued before is still right.
+    ///
+    /// Signing takes longer than everything else, and happens without a lock. `signer` must always be the same.
+    ///
+    /// # Errors
+    /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
+    pub fn issue(
+        &self,
+        config: &UnsignedConfig,
+        signer: &IdentitySecret,
+    ) -> Result<Arc<Issued>, ConfigTooLong> {
+        let known_part = {
+            let state = self.lock();
+            if let Some(issued) = state.find(config) {
+                return Ok(issued);
+            }
+            state.part(config).map(|known| Arc::clone(&known.part))
+        };
+        let part = known_part.unwrap_or_else(|| {
+            Arc::new(NetworkPart::new(Arc::clone(&config.network), Arc::clone(&config.bridges)))
+        });
+        let issued = Arc::new(config.issue_with(&part, signer)?);
+        self.lock().keep(config, &part, &issued);
+        Ok(issued)
+    }
+
+    /// Returns how many configurations are kept, and about how many bytes they take.
+    pub fn size(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.members.len(), state.member_bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is one call that does not panic; what is kept is compared before it is used.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn find(&self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
+        let entry = self.members.get(&(config.network.id, config.member.address))?;
+        let age = config.issued.0.saturating_sub(entry.issued.timestamp().0);
+        let is_same = entry.client == config.client
+            && entry.member == config.member
+            && self.part(config).is_some_and(|known| known.number == entry.part);
+        (is_same && age <= reusable_for(&config.network)).then(|| Arc::clone(&entry.issued))
+    }
+
+    fn part(&self, config: &UnsignedConfig) -> Option<&KnownPart> {
+        let known = self.networks.get(&config.network.id)?;
+        known.part.is_of(&config.network, &config.bridges).then_some(known)
+    }
+
+    fn keep(&mut self, config: &UnsignedConfig, part: &Arc<NetworkPart>, issued: &Arc<Issued>) {
+        let key = (config.network.id, config.member.address);
+        let is_revoked = self.last_revocation.is_some_and(|threshold| config.issued <= threshold);
+        let is_overtaken =
+            self.members.get(&key).is_some_and(|entry| entry.issued.timestamp() > issued.timestamp());
+        if is_revoked || is_overtaken {
+            return;
+        }
+        let part = self.keep_part(part);
+        self.forget(key);
+        let number = self.number();
+        let (member, client) = (config.member.clone(), config.client);
+        let entry = Entry { number, part, member, client, issued: Arc::clone(issued) };
+        self.member_bytes += entry.size_bytes();
+        self.members.insert(key, entry);
+        self.order.push_back((number, key));
+        self.evict(config.issued);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// Keeps what a network's members have in common, in place of what they had before, and returns its number.
+    fn keep_part(&mut self, part: &Arc<NetworkPart>) -> u64 {
+        let id = part.network_id();
+        if let Some(known) = self.networks.get(&id)
+            && known.part == *part
+        {
+            return known.number;
+        }
+        if let Some(old) = self.networks.remove(&id) {
+            self.network_bytes -= old.part.size_bytes();
+        }
+        while (self.networks.len() >= MAX_NETWORKS
+            || self.network_bytes + part.size_bytes() > MAX_NETWORK_BYTES)
+            && let Some((_, evicted)) = self.networks.pop_first()
+        {
+            self.network_bytes -= evicted.part.size_bytes();
+        }
+        self.network_bytes += part.size_bytes();
+        let number = self.number();
+        self.networks.insert(id, KnownPart { number, part: Arc::clone(part) });
+        number
+    }
+
+    /// Drops the oldest entries: those above the bounds, and those that no window is long enough for.
+    fn evict(&mut self, now: Timestamp) {
+        const LONGEST: u64 = Network::MAX_CREDENTIAL_WINDOW / REUSED_FOR;
+        // Entries that gave way to later ones leave their keys behind.
+        if self.order.len() > 2 * self.members.len() + 64 {
+            let members = &self.members;
+            self.order.retain(|(number, key)| members.get(key).is_some_and(|entry| entry.number == *number));
+        }
+        while let Some(&(number, key)) = self.order.front() {
+            let is_current = |entry: &&Entry| entry.number == number;
+            let Some(entry) = self.members.get(&key).filter(is_current) else {
+                self.order.pop_front();
+                continue;
+            };
+            let is_expired = now.0.saturating_sub(entry.issued.timestamp().0) > LONGEST;
+            if !is_expired && self.members.len() <= MAX_MEMBERS && self.member_bytes <= MAX_BYTES {
+                break;
+            }
+            self.forget(key);
+            self.order.pop_front();
+        }
+    }
+
+    fn forget(&mut self, key: (NetworkId, Address)) {
+        if let Some(entry) = self.members.remove(&key) {
+            self.member_bytes -= entry.size_bytes();
+        }
+    }
+}
+
+impl Entry {
+    /// Returns about how many bytes it takes besides what it shares.
+    fn size_bytes(&self) -> usize {
+        // A tag, and its place in a tree, is the largest of what there are many of.
+        let lists =
+            self.member.ip_assignments.len() + self.member.tags.len() + self.member.capabilities.len();
+        let texts = self.member.name.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.issued.dictionary().len() + texts + 24 * lists
+    }
+}
+
+/// Returns for how long what was issued in this network is sent again, in milliseconds.
+fn reusable_for(network: &Network) -> u64 {
+    network.credential_window() / REUSED_FOR
+}

@@ -1,0 +1,276 @@
+//! What is sent again is what would be issued: for any sequence of changes, requests and jumps of the clock.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use ctl_core::{ConfigRequest, Decision, Issued, Member, Memo, Network, RequestKind, Snapshot, decide};
+use proptest::prelude::*;
+use zt_crypto::IdentitySecret;
+use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
+
+use crate::decisions::{self, NETWORK, NOW, asker, controller, network, request};
+
+/// Five minutes: configurations are sent again for one minute.
+const WINDOW: u64 = 300_000;
+
+#[test]
+fn a_member_that_asks_again_gets_the_same_dictionary_in_other_chunks() {
+    let (memo, controller) = (Memo::new(), controller());
+    let world = World::new();
+    let (first, again) =
+        (world.ask(&memo, &controller, 0, NOW.0), world.ask(&memo, &controller, 0, NOW.0 + 60_000));
+    assert!(Arc::ptr_eq(&first, &again));
+    let reply = |id| first.reply(NonZeroU64::new(id).unwrap(), &controller);
+    assert_ne!(reply(1), reply(2), "the id of a sending is signed");
+    let late = world.ask(&memo, &controller, 0, NOW.0 + 60_001);
+    assert_eq!(late.timestamp(), Timestamp(NOW.0 + 60_001), "a fifth of the window is over");
+}
+
+#[test]
+fn a_member_in_the_default_window_is_signed_for_once_in_six_minutes() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    world.network = Arc::new(Network { credential_window: None, ..network() });
+    let times =
+        (0..13).map(|minute| world.ask(&memo, &controller, 0, NOW.0 + minute * 60_000).timestamp().0 - NOW.0);
+    let times: Vec<_> = times.map(|millis| millis / 60_000).collect();
+    assert_eq!(times, [0, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7, 7]);
+}
+
+/// `vl2.md` §19.1, item 15.
+#[test]
+fn nothing_that_a_revocation_hit_is_sent_again() {
+    let (memo, controller) = (Memo::new(), controller());
+    let world = World::new();
+    let before = world.ask(&memo, &controller, 0, NOW.0);
+    let other = world.ask(&memo, &controller, 1, NOW.0);
+    // Decided before, kept after it: as when two threads are at work.
+    let slow = world.decided(&memo, 2, NOW.0).unwrap();
+    // The clock went back meanwhile.
+    let threshold = memo.revoke(NETWORK, world.member(0).address, Timestamp(NOW.0 - 5000));
+    assert_eq!(threshold, before.timestamp());
+    memo.issue(&slow, &controller).unwrap();
+    assert!(world.ask(&memo, &controller, 0, NOW.0 - 5000).timestamp() > threshold);
+    assert!(world.ask(&memo, &controller, 2, NOW.0 - 5000).timestamp() > threshold, "it was not kept");
+    assert!(Arc::ptr_eq(&world.ask(&memo, &controller, 1, NOW.0), &other), "others are not signed for again");
+}
+
+/// A network that is made anew begins at the same revision.
+#[test]
+fn what_differs_in_anything_but_its_revision_is_issued_anew() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    let first = world.ask(&memo, &controller, 0, NOW.0);
+    let old = Arc::clone(&world.network);
+    world.network = Arc::new(Network { name: "anew".to_owned(), ..(*old).clone() });
+    let renamed = world.ask(&memo, &controller, 0, NOW.0 + 1);
+    assert_ne!(renamed, first);
+    assert_eq!(renamed.dictionary(), world.uncached(0, renamed.timestamp(), &controller).dictionary());
+    world.network = Arc::new((*old).clone());
+    assert_eq!(world.ask(&memo, &controller, 0, NOW.0 + 2).timestamp(), Timestamp(NOW.0 + 2));
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    // 16 KB each, so that 64 MiB are full long before all have asked.
+    let mut large = (*world.network).clone();
+    large.routes =
+        vec![
+            ctl_core::network::Route { target: "ffff:ffff:ffff:ffff::/64".parse().unwrap(), via: None };
+            128
+        ];
+    large.rules = vec![zt_proto::rules::Rule::ACCEPT; 1024];
+    world.network = Arc::new(large);
+    let size = world.ask(&memo, &controller, 0, NOW.0).dictionary().len();
+    let count = u8::try_from((64 << 20) / size / 64 + 2).unwrap();
+    for _ in 0..64 {
+        for number in 0..count {
+            world.ask(&memo, &controller, number, NOW.0);
+        }
+        world.shift();
+    }
+    let (entries, bytes) = memo.size();
+    assert!(bytes <= 64 << 20 && bytes > 60 << 20, "{entries} entries, {bytes} bytes");
+    // Old ones go when their time is over, whoever asks.
+    world.ask(&memo, &controller, 0, NOW.0 + Network::MAX_CREDENTIAL_WINDOW);
+    assert_eq!(memo.size().0, 1);
+}
+
+/// A change of the world, or a request.
+#[derive(Debug, Clone)]
+enum Step {
+    Ask { member: u8, wall: i64, old: bool },
+    Rename(u8),
+    Bridge(u8),
+    Authorize(u8),
+    Deauthorize(u8),
+    Remove(u8),
+    Recreate(u8),
+    Window(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let member = 0..3_u8;
+    // Hours back and forth, minutes, and within a millisecond.
+    let wall = prop_oneof![-7_200_000..7_200_000_i64, -70_000..70_000_i64, -1..2_i64, Just(30_000_i64)];
+    prop_oneof![
+        12 => (member.clone(), wall, prop::bool::weighted(0.2)).prop_map(|(member, wall, old)| Step::Ask { member, wall, old }),
+        1 => (0..3_u8).prop_map(Step::Rename),
+        1 => member.clone().prop_map(Step::Bridge),
+        1 => member.clone().prop_map(Step::Authorize),
+        2 => member.clone().prop_map(Step::Deauthorize),
+        1 => member.clone().prop_map(Step::Remove),
+        1 => member.prop_map(Step::Recreate),
+        1 => any::<bool>().prop_map(Step::Window),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn what_is_sent_is_what_would_be_issued_at_its_time(steps in prop::collection::vec(step(), 1..60)) {
+        let (memo, controller) = (Memo::new(), controller());
+        let mut world = World::new();
+        let mut wall = NOW.0;
+        let mut newest: BTreeMap<u8, Timestamp> = BTreeMap::new();
+        let mut thresholds: BTreeMap<u8, Timestamp> = BTreeMap::new();
+        for step in steps {
+            let mut revoked = None;
+            match step {
+                Step::Ask { member, wall: jump, old } => {
+                    wall = wall.saturating_add_signed(jump);
+                    world.is_old = old;
+                    let now = memo.issue_time(Timestamp(wall));
+                    prop_assert!(now.0 >= wall);
+                    let Some(config) = world.decided(&memo, member, wall) else { continue };
+                    let issued = memo.issue(&config, &controller).unwrap();
+                    let time = issued.timestamp();
+                    let expected = world.uncached(member, time, &controller);
+                    prop_assert_eq!(&*issued, &expected, "cached is uncached");
+                    let window = world.network.credential_window();
+                    prop_assert!(time <= now && now.0 - time.0 <= window / 5, "fresh");
+                    prop_assert!(newest.get(&member).is_none_or(|newest| *newest <= time), "never back");
+                    prop_assert!(thresholds.get(&member).is_none_or(|threshold| *threshold < time));
+                    newest.insert(member, time);
+                }
+                Step::Rename(name) => {
+                    let mut network = (*world.network).clone();
+                    network.name = name.to_string();
+                    world.network = Arc::new(network);
+                }
+                Step::Window(is_short) => {
+                    let mut network = (*world.network).clone();
+                    network.credential_window = is_short.then_some(WINDOW);
+                    world.network = Arc::new(network);
+                }
+                Step::Bridge(number) => world.change(number, |member| member.active_bridge ^= true),
+                Step::Authorize(number) => {
+                    let api = ctl_core::member::Credential::Api;
+                    world.change(number, |member| member.authorize(api.clone(), Timestamp(wall)));
+                }
+                Step::Deauthorize(number) => {
+                    world.change(number, |member| member.deauthorize(Timestamp(wall)));
+                    revoked = Some(number);
+                }
+                Step::Remove(number) => {
+                    world.members.remove(&number);
+                    revoked = Some(number);
+                }
+                // With every field as it was at first, its revision too.
+                Step::Recreate(number) => drop(world.members.insert(number, World::new().member(number))),
+            }
+            if let Some(number) = revoked {
+                let threshold = memo.revoke(NETWORK, World::new().member(number).address, Timestamp(wall));
+                prop_assert!(newest.get(&number).is_none_or(|newest| *newest <= threshold));
+                thresholds.insert(number, threshold);
+            }
+        }
+    }
+}
+
+/// A network and its members, as a database holds them.
+struct World {
+    network: Arc<Network>,
+    members: BTreeMap<u8, Member>,
+    is_old: bool,
+    base: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let network = Network { private: false, credential_window: Some(WINDOW), ..network() };
+        let mut world = Self { network: Arc::new(network), members: BTreeMap::new(), is_old: false, base: 0 };
+        world.members = (0..3).map(|number| (number, world.member(number))).collect();
+        world
+    }
+
+    /// Makes all numbers stand for other members from here on.
+    fn shift(&mut self) {
+        self.members.clear();
+        self.base += 1000;
+    }
+
+    fn identity(&self, number: u8) -> PublicIdentity {
+        PublicIdentity {
+            address: Address::from_low_bits(self.base + 0x10_0000 + u64::from(number)),
+            ..asker()
+        }
+    }
+
+    fn member(&self, number: u8) -> Member {
+        let identity = self.identity(number);
+        Member { address: identity.address, identity: Some(identity), ..decisions::member() }
+    }
+
+    fn change(&mut self, number: u8, change: impl Fn(&mut Member)) {
+        if let Some(member) = self.members.get_mut(&number) {
+            change(member);
+            member.revision += 1;
+        }
+    }
+
+    fn snapshot(&self, number: u8) -> Snapshot {
+        let bridges = self.members.values().filter(|member| member.authorized && member.active_bridge);
+        Snapshot {
+            network: Arc::clone(&self.network),
+            member: Some(self.members.get(&number).cloned().unwrap_or_else(|| self.member(number))),
+            bridges: bridges.map(|member| member.address).collect(),
+            occupied: Arc::default(),
+        }
+    }
+
+    fn request(&self, number: u8) -> ConfigRequest {
+        let metadata =
+            RequestMetadata { config_version: if self.is_old { 0 } else { 7 }, ..request().metadata };
+        ConfigRequest {
+            network: NetworkId(NETWORK.0),
+            identity: self.identity(number),
+            metadata,
+            kind: RequestKind::Request,
+        }
+    }
+
+    fn decided(&self, memo: &Memo, number: u8, wall: u64) -> Option<ctl_core::UnsignedConfig> {
+        let now = memo.issue_time(Timestamp(wall));
+        match decide(Some(&self.snapshot(number)), &self.request(number), now) {
+            Decision::Admit { config, .. } => Some(*config),
+            Decision::Refuse { .. } => None,
+        }
+    }
+
+    fn ask(&self, memo: &Memo, controller: &IdentitySecret, number: u8, wall: u64) -> Arc<Issued> {
+        memo.issue(&self.decided(memo, number, wall).unwrap(), controller).unwrap()
+    }
+
+    fn uncached(&self, number: u8, time: Timestamp, controller: &IdentitySecret) -> Issued {
+        match decide(Some(&self.snapshot(number)), &self.request(number), time) {
+            Decision::Admit { config, .. } => config.issue(controller).unwrap(),
+            Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
+        }
+    }
+}
