@@ -183,13 +183,13 @@ fn apply_addressing(body: &Map<String, Value>, network: &mut Network) {
     }
 }
 
-fn parse_v4_assign(value: &Value) -> V4Assign {
+pub(super) fn parse_v4_assign(value: &Value) -> V4Assign {
     let pool = value.as_str() == Some("zt") || flag(value, "zt");
     V4Assign { pool }
 }
 
 /// Reads an object, or the comma-separated text of 2016.
-fn parse_v6_assign(value: &Value) -> V6Assign {
+pub(super) fn parse_v6_assign(value: &Value) -> V6Assign {
     let named = |name: &str| {
         flag(value, name) || value.as_str().is_some_and(|text| text.split(',').any(|mode| mode == name))
     };

@@ -102,7 +102,7 @@ fn special_nodes() -> impl Strategy<Value = (Vec<Relay>, Vec<Address>, Vec<Addre
 }
 
 prop_compose! {
-    fn network()(
+    pub(crate) fn network()(
         name in text(),
         switches: (bool, bool, bool, bool),
         numbers: (u64, u64, u16),
@@ -128,7 +128,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn member()(
+    pub(crate) fn member()(
         identity in prop::option::of(identity()),
         switches: (bool, bool, bool, bool),
         ip_assignments in prop::collection::btree_set(ip(), 0..40),
