@@ -67,7 +67,7 @@ impl Client {
 
     /// Builds a packet to `to` without armor.
     pub(super) fn build(&mut self, to: Address, verb: Verb, payload: &[u8]) -> Vec<u8> {
-        self.next_id += 0x0001_0000_0000_0101;
+        self.next_id = self.next_id.wrapping_add(0x0001_0000_0000_0101);
         let header =
             PacketHeader { id: self.next_id, destination: to, source: self.address(), flags: 0, mac: [0; 8] };
         let mut packet = Vec::new();

@@ -2,6 +2,7 @@
 
 mod client;
 mod conversation;
+mod flood;
 mod generations;
 mod hello;
 mod hostile;
