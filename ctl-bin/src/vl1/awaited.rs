@@ -56,7 +56,6 @@ impl AwaitedPackets {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_id.len().max(self.order.len())
     }

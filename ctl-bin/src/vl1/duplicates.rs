@@ -48,7 +48,6 @@ impl Duplicates {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.taken.len().max(self.order.len())
     }

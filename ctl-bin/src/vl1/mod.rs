@@ -24,6 +24,7 @@
 //! | `reassembly` | fragments | `vl1.md` §7.3 |
 //! | `awaited` | packets that wait for their OK | `vl1.md` §12.5 |
 //! | `rate` | token buckets | `vl1.md` §12.4, §13.9 |
+//! | [`tables`] | how full all these tables are | |
 //! | `timer` | everything that is due at some time | `vl1.md` §19 |
 
 mod awaited;
@@ -43,6 +44,7 @@ mod roots;
 mod send;
 mod strangers;
 mod surface;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod timer;

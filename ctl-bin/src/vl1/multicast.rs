@@ -122,7 +122,6 @@ impl Groups {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.subscriptions.len()
     }

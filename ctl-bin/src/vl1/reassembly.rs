@@ -119,7 +119,6 @@ impl Reassembly {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.incomplete.len()
     }

@@ -47,6 +47,10 @@ impl Introductions {
         true
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
     pub(super) fn sweep(&mut self, now: Instant) {
         while let Some((since, pair)) = self.order.front().copied() {
             if now.saturating_duration_since(since) < INTRODUCE_INTERVAL {
@@ -81,7 +85,6 @@ impl Hosts {
         self.0.contains_key(&host)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -28,8 +28,10 @@ const VERIFY_FOR: Duration = Duration::from_secs(60);
 /// Packets from unknown sources that are kept, in all and from one source.
 pub(super) const MAX_KEPT: usize = 256;
 const MAX_KEPT_PER_SOURCE: usize = 4;
-/// How long such a packet is kept, and how often its source is asked for.
+/// How long such a packet is kept.
 const KEEP_FOR: Duration = Duration::from_secs(5);
+/// A source whose packets follow each other more closely is not asked for again.
+const ASK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A packet that cannot be used yet, and where it came from.
 #[derive(Debug)]
@@ -130,21 +132,25 @@ impl Strangers {
         (hellos, packets)
     }
 
-    /// Keeps a packet from an unknown source; says whether its identity should be asked for.
+    /// Keeps a packet from an unknown source, in the place of its oldest if it has several; says whether its identity
+    /// should be asked for. That is repeated while packets come: a question or its answer may have been lost.
     pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Instant) -> bool {
-        // In this order, which is that of what they cost.
         if !self.packets.take(waiting.link.remote.ip(), now) {
             return false;
         }
-        let count = self.kept.iter().filter(|kept| kept.source == source).count();
-        if count >= MAX_KEPT_PER_SOURCE {
-            return false;
+        let of_source = self.kept.iter().filter(|kept| kept.source == source);
+        let last = of_source.clone().map(|kept| kept.since).max();
+        if of_source.count() >= MAX_KEPT_PER_SOURCE
+            && let Some(oldest) = self.kept.iter().position(|kept| kept.source == source)
+        {
+            self.kept.remove(oldest);
         }
         if self.kept.len() >= MAX_KEPT {
             self.kept.pop_front();
         }
         self.kept.push_back(Kept { since: now, source, waiting });
-        count == 0 && self.wanted.take(WANTED_LIMIT, now)
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= ASK_INTERVAL);
+        is_due && self.wanted.take(WANTED_LIMIT, now)
     }
 
     pub(super) fn sweep(&mut self, now: Instant) {
@@ -153,7 +159,6 @@ impl Strangers {
         self.verifying.retain(|_, verifying| since(verifying.since) <= VERIFY_FOR);
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.verifying.len(), self.kept.len())
     }
@@ -207,6 +212,10 @@ mod tests {
         let asked =
             (0..10).filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), at(0).mono)).count();
         assert_eq!((asked, strangers.len().1), (1, MAX_KEPT_PER_SOURCE));
+        assert!(
+            strangers.keep(Address::from_low_bits(1), waiting(1), at(500).mono),
+            "the answer may be lost"
+        );
         for n in 0..100_000_u32 {
             strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), at(0).mono);
         }

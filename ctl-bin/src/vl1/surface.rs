@@ -95,7 +95,6 @@ impl Surface {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.by_roots.len(), self.by_others.len())
     }

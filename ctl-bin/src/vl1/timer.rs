@@ -40,6 +40,10 @@ impl Timers {
         self.armed.first().map(|(when, _)| *when)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.armed.len()
+    }
+
     /// Takes one timer that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         if self.next()? > now {

@@ -134,7 +134,6 @@ impl Wanted {
     }
 
     /// Returns how many identities are wanted and how many packets wait.
-    #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.by_address.len(), self.packets)
     }
