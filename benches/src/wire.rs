@@ -65,17 +65,19 @@ fn hello() -> Vec<u8> {
 }
 
 fn request() -> Vec<u8> {
-    let mut metadata = RequestMetadata::default();
-    metadata.config_version = 7;
-    metadata.protocol = 12;
-    metadata.vendor = 1;
-    metadata.software = SoftwareVersion { major: 1, minor: 14, revision: 1 };
-    metadata.max_rules = 1024;
-    metadata.max_capabilities = 128;
-    metadata.max_capability_rules = 64;
-    metadata.max_tags = 128;
-    metadata.rules_engine = 1;
-    metadata.platform = "linux/x86_64".to_owned();
+    let metadata = RequestMetadata {
+        config_version: 7,
+        protocol: 12,
+        vendor: 1,
+        software: SoftwareVersion { major: 1, minor: 14, revision: 1 },
+        max_rules: 1024,
+        max_capabilities: 128,
+        max_capability_rules: 64,
+        max_tags: 128,
+        rules_engine: 1,
+        platform: "linux/x86_64".to_owned(),
+        ..RequestMetadata::default()
+    };
     let metadata = metadata.write();
     let request = NetworkConfigRequest {
         network: NetworkId(0x8056_c2e2_1c00_0001),

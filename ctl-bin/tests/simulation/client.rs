@@ -14,7 +14,7 @@ use zt_proto::packet::{
 };
 use zt_proto::verb::hello::{Hello, NodeVersion, parse_moons, write_moons};
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
-use zt_proto::verb::ok::{Ok as OkReply, OkHello};
+use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::verb::{Verb, whois};
 use zt_proto::world::World;

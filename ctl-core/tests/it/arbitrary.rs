@@ -184,12 +184,9 @@ prop_compose! {
         is_push: bool,
     ) -> ConfigRequest {
         let (major, minor, revision) = old;
-        let mut metadata = RequestMetadata::default();
-        metadata.config_version = config_version;
-        metadata.protocol = protocol;
-        metadata.software = SoftwareVersion { major, minor, revision };
-        metadata.rules_engine = rules_engine;
-        metadata.token = token;
+        let software = SoftwareVersion { major, minor, revision };
+        let known = RequestMetadata { config_version, protocol, software, ..RequestMetadata::default() };
+        let metadata = RequestMetadata { rules_engine, token, ..known };
         let kind = if is_push { RequestKind::Push } else { RequestKind::Request };
         ConfigRequest { network: NETWORK, identity, metadata, kind }
     }

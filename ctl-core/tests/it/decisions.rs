@@ -308,12 +308,14 @@ pub(crate) fn snapshot(network: Network, member: Option<Member>) -> Snapshot {
 
 /// A request of 1.14.1.
 pub(crate) fn request() -> ConfigRequest {
-    let mut metadata = RequestMetadata::default();
-    metadata.config_version = 7;
-    metadata.protocol = 12;
-    metadata.vendor = 1;
-    metadata.software = SoftwareVersion { major: 1, minor: 14, revision: 1 };
-    metadata.rules_engine = 1;
+    let metadata = RequestMetadata {
+        config_version: 7,
+        protocol: 12,
+        vendor: 1,
+        software: SoftwareVersion { major: 1, minor: 14, revision: 1 },
+        rules_engine: 1,
+        ..RequestMetadata::default()
+    };
     ConfigRequest { network: NETWORK, identity: asker(), metadata, kind: RequestKind::Request }
 }
 

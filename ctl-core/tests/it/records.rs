@@ -35,6 +35,12 @@ pub(crate) fn member(record: &Value) -> Member {
     read_member(record.as_object().unwrap(), network_id(&record["nwid"]), address, Timestamp(0)).record
 }
 
+/// The bytes that a text of hexadecimal digits stands for.
+pub(crate) fn bytes(hex: &Value) -> Vec<u8> {
+    let hex = hex.as_str().unwrap().as_bytes();
+    hex.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
 pub(crate) fn network_id(value: &Value) -> NetworkId {
     value.as_str().unwrap().parse().unwrap()
 }
@@ -243,6 +249,11 @@ fn possible_network(mut network: Network) -> Network {
     network.pools.retain(|pool| pool.first.is_ipv4() == pool.last.is_ipv4());
     network.revision = network.revision.max(1);
     network.remote_trace = possible_trace(network.remote_trace);
+    // These have no form in the documents yet.
+    network.passive_bridging = false;
+    network.relays.clear();
+    network.anchors.clear();
+    network.multicast_replicators.clear();
     network
 }
 

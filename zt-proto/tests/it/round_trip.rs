@@ -204,19 +204,20 @@ proptest! {
     ) {
         let [config_version, protocol, vendor, major, minor, revision, ..] = numbers;
         let [.., max_rules, max_capabilities, max_capability_rules, max_tags, flags, rules_engine] = numbers;
-        let mut metadata = RequestMetadata::default();
-        metadata.config_version = config_version;
-        metadata.protocol = protocol;
-        metadata.vendor = vendor;
-        metadata.software = SoftwareVersion { major, minor, revision };
-        metadata.max_rules = max_rules;
-        metadata.max_capabilities = max_capabilities;
-        metadata.max_capability_rules = max_capability_rules;
-        metadata.max_tags = max_tags;
-        metadata.flags = flags;
-        metadata.rules_engine = rules_engine;
-        metadata.platform = platform;
-        metadata.token = token;
+        let metadata = RequestMetadata {
+            config_version,
+            protocol,
+            vendor,
+            software: SoftwareVersion { major, minor, revision },
+            max_rules,
+            max_capabilities,
+            max_capability_rules,
+            max_tags,
+            flags,
+            rules_engine,
+            platform,
+            token,
+        };
         prop_assert_eq!(RequestMetadata::parse(&metadata.write()), metadata);
     }
 
