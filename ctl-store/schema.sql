@@ -32,7 +32,8 @@ CREATE TABLE network (
     sso_enabled       INTEGER NOT NULL CHECK (sso_enabled IN (0, 1)),       -- flag
     credential_window INTEGER,                                              -- u64, milliseconds; null: the default
     rule_tests        TEXT NOT NULL DEFAULT '',                             -- tests of the rules, `docs/rules.md`
-    rule_tests_required INTEGER NOT NULL DEFAULT 0 CHECK (rule_tests_required IN (0, 1)) -- flag: failing refuses a change
+    rule_tests_required INTEGER NOT NULL DEFAULT 0 CHECK (rule_tests_required IN (0, 1)), -- flag: failing refuses a change
+    passive_bridging  INTEGER NOT NULL DEFAULT 0 CHECK (passive_bridging IN (0, 1))       -- flag: for clients to 1.2.4
 ) STRICT;
 
 CREATE TABLE route (
@@ -50,6 +51,16 @@ CREATE TABLE pool (
     first    BLOB NOT NULL CHECK (length(first) IN (4, 16)),                -- ip, included
     last     BLOB NOT NULL CHECK (length(last) = length(first)),            -- ip, included
     PRIMARY KEY (network, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE special_node (
+    network  BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,       -- network.id
+    role     TEXT NOT NULL CHECK (role IN ('relay', 'anchor', 'replicator')), -- what members use it for
+    position INTEGER NOT NULL CHECK (position >= 0),                        -- position among those of its role
+    address  BLOB NOT NULL CHECK (length(address) = 5),                     -- node address, 5 bytes, big-endian
+    ip       BLOB CHECK (ip IS NULL OR (length(ip) IN (4, 16) AND role = 'relay')), -- ip where a relay is; null: not known
+    port     INTEGER CHECK (port BETWEEN 0 AND 65535 AND (port IS NULL) = (ip IS NULL)), -- UDP port, likewise
+    PRIMARY KEY (network, role, position)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dns_server (
@@ -103,6 +114,7 @@ CREATE TABLE member (
     version_protocol  INTEGER CHECK ((version_protocol IS NULL) = (version_major IS NULL)), -- u64, likewise
     trace_target      TEXT,                                                 -- ten characters; null: none
     trace_level       INTEGER NOT NULL,                                     -- u64, no unit
+    fingerprint       BLOB CHECK (length(fingerprint) = 48),                -- SHA-384 of the identity; null: not named
     PRIMARY KEY (network, address)
 ) STRICT, WITHOUT ROWID;
 
@@ -126,6 +138,30 @@ CREATE TABLE member_address (
 
 -- The key above finds the holder of an address, and all that are taken; this one finds those of a member.
 CREATE INDEX member_address_order ON member_address (network, member, position, ip);
+
+-- The last changes of the table above, so that whoever knows which addresses are held can catch up.
+CREATE TABLE address_change (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,                              -- ascending in the order of the changes
+    network BLOB NOT NULL,                                                  -- network.id
+    ip      BLOB NOT NULL,                                                  -- ip
+    is_held INTEGER NOT NULL CHECK (is_held IN (0, 1))                      -- flag: a member has it from then on
+) STRICT;
+
+CREATE TRIGGER member_address_added AFTER INSERT ON member_address BEGIN
+    INSERT INTO address_change (network, ip, is_held) VALUES (NEW.network, NEW.ip, 1);
+END;
+
+CREATE TRIGGER member_address_removed AFTER DELETE ON member_address BEGIN
+    INSERT INTO address_change (network, ip, is_held) VALUES (OLD.network, OLD.ip, 0);
+END;
+
+CREATE TRIGGER member_address_changed AFTER UPDATE OF network, ip ON member_address BEGIN
+    INSERT INTO address_change (network, ip, is_held) VALUES (OLD.network, OLD.ip, 0), (NEW.network, NEW.ip, 1);
+END;
+
+CREATE TRIGGER address_change_added AFTER INSERT ON address_change BEGIN
+    DELETE FROM address_change WHERE number <= NEW.number - 10000;
+END;
 
 CREATE TABLE member_tag (
     network BLOB NOT NULL,                                                  -- member.network

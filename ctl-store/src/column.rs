@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ctl_core::member::Fingerprint;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Row, RowIndex};
 use zt_proto::codec::Reader;
@@ -69,6 +70,9 @@ pub(crate) struct RulesColumn(pub(crate) Vec<Rule>);
 
 /// An identity in the binary form without a secret (`vl1.md` §3.5).
 pub(crate) struct IdentityColumn(pub(crate) PublicIdentity);
+
+/// The hash of an identity.
+pub(crate) struct FingerprintColumn(pub(crate) Fingerprint);
 
 impl U64Column {
     pub(crate) fn time(self) -> Timestamp {
@@ -162,6 +166,18 @@ impl FromSql for IdentityColumn {
             let max = PublicIdentity::WIRE_LEN;
             Err(FromSqlError::other(DecodeError::TooLong { field: "identity", max, got: bytes.len() }))
         }
+    }
+}
+
+impl ToSql for FingerprintColumn {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(blob(self.0))
+    }
+}
+
+impl FromSql for FingerprintColumn {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 48]>::column_result(value).map(Self)
     }
 }
 

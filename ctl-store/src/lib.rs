@@ -14,6 +14,7 @@ mod lease;
 mod member;
 mod migrate;
 mod network;
+mod occupied;
 mod pool;
 mod sighting;
 mod snapshot;
@@ -39,6 +40,7 @@ pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sighting
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 
 use column::Columns;
+use occupied::{OccupiedCache, OwnOccupied};
 use pool::Connections;
 
 /// The database. Clones share it.
@@ -95,11 +97,13 @@ impl Store {
 pub struct Tx<'a> {
     connection: &'a Connection,
     writable: bool,
+    occupied_cache: &'a OccupiedCache,
+    own_occupied: OwnOccupied,
 }
 
 impl<'a> Tx<'a> {
-    fn new(connection: &'a Connection, writable: bool) -> Self {
-        Self { connection, writable }
+    fn new(connection: &'a Connection, writable: bool, occupied_cache: &'a OccupiedCache) -> Self {
+        Self { connection, writable, occupied_cache, own_occupied: OwnOccupied::default() }
     }
 
     pub fn networks(&self) -> Networks<'_> {

@@ -6,14 +6,16 @@ use std::iter::{self, Peekable};
 use std::net::IpAddr;
 use std::vec;
 
-use ctl_core::Member;
 use ctl_core::member::{ClientVersion, Credential};
 use ctl_core::network::RemoteTrace;
+use ctl_core::{Member, Occupied};
 use rusqlite::{named_params, params};
 use zt_proto::{Address, NetworkId};
 
 use crate::Tx;
-use crate::column::{AddressColumn, Columns, IdentityColumn, IpColumn, NetworkColumn, U64Column};
+use crate::column::{
+    AddressColumn, Columns, FingerprintColumn, IdentityColumn, IpColumn, NetworkColumn, U64Column,
+};
 use crate::error::{self, StoreError};
 
 /// The members of all networks, inside a transaction.
@@ -146,16 +148,12 @@ impl Members<'_> {
         })
     }
 
-    /// Returns the addresses of all members of the network but one.
-    pub(crate) fn occupied<T: FromIterator<IpAddr>>(
-        &self,
-        network: NetworkId,
-        except: Address,
-    ) -> Result<T, StoreError> {
+    /// Returns the addresses of all members of the network; reads them all.
+    pub(crate) fn occupied(&self, network: NetworkId) -> Result<Occupied, StoreError> {
         let mut statement = self.tx.connection.prepare_cached(OCCUPIED)?;
         let record = format_args!("member of network {network}");
         statement
-            .query_and_then((NetworkColumn(network), AddressColumn(except)), |row| {
+            .query_and_then([NetworkColumn(network)], |row| {
                 Ok(Columns::new(row, &record).get::<IpColumn>("ip")?.0)
             })?
             .collect()
@@ -179,8 +177,8 @@ impl Members<'_> {
     fn rows(&self, span: Span) -> Result<Vec<Member>, StoreError> {
         let sql = "SELECT address, revision, authorized, active_bridge, no_auto_assign, sso_exempt, identity, name, \
                    created, last_authorized, last_deauthorized, credential, credential_token, sso_expires, \
-                   version_major, version_minor, version_revision, version_protocol, trace_target, trace_level \
-                   FROM member WHERE network = ?1 AND address BETWEEN ?2 AND ?3 ORDER BY address";
+                   version_major, version_minor, version_revision, version_protocol, trace_target, trace_level, \
+                   fingerprint FROM member WHERE network = ?1 AND address BETWEEN ?2 AND ?3 ORDER BY address";
         self.tx.query(sql, span.params(), span, |row| {
             let address = row.get::<AddressColumn>("address")?.0;
             let record = Span::one(span.network, address);
@@ -189,7 +187,7 @@ impl Members<'_> {
                 network: span.network,
                 address,
                 identity: row.get::<Option<IdentityColumn>>("identity")?.map(|identity| identity.0),
-                fingerprint: None,
+                fingerprint: row.get::<Option<FingerprintColumn>>("fingerprint")?.map(|hash| hash.0),
                 name: row.get("name")?,
                 authorized: row.get("authorized")?,
                 active_bridge: row.get("active_bridge")?,
@@ -217,11 +215,11 @@ impl Members<'_> {
         let sql = "INSERT INTO member (network, address, revision, authorized, active_bridge, no_auto_assign, \
                    sso_exempt, identity, name, created, last_authorized, last_deauthorized, credential, \
                    credential_token, sso_expires, version_major, version_minor, version_revision, \
-                   version_protocol, trace_target, trace_level) \
+                   version_protocol, trace_target, trace_level, fingerprint) \
                    VALUES (:network, :address, :revision, :authorized, :active_bridge, :no_auto_assign, \
                    :sso_exempt, :identity, :name, :created, :last_authorized, :last_deauthorized, :credential, \
                    :credential_token, :sso_expires, :version_major, :version_minor, :version_revision, \
-                   :version_protocol, :trace_target, :trace_level) \
+                   :version_protocol, :trace_target, :trace_level, :fingerprint) \
                    ON CONFLICT (network, address) DO UPDATE SET revision = :revision, authorized = :authorized, \
                    active_bridge = :active_bridge, no_auto_assign = :no_auto_assign, sso_exempt = :sso_exempt, \
                    identity = :identity, name = :name, created = :created, last_authorized = :last_authorized, \
@@ -229,7 +227,7 @@ impl Members<'_> {
                    credential_token = :credential_token, sso_expires = :sso_expires, \
                    version_major = :version_major, version_minor = :version_minor, \
                    version_revision = :version_revision, version_protocol = :version_protocol, \
-                   trace_target = :trace_target, trace_level = :trace_level";
+                   trace_target = :trace_target, trace_level = :trace_level, fingerprint = :fingerprint";
         let (credential, token) = match &member.credential {
             None => (None, None),
             Some(Credential::Api) => (Some("api"), None),
@@ -246,6 +244,7 @@ impl Members<'_> {
             ":no_auto_assign": member.no_auto_assign_ips,
             ":sso_exempt": member.sso_exempt,
             ":identity": member.identity.map(IdentityColumn),
+            ":fingerprint": member.fingerprint.map(FingerprintColumn),
             ":name": member.name,
             ":created": U64Column(member.created.0),
             ":last_authorized": U64Column(member.last_authorized.0),
@@ -346,7 +345,7 @@ const COUNTS: &str = "SELECT count(*) AS total, coalesce(sum(authorized), 0) AS 
                       FROM member INDEXED BY member_revision WHERE network = ?1";
 const BRIDGES: &str = "SELECT address FROM member INDEXED BY member_bridge \
                        WHERE network = ?1 AND active_bridge = 1 AND authorized = 1 ORDER BY address";
-const OCCUPIED: &str = "SELECT ip FROM member_address WHERE network = ?1 AND member <> ?2 ORDER BY ip";
+const OCCUPIED: &str = "SELECT ip FROM member_address WHERE network = ?1 ORDER BY ip";
 const ADDRESSES: &str = "SELECT member, ip FROM member_address \
                          WHERE network = ?1 AND member BETWEEN ?2 AND ?3 ORDER BY member, position";
 const HOLDER: &str = "SELECT member FROM member_address WHERE network = ?1 AND ip = ?2";

@@ -1,18 +1,28 @@
 //! Networks, and the lists that belong to one.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ctl_core::Network;
 use ctl_core::network::{
     CapabilityDefinition, Dns, Pool, RemoteTrace, Route, TagDefinition, V4Assign, V6Assign,
 };
 use rusqlite::{named_params, params};
-use zt_proto::{IpPrefix, NetworkId, Timestamp};
+use zt_proto::config::Relay;
+use zt_proto::{Address, IpPrefix, NetworkId, Timestamp};
 
 use crate::Tx;
-use crate::column::{Columns, IpColumn, NetworkColumn, RulesColumn, U64Column, rule_table};
+use crate::column::{AddressColumn, Columns, IpColumn, NetworkColumn, RulesColumn, U64Column, rule_table};
 use crate::error::StoreError;
+
+// Roles of special nodes, as the table names them.
+const RELAY: &str = "relay";
+const ANCHOR: &str = "anchor";
+const REPLICATOR: &str = "replicator";
+
+fn addresses(nodes: Vec<Relay>) -> Vec<Address> {
+    nodes.into_iter().map(|node| node.address).collect()
+}
 
 /// The networks, inside a transaction.
 pub struct Networks<'a> {
@@ -24,7 +34,8 @@ impl Networks<'_> {
     pub fn get(&self, id: NetworkId) -> Result<Option<Network>, StoreError> {
         let sql = "SELECT name, private, created, revision, broadcast, multicast_limit, mtu, v4_pool, v6_pool, \
                    v6_rfc4193, v6_sixplane, dns_domain, rules, rules_source, trace_target, trace_level, \
-                   sso_enabled, credential_window, rule_tests, rule_tests_required FROM network WHERE id = ?1";
+                   sso_enabled, credential_window, rule_tests, rule_tests_required, passive_bridging \
+                   FROM network WHERE id = ?1";
         let record = format_args!("network {id}");
         let found = self.tx.query(sql, [NetworkColumn(id)], record, |row| self.decode(id, row))?;
         Ok(found.into_iter().next())
@@ -46,6 +57,7 @@ impl Networks<'_> {
         let id = network.id;
         self.put_routes(id, &network.routes)?;
         self.put_pools(id, &network.pools)?;
+        self.put_special_nodes(network)?;
         self.put_dns_servers(id, network.dns.as_ref().map_or(&[], |dns| &dns.servers))?;
         self.put_capabilities(id, &network.capabilities)?;
         self.put_tags(id, &network.tags)?;
@@ -68,10 +80,10 @@ impl Networks<'_> {
             created: row.get::<U64Column>("created")?.time(),
             revision: row.get::<U64Column>("revision")?.0,
             broadcast: row.get("broadcast")?,
-            passive_bridging: false,
-            relays: Vec::new(),
-            anchors: Vec::new(),
-            multicast_replicators: Vec::new(),
+            passive_bridging: row.get("passive_bridging")?,
+            relays: self.special_nodes(id, RELAY)?,
+            anchors: addresses(self.special_nodes(id, ANCHOR)?),
+            multicast_replicators: addresses(self.special_nodes(id, REPLICATOR)?),
             multicast_limit: row.get::<U64Column>("multicast_limit")?.0,
             mtu: row.get("mtu")?,
             v4_assign: V4Assign { pool: row.get("v4_pool")? },
@@ -102,17 +114,19 @@ impl Networks<'_> {
     fn put_row(&self, network: &Network) -> Result<(), StoreError> {
         let sql = "INSERT INTO network (id, name, private, created, revision, broadcast, multicast_limit, mtu, \
                    v4_pool, v6_pool, v6_rfc4193, v6_sixplane, dns_domain, rules, rules_source, trace_target, \
-                   trace_level, sso_enabled, credential_window, rule_tests, rule_tests_required) \
+                   trace_level, sso_enabled, credential_window, rule_tests, rule_tests_required, passive_bridging) \
                    VALUES (:id, :name, :private, :created, :revision, :broadcast, :multicast_limit, :mtu, \
                    :v4_pool, :v6_pool, :v6_rfc4193, :v6_sixplane, :dns_domain, :rules, :rules_source, \
-                   :trace_target, :trace_level, :sso_enabled, :credential_window, :rule_tests, :rule_tests_required) \
+                   :trace_target, :trace_level, :sso_enabled, :credential_window, :rule_tests, :rule_tests_required, \
+                   :passive_bridging) \
                    ON CONFLICT (id) DO UPDATE SET name = :name, private = :private, created = :created, \
                    revision = :revision, broadcast = :broadcast, multicast_limit = :multicast_limit, mtu = :mtu, \
                    v4_pool = :v4_pool, v6_pool = :v6_pool, v6_rfc4193 = :v6_rfc4193, \
                    v6_sixplane = :v6_sixplane, dns_domain = :dns_domain, rules = :rules, \
                    rules_source = :rules_source, trace_target = :trace_target, trace_level = :trace_level, \
                    sso_enabled = :sso_enabled, credential_window = :credential_window, \
-                   rule_tests = :rule_tests, rule_tests_required = :rule_tests_required";
+                   rule_tests = :rule_tests, rule_tests_required = :rule_tests_required, \
+                   passive_bridging = :passive_bridging";
         let values = named_params! {
             ":id": NetworkColumn(network.id),
             ":name": network.name,
@@ -135,6 +149,7 @@ impl Networks<'_> {
             ":credential_window": network.credential_window.map(U64Column),
             ":rule_tests": network.rule_tests,
             ":rule_tests_required": network.rule_tests_required,
+            ":passive_bridging": network.passive_bridging,
         };
         self.tx.execute(sql, values).map(drop)
     }
@@ -171,6 +186,37 @@ impl Networks<'_> {
         for (position, pool) in (0_u32..).zip(pools) {
             let (first, last) = (IpColumn(pool.first), IpColumn(pool.last));
             self.tx.execute(sql, params![NetworkColumn(id), position, first, last])?;
+        }
+        Ok(())
+    }
+
+    fn special_nodes(&self, id: NetworkId, role: &str) -> Result<Vec<Relay>, StoreError> {
+        let sql =
+            "SELECT address, ip, port FROM special_node WHERE network = ?1 AND role = ?2 ORDER BY position";
+        self.tx.query(sql, params![NetworkColumn(id), role], format_args!("{role} of network {id}"), |row| {
+            let (ip, port): (Option<IpColumn>, Option<u16>) = (row.get("ip")?, row.get("port")?);
+            let endpoint = ip.zip(port).map(|(ip, port)| SocketAddr::new(ip.0, port));
+            Ok(Relay { address: row.get::<AddressColumn>("address")?.0, endpoint })
+        })
+    }
+
+    fn put_special_nodes(&self, network: &Network) -> Result<(), StoreError> {
+        self.tx.execute("DELETE FROM special_node WHERE network = ?1", [NetworkColumn(network.id)])?;
+        let sql = "INSERT INTO special_node (network, role, position, address, ip, port) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let put = |role: &str, position: u32, address: Address, endpoint: Option<SocketAddr>| {
+            let (ip, port) = (endpoint.map(|at| IpColumn(at.ip())), endpoint.map(|at| at.port()));
+            let values = params![NetworkColumn(network.id), role, position, AddressColumn(address), ip, port];
+            self.tx.execute(sql, values).map(drop)
+        };
+        for (position, relay) in (0..).zip(&network.relays) {
+            put(RELAY, position, relay.address, relay.endpoint)?;
+        }
+        for (position, anchor) in (0..).zip(&network.anchors) {
+            put(ANCHOR, position, *anchor, None)?;
+        }
+        for (position, replicator) in (0..).zip(&network.multicast_replicators) {
+            put(REPLICATOR, position, *replicator, None)?;
         }
         Ok(())
     }

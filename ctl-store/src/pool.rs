@@ -8,6 +8,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
+use crate::occupied::OccupiedCache;
 use crate::{Tx, file, migrate};
 
 /// How long a statement waits for another process, a backup for example.
@@ -30,6 +31,7 @@ pub(crate) struct Connections {
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
     /// Whether nobody may write. Then the writer, whose connection cannot, reads.
     is_read_only: bool,
+    occupied_cache: OccupiedCache,
 }
 
 impl Connections {
@@ -56,21 +58,36 @@ impl Connections {
             .connection_timeout(READER_TIMEOUT)
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
-        Ok(Self { writer: Mutex::new(writer), readers: Some(readers), is_read_only: false })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            readers: Some(readers),
+            is_read_only: false,
+            occupied_cache: OccupiedCache::default(),
+        })
     }
 
     /// Opens the database at `path`, which stays as it is.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let mut connection = file::open_current(path)?;
         configure(&mut connection)?;
-        Ok(Self { writer: Mutex::new(connection), readers: None, is_read_only: true })
+        Ok(Self {
+            writer: Mutex::new(connection),
+            readers: None,
+            is_read_only: true,
+            occupied_cache: OccupiedCache::default(),
+        })
     }
 
     pub(crate) fn in_memory() -> Result<Self, StoreError> {
         let mut writer = Connection::open_in_memory()?;
         configure(&mut writer)?;
         migrate::migrate(&mut writer)?;
-        Ok(Self { writer: Mutex::new(writer), readers: None, is_read_only: false })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            readers: None,
+            is_read_only: false,
+            occupied_cache: OccupiedCache::default(),
+        })
     }
 
     /// Runs `f` on one consistent view. Nothing that it did could remain.
@@ -78,9 +95,10 @@ impl Connections {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let cache = &self.occupied_cache;
         match &self.readers {
-            Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, f),
-            None => run_read(&mut self.writer(), f),
+            Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, cache, f),
+            None => run_read(&mut self.writer(), cache, f),
         }
     }
 
@@ -96,7 +114,7 @@ impl Connections {
         let mut connection = self.writer();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let value = f(&Tx::new(&transaction, true))?;
+        let value = f(&Tx::new(&transaction, true, &self.occupied_cache))?;
         transaction.commit().map_err(StoreError::from)?;
         Ok(value)
     }
@@ -109,11 +127,12 @@ impl Connections {
 
 fn run_read<T, E: From<StoreError>>(
     connection: &mut Connection,
+    occupied_cache: &OccupiedCache,
     f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
-    f(&Tx::new(&transaction, false))
+    f(&Tx::new(&transaction, false, occupied_cache))
 }
 
 /// Sets what SQLite keeps per connection; `docs/storage.md` says why each.

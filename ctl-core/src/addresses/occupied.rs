@@ -65,6 +65,8 @@ fn halves(ip: Ipv4Addr) -> (u128, u128) {
 }
 
 /// A set of addresses with a search for the first free one in O(log n), whatever the size of the pool.
+///
+/// Copies share what is the same in them, so that one can be kept and given out while it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Occupied {
     v4: Intervals,
@@ -75,6 +77,11 @@ pub struct Occupied {
 impl Occupied {
     pub fn insert(&mut self, ip: IpAddr) {
         self.insert_range(ip, ip);
+    }
+
+    pub fn remove(&mut self, ip: IpAddr) {
+        let (line, position) = Line::position_of(ip);
+        self.on_mut(line).remove(position, position);
     }
 
     /// Adds the addresses from `first` to `last`, both included; nothing if they are of two families.

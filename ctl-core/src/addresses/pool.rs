@@ -13,7 +13,8 @@ use crate::network::{Network, Pool};
 const ONE_PER_NODE: u128 = 1 << 40;
 
 /// Returns the addresses that the member gets now in addition to those it has: at most one IPv6 and then at
-/// most one IPv4. `occupied` are the addresses that other members of the network hold.
+/// most one IPv4. `occupied` are the addresses that members of the network hold; its own, if it has any, make no
+/// difference: those that lie in a route keep it from getting another one of their family, the others are in no pool.
 ///
 /// An address from a pool lies in a route (an IPv6 one in a route without gateway), is not the network's or
 /// the broadcast address of the longest such route, and belongs to nobody. The walk begins at an

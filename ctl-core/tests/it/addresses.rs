@@ -189,6 +189,24 @@ proptest! {
         }
     }
 
+    /// So one set serves all members of a network, as it is.
+    #[test]
+    fn own_addresses_among_the_occupied_ones_make_no_difference(
+        family in prop_oneof![Just(Family::V4), Just(Family::V6)],
+        (routes, pools) in (routes(Family::V4), pools(Family::V4)),
+        (more_routes, more_pools) in (routes(Family::V6), pools(Family::V6)),
+        held in prop::collection::vec((0..SPAN).prop_map(|offset| Family::V4.ip(offset)), 0..40),
+        own in prop::collection::vec(0..SPAN, 0..4),
+        number: u64,
+    ) {
+        let network = network([routes, more_routes].concat(), [pools, more_pools].concat());
+        let mut member = member(number);
+        member.ip_assignments = own.into_iter().map(|offset| family.ip(offset)).collect();
+        let others: Occupied = held.iter().copied().collect();
+        let all: Occupied = held.iter().chain(&member.ip_assignments).copied().collect();
+        prop_assert_eq!(assign(&network, &member, &all), assign(&network, &member, &others));
+    }
+
     #[test]
     fn the_largest_pools_are_searched_without_walking_them(number: u64, held in 0..0x00ff_ffff_u32) {
         let everything = |text: &str| Route { target: text.parse().unwrap(), via: None };

@@ -7,6 +7,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod identity;
+mod occupied;
 mod open;
 mod operations;
 mod removal;

@@ -1,6 +1,6 @@
 //! Records that the tests share, and strategies for all records there can be.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ctl_core::member::{ClientVersion, Credential};
 use ctl_core::network::{
@@ -12,6 +12,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use zt_proto::address::Mac;
+use zt_proto::config::Relay;
 use zt_proto::rules::{Rule, RuleBody, TagMatch};
 use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
@@ -58,7 +59,7 @@ pub(crate) fn get_member(store: &Store, number: u64) -> Option<Member> {
 }
 
 pub(crate) fn any_network() -> impl Strategy<Value = Network> {
-    let flags = any::<[bool; 8]>();
+    let flags = any::<[bool; 9]>();
     let numbers = (any::<[u64; 3]>(), any::<u16>(), option::of(any::<u64>()));
     let lists = (
         vec(any_route(), 0..5),
@@ -70,43 +71,57 @@ pub(crate) fn any_network() -> impl Strategy<Value = Network> {
         btree_map(any_text(), any::<u64>().prop_map(Timestamp), 0..5),
     );
     let texts = (any_text(), any_text(), any_text(), any_trace());
-    (any::<u64>(), flags, numbers, lists, texts).prop_map(|(id, flags, numbers, lists, texts)| {
-        let [private, broadcast, v4, pool, rfc4193, sixplane, sso_enabled, rule_tests_required] = flags;
-        let ([created, revision, multicast_limit], mtu, credential_window) = numbers;
-        let (routes, pools, dns, rules, capabilities, tags, join_tokens) = lists;
-        let (name, rules_source, rule_tests, remote_trace) = texts;
-        let capability = |(id, (default, rules))| CapabilityDefinition { id, default, rules };
-        let tag = |(id, default)| TagDefinition { id, default };
-        Network {
-            id: NetworkId(id),
-            name,
-            private,
-            created: Timestamp(created),
-            revision,
-            broadcast,
-            passive_bridging: false,
-            relays: vec![],
-            anchors: vec![],
-            multicast_replicators: vec![],
-            multicast_limit,
-            mtu,
-            v4_assign: V4Assign { pool: v4 },
-            v6_assign: V6Assign { pool, rfc4193, sixplane },
-            routes,
-            pools,
-            dns,
-            rules,
-            rules_source,
-            rule_tests,
-            rule_tests_required,
-            capabilities: capabilities.into_iter().map(capability).collect(),
-            tags: tags.into_iter().map(tag).collect(),
-            join_tokens,
-            remote_trace,
-            sso_enabled,
-            credential_window,
-        }
-    })
+    let nodes = (vec(any_relay(), 0..4), vec(any_address(), 0..4), vec(any_address(), 0..4));
+    (any::<u64>(), flags, numbers, lists, texts, nodes).prop_map(
+        |(id, flags, numbers, lists, texts, nodes)| {
+            let (relays, anchors, multicast_replicators) = nodes;
+            let [
+                private,
+                broadcast,
+                v4,
+                pool,
+                rfc4193,
+                sixplane,
+                sso_enabled,
+                rule_tests_required,
+                passive_bridging,
+            ] = flags;
+            let ([created, revision, multicast_limit], mtu, credential_window) = numbers;
+            let (routes, pools, dns, rules, capabilities, tags, join_tokens) = lists;
+            let (name, rules_source, rule_tests, remote_trace) = texts;
+            let capability = |(id, (default, rules))| CapabilityDefinition { id, default, rules };
+            let tag = |(id, default)| TagDefinition { id, default };
+            Network {
+                id: NetworkId(id),
+                name,
+                private,
+                created: Timestamp(created),
+                revision,
+                broadcast,
+                passive_bridging,
+                relays,
+                anchors,
+                multicast_replicators,
+                multicast_limit,
+                mtu,
+                v4_assign: V4Assign { pool: v4 },
+                v6_assign: V6Assign { pool, rfc4193, sixplane },
+                routes,
+                pools,
+                dns,
+                rules,
+                rules_source,
+                rule_tests,
+                rule_tests_required,
+                capabilities: capabilities.into_iter().map(capability).collect(),
+                tags: tags.into_iter().map(tag).collect(),
+                join_tokens,
+                remote_trace,
+                sso_enabled,
+                credential_window,
+            }
+        },
+    )
 }
 
 /// Any member of [`NETWORK`].
@@ -121,11 +136,12 @@ pub(crate) fn any_member() -> impl Strategy<Value = Member> {
         option::of(any_text()),
         option::of(any_credential()),
         option::of(any::<[u64; 4]>()),
+        option::of(any::<[[u8; 16]; 3]>()),
     );
     let rest = (any_address(), any::<[bool; 4]>(), any::<[u64; 5]>(), any_trace());
     (lists, optional, rest).prop_map(|(lists, optional, rest)| {
         let (ip_assignments, tags, capabilities) = lists;
-        let (identity, name, credential, version) = optional;
+        let (identity, name, credential, version, fingerprint) = optional;
         let (address, flags, numbers, remote_trace) = rest;
         let [authorized, active_bridge, no_auto_assign_ips, sso_exempt] = flags;
         let [created, revision, last_authorized, last_deauthorized, expiry] = numbers;
@@ -144,7 +160,11 @@ pub(crate) fn any_member() -> impl Strategy<Value = Member> {
             network: NETWORK,
             address,
             identity,
-            fingerprint: None,
+            fingerprint: fingerprint.map(|[first, second, third]| {
+                let mut whole = [0; 48];
+                whole.copy_from_slice(&[first, second, third].concat());
+                whole
+            }),
             name,
             authorized,
             active_bridge,
@@ -172,6 +192,11 @@ fn any_text() -> impl Strategy<Value = String> {
 
 fn any_address() -> impl Strategy<Value = Address> {
     any::<u64>().prop_map(Address::from_low_bits)
+}
+
+fn any_relay() -> impl Strategy<Value = Relay> {
+    let endpoint = (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from);
+    (any_address(), option::of(endpoint)).prop_map(|(address, endpoint)| Relay { address, endpoint })
 }
 
 fn any_trace() -> impl Strategy<Value = RemoteTrace> {

@@ -35,7 +35,7 @@ fn network_and_member_are_those_that_were_asked_for() {
 }
 
 #[test]
-fn addresses_of_the_others_are_loaded_where_one_is_to_be_assigned() {
+fn addresses_of_all_are_loaded_where_one_is_to_be_assigned() {
     let store = store_with_pool();
     put_member(&store, &Member { authorized: true, ..member_with(1, &["fd00::1"]) }).unwrap();
     put_member(&store, &member_with(2, &["10.0.0.2", "fd00::2"])).unwrap();
@@ -45,7 +45,7 @@ fn addresses_of_the_others_are_loaded_where_one_is_to_be_assigned() {
     put_member(&store, &Member { network: other, ..member_with(4, &["10.0.0.4"]) }).unwrap();
     let snapshot = store.read(|tx| tx.snapshot(NETWORK, address(1))).unwrap().unwrap();
     assert!(needs_pool(&snapshot.network, snapshot.member.as_ref()));
-    let expected: Occupied = ["10.0.0.2", "fd00::2", "10.0.0.3"].into_iter().map(ip).collect();
+    let expected: Occupied = ["fd00::1", "10.0.0.2", "fd00::2", "10.0.0.3"].into_iter().map(ip).collect();
     assert_eq!(*snapshot.occupied, expected);
 }
 
