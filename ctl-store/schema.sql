@@ -241,3 +241,17 @@ CREATE TABLE lease (
     hint   TEXT NOT NULL CHECK (octet_length(hint) <= 256),                 -- where an administrator finds it
     until  INTEGER NOT NULL                                                 -- time at which it ends unless renewed
 ) STRICT;
+
+-- Tables of their own, so that the rows which every request reads stay short.
+CREATE TABLE network_extra (
+    network BLOB PRIMARY KEY NOT NULL REFERENCES network (id) ON DELETE CASCADE, -- network.id
+    fields  TEXT NOT NULL                                                   -- JSON object: what its record had beyond ours
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE member_extra (
+    network BLOB NOT NULL,                                                  -- member.network
+    member  BLOB NOT NULL,                                                  -- member.address
+    fields  TEXT NOT NULL,                                                  -- JSON object: what its record had beyond ours
+    PRIMARY KEY (network, member),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;

@@ -8,8 +8,11 @@
 mod audit;
 mod column;
 mod error;
+pub mod export;
+mod extra;
 mod file;
 mod identity;
+pub mod import;
 mod lease;
 mod member;
 mod migrate;

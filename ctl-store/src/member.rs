@@ -77,6 +77,16 @@ impl Members<'_> {
         self.within(Span::all(network))
     }
 
+    /// Returns the members from `first` to `last` in full, ascending by address.
+    pub(crate) fn between(
+        &self,
+        network: NetworkId,
+        first: Address,
+        last: Address,
+    ) -> Result<Vec<Member>, StoreError> {
+        self.within(Span { network, first, last })
+    }
+
     /// Returns address and revision of each member of the network, ascending by address.
     pub fn revisions(&self, network: NetworkId) -> Result<Vec<(Address, u64)>, StoreError> {
         let record = format_args!("member of network {network}");

@@ -14,6 +14,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0002_add_rule_tests.sql")),
     M::up(include_str!("../migrations/0003_add_operations.sql")),
     M::up(include_str!("../migrations/0004_add_roles_and_address_changes.sql")),
+    M::up(include_str!("../migrations/0005_add_extra_fields.sql")),
 ];
 
 /// Returns the schema version that this release writes: the number of its migrations.

@@ -12,8 +12,13 @@ use crate::network::{Pool, Route};
 pub(super) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
     let ip = lenient::ip(entry.get("network")?.as_str()?)?;
     let bits = u8::try_from(lenient::integer(entry.get("netmaskBits")?, 0)).ok()?;
-    let subnet = IpPrefix::new(ip, bits).ok()?;
-    Some(match subnet.ip() {
+    Some(pool_of_subnet(IpPrefix::new(ip, bits).ok()?))
+}
+
+/// Returns the addresses that hosts of a subnet can have.
+pub fn pool_of_subnet(subnet: IpPrefix) -> Pool {
+    let bits = subnet.bits();
+    match subnet.ip() {
         IpAddr::V4(ip) => {
             let hosts = u32::MAX.checked_shr(bits.into()).unwrap_or(0);
             let (network, broadcast) = (ip.to_bits() & !hosts, ip.to_bits() | hosts);
@@ -31,7 +36,7 @@ pub(super) fn parse_pool(entry: &Map<String, Value>) -> Option<Pool> {
                 last: Ipv6Addr::from_bits(ip.to_bits() | hosts).into(),
             }
         }
-    })
+    }
 }
 
 /// Reads `ipLocalRoutes` of 2015: texts, each the network's own range.

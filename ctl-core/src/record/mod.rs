@@ -20,6 +20,7 @@ use crate::network::RemoteTrace;
 
 pub use document::{unknown_to_the_original, write_member, write_network};
 pub use field_error::{FieldError, cut, cut_to};
+pub use legacy::pool_of_subnet;
 pub use member::MemberRecord;
 pub use network::NetworkRecord;
 pub use read::{Reading, read_member, read_network};

@@ -1,6 +1,6 @@
 //! Tests of the store through its public interface, a module a behaviour.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail by panicking")]
 
 mod addresses;
 mod concurrency;
@@ -16,3 +16,4 @@ mod sample;
 mod sightings;
 mod snapshot;
 mod transactions;
+mod transfer;
