@@ -8,7 +8,7 @@ mod server;
 pub mod vl1;
 
 /// Runs the program with the arguments of the process, and returns its exit code: 0, 1 for what it could not do, 2 for
-/// a command line that it does not understand.
+/// a command line that it does not understand, 3 for an import whose report somebody should read.
 #[cfg(feature = "server")]
 pub fn main() -> std::process::ExitCode {
     server::main()

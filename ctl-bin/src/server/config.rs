@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use zt_proto::NetworkId;
 use zt_proto::inet::EndpointText;
 
@@ -32,6 +32,10 @@ pub(crate) enum Command {
     /// Compiles, tests and explains flow rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Moves in: takes networks and members of another controller over
+    Import(ImportArgs),
+    /// Moves out: writes all networks and members for another controller
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,6 +55,54 @@ pub(crate) struct ServeArgs {
     /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,
+}
+
+/// The controller of the home must not be running.
+///
+/// Exit code: 0 if everything was imported, 3 if it was and the report has something to look at (left out, different,
+/// suspicious), 1 if the import could not be done or ended early, 2 for a command line that is not understood.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A ZeroTier home, a controller.d, a controller.db of 2015 or 2016, or a file of `export --format json`; only read
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Changes nothing: tries it on a copy of the database, and prints the report
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replaces networks and members that are here already and differ, instead of leaving them
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Believes which members a database of June 2015 calls authorized, which may be the opposite
+    #[arg(long)]
+    pub trust_authorizations: bool,
+    /// Prints the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+/// The controller of the home may be running: what is written is one moment of it.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// What to write: a directory that the official controller reads, or one file with a record a line
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Where to write it; must not be there yet
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Replaces what is there
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub home: HomeArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    #[value(name = "controller.d")]
+    ControllerD,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

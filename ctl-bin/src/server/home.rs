@@ -11,10 +11,10 @@ use zt_crypto::{IdentitySecret, WorldKey};
 use zt_proto::codec::Reader;
 use zt_proto::world::{World, WorldKind};
 
-const IDENTITY_SECRET: &str = "identity.secret";
-const IDENTITY_PUBLIC: &str = "identity.public";
-const TOKEN: &str = "authtoken.secret";
-const PLANET: &str = "planet";
+pub(super) const IDENTITY_SECRET: &str = "identity.secret";
+pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
+pub(super) const AUTHTOKEN: &str = "authtoken.secret";
+pub(super) const PLANET: &str = "planet";
 /// Signs every later version of the planet that this controller makes.
 const PLANET_KEY: &str = "planet.secret";
 const DATABASE: &str = "controller.db";
@@ -48,6 +48,13 @@ pub(crate) enum HomeError {
         "{} was not made by this controller (its updates need another key than {}); \
          move it away first if it is to be replaced", planet.display(), key.display())]
     ForeignPlanet { planet: PathBuf, key: PathBuf },
+}
+
+impl HomeError {
+    /// Says that something could not be made in a home.
+    pub(super) fn unwritable(path: PathBuf, source: io::Error) -> Self {
+        Self::Io { action: "make", path, source, advice: WRITABLE }
+    }
 }
 
 const WRITABLE: &str =
@@ -88,7 +95,7 @@ impl Home {
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
-        self.dir.join(TOKEN)
+        self.dir.join(AUTHTOKEN)
     }
 
     /// Keeps a second controller out of this directory for as long as the returned file is open.
@@ -138,16 +145,16 @@ impl Home {
 
     /// Reads the token of the API, or makes one.
     pub(crate) fn token(&self, rng: &mut impl CryptoRng) -> Result<String, HomeError> {
-        if let Some(bytes) = self.read_secret(TOKEN)? {
+        if let Some(bytes) = self.read_secret(AUTHTOKEN)? {
             let text = String::from_utf8_lossy(&bytes).trim().to_owned();
             if text.is_empty() {
                 let reason = "it is empty".to_owned();
-                return Err(HomeError::Damaged { path: self.dir.join(TOKEN), reason });
+                return Err(HomeError::Damaged { path: self.dir.join(AUTHTOKEN), reason });
             }
             return Ok(text);
         }
         let token = random_token(rng);
-        self.create(TOKEN, token.as_bytes(), 0o600)?;
+        self.create(AUTHTOKEN, token.as_bytes(), 0o600)?;
         Ok(token)
     }
 
@@ -210,7 +217,7 @@ impl Home {
     }
 
     /// Reads a file; `None` if it is not there.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
         match fs::read(self.dir.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -219,7 +226,7 @@ impl Home {
     }
 
     /// Reads a file that other users must not be able to read.
-    fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
+    pub(super) fn read_secret(&self, name: &str) -> Result<Option<Vec<u8>>, HomeError> {
         let Some(bytes) = self.read(name)? else { return Ok(None) };
         let path = self.dir.join(name);
         let metadata = fs::metadata(&path).map_err(|source| self.io("look at", name, source, READABLE))?;
@@ -234,7 +241,7 @@ impl Home {
     }
 
     /// Writes a file whether it is there or not; a crash leaves the old or the new one.
-    fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), HomeError> {
+    pub(super) fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), HomeError> {
         write_atomically(&self.dir.join(name), content, mode, true)
             .map_err(|source| self.io("write", name, source, WRITABLE))
     }

@@ -4,7 +4,9 @@ mod announce;
 mod clock;
 pub(crate) mod config;
 mod controller;
+mod export;
 mod home;
+mod import;
 mod planet;
 mod revocations;
 mod rules;
@@ -57,6 +59,10 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Rules(#[from] rules::RulesError),
     #[error(transparent)]
+    Import(#[from] import::MoveInError),
+    #[error(transparent)]
+    Export(#[from] export::MoveOutError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
         "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
@@ -86,7 +92,7 @@ pub(crate) fn main() -> ExitCode {
     let is_terminal = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // One line, whatever the cause has to say.
             let message = error.to_string().replace('\n', "; ");
@@ -97,18 +103,19 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Does what the command line says.
-fn run(cli: Cli) -> Result<(), StartError> {
+fn run(cli: Cli) -> Result<ExitCode, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
     match cli.command {
-        None => serve(&cli.serve, rng),
-        Some(Command::Serve(args)) => serve(&args, rng),
-        Some(Command::Planet(PlanetCommand::Create(args))) => {
-            Ok(planet::create(&args, clock::wall(), &mut rng)?)
-        }
-        Some(Command::Rules(command)) => Ok(rules::run(&command)?),
+        None => serve(&cli.serve, rng)?,
+        Some(Command::Serve(args)) => serve(&args, rng)?,
+        Some(Command::Planet(PlanetCommand::Create(args))) => planet::create(&args, clock::wall(), &mut rng)?,
+        Some(Command::Rules(command)) => rules::run(&command)?,
+        Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall())?),
+        Some(Command::Export(args)) => export::run(&args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {

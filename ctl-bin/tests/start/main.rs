@@ -15,3 +15,5 @@ mod refusals;
 mod rules;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod transfer;

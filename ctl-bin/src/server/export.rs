@@ -1,0 +1,46 @@
+//! `ctl-bin export`: moves out (`docs/migration.md`).
+
+use ctl_store::export::{ExportError, Exported, Format, export};
+use ctl_store::{Store, StoreError};
+
+use super::announce::say;
+use super::config::{ExportArgs, ExportFormat};
+use super::home::{Home, HomeError};
+use super::import::Meter;
+
+/// Why nothing was exported.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MoveOutError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Exports what is in the home, beside a controller that may be running.
+pub(crate) fn run(args: &ExportArgs) -> Result<(), MoveOutError> {
+    let home = Home::open(&args.home.home)?;
+    let store = Store::open_read_only(&home.database())?;
+    let format = match args.format {
+        ExportFormat::ControllerD => Format::ControllerD,
+        ExportFormat::Json => Format::Json,
+    };
+    let mut meter = Meter::new();
+    let exported = export(&store, format, &args.path, args.force, &mut |records| meter.show_records(records));
+    meter.clear();
+    let Exported { networks, members, warnings } = exported?;
+    for warning in warnings.iter().filter(|_| format == Format::ControllerD) {
+        say(&format!("warning: {warning}"));
+    }
+    say(&format!("exported: {networks} networks and {members} members to {}", args.path.display()));
+    if format == Format::ControllerD {
+        say(&format!(
+            "next: stop this controller; then put the directory as controller.d, and identity.secret of {}, into the \
+             home of the official one",
+            home.path().display()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! `ctl-bin import` and `ctl-bin export`: moving in and out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http::request;
+use crate::program::{api, free_port, home, refused, serve};
+
+/// A public test key.
+const SECRET: &str = include_str!("../../testdata/import/identity.secret");
+const CONTROLLER: &str = "f59381cf73";
+const NETWORK: &str = "f59381cf73000001";
+const MEMBER: &str = "97f6703e6c";
+
+fn run(command: &str, path: &Path, home: &Path, more: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
+    program.arg(command).arg(path).arg("--home").arg(home).args(more).output().unwrap()
+}
+
+/// Returns what a command printed that ended with `code`.
+fn printed(output: &Output, code: i32) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}{stdout}");
+    stdout
+}
+
+/// Makes the home of an official controller with one network and one member.
+fn old_home() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let old = folder.path().join("zerotier-one");
+    let members = old.join("controller.d/network").join(NETWORK).join("member");
+    fs::create_dir_all(&members).unwrap();
+    fs::create_dir_all(old.join("moons.d")).unwrap();
+    let network = json!({
+        "id": NETWORK, "nwid": NETWORK, "objtype": "network", "name": "office", "private": true, "somethingElse": [1, 2],
+        "routes": [{ "target": "10.7.0.0/24", "via": null }], "v4AssignMode": { "zt": true },
+        "ipAssignmentPools": [{ "ipRangeStart": "10.7.0.1", "ipRangeEnd": "10.7.0.254" }],
+    });
+    let member = json!({ "id": MEMBER, "nwid": NETWORK, "authorized": true, "ipAssignments": ["10.7.0.5"] });
+    fs::write(old.join(format!("controller.d/network/{NETWORK}.json")), network.to_string()).unwrap();
+    fs::write(members.join(format!("{MEMBER}.json")), member.to_string()).unwrap();
+    // As installers leave them: readable by others.
+    fs::write(old.join("identity.secret"), SECRET).unwrap();
+    fs::write(old.join("authtoken.secret"), "oldtoken\n").unwrap();
+    fs::write(old.join("moons.d/000000f59381cf73.moon"), "moon").unwrap();
+    (folder, old)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn whole_home_moves_in_and_is_served_with_its_identity_and_token() {
+    let (_old_folder, old) = old_home();
+    let (_folder, home) = home();
+    let said = printed(&run("import", &old, &home, &["--dry-run"]), 0);
+    assert!(
+        said.contains("rehearsal: nothing was changed") && said.contains("networks: 1 found, 1 added"),
+        "{said}"
+    );
+    assert!(!home.exists());
+
+    let said = printed(&run("import", &old, &home, &[]), 0);
+    assert!(said.contains(&format!("identity: {CONTROLLER} is taken")), "{said}");
+    assert!(
+        said.contains("members: 1 found, 1 added") && said.contains("network.somethingElse: 1 times"),
+        "{said}"
+    );
+    for (name, wanted) in [
+        ("identity.secret", 0o600),
+        ("identity.public", 0o644),
+        ("authtoken.secret", 0o600),
+        ("moons.d", 0o700),
+        ("moons.d/000000f59381cf73.moon", 0o644),
+    ] {
+        assert_eq!(mode(&home.join(name)), wanted, "{name}");
+    }
+    let said = printed(&run("import", &old, &home, &[]), 0);
+    assert!(said.contains("networks: 1 found, 0 added, 1 here already"), "{said}");
+    assert!(said.contains("authtoken.secret: the same is here already"), "{said}");
+
+    let port = free_port();
+    let (mut process, ready) = serve(&home, port);
+    assert!(ready.contains(&format!("controller {CONTROLLER}")), "{ready}");
+    let member = format!("/controller/network/{NETWORK}/member/{MEMBER}");
+    let (status, shown) = request(api(port), "GET", &member, "oldtoken", None);
+    assert_eq!(
+        (status, &shown["authorized"], &shown["ipAssignments"]),
+        (200, &json!(true), &json!(["10.7.0.5"]))
+    );
+
+    // The database belongs to the one that runs; leaving it is possible at any time.
+    let error = refused(run("import", &old, &home, &[]));
+    assert!(error.contains("is used by another running controller; stop that one"), "{error}");
+    let directory = home.with_file_name("controller.d");
+    let lines = home.with_file_name("export.json");
+    let said = printed(&run("export", &directory, &home, &["--format", "controller.d"]), 0);
+    assert!(said.contains("exported: 1 networks and 1 members"), "{said}");
+    printed(&run("export", &lines, &home, &["--format", "json"]), 0);
+    let error = refused(run("export", &lines, &home, &["--format", "json"]));
+    assert!(error.contains("is there already") && error.contains("--force"), "{error}");
+    printed(&run("export", &lines, &home, &["--format", "json", "--force"]), 0);
+    process.kill();
+
+    let network = fs::read(directory.join(format!("network/{NETWORK}.json"))).unwrap();
+    let network: Value = serde_json::from_slice(&network).unwrap();
+    assert_eq!((&network["name"], &network["somethingElse"]), (&json!("office"), &json!([1, 2])));
+    assert_eq!(mode(&lines), 0o600);
+    for path in [directory, lines] {
+        let said = printed(&run("import", &path, &home, &["--json"]), 0);
+        let report: Value = serde_json::from_str(&said).unwrap();
+        let tallies = [&report["report"]["networks"]["unchanged"], &report["report"]["members"]["unchanged"]];
+        assert_eq!(tallies, [&json!(1), &json!(1)], "{said}");
+    }
+}
+
+#[test]
+fn report_with_something_to_look_at_has_an_exit_code_of_its_own() {
+    let (_old_folder, old) = old_home();
+    let (_folder, home) = home();
+    let network = old.join("controller.d/network/f59381cf73000002.json");
+    fs::write(network, "{\"id\":\"f59381cf73000002\",").unwrap();
+    let said = printed(&run("import", &old, &home, &["--json"]), 3);
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&report["needsAttention"], &report["dryRun"]), (&json!(true), &json!(false)));
+    let note = &report["report"]["notes"][0];
+    assert_eq!(note["kind"], "skipped");
+    assert!(note["message"].as_str().unwrap().starts_with("it ends too early, as after a crash"), "{note}");
+}
+
+#[test]
+fn identity_of_a_home_is_replaced_only_while_it_serves_nothing() {
+    let (_old_folder, old) = old_home();
+    let (_folder, home) = home();
+    // A home that was started once.
+    let port = free_port();
+    let (mut process, _) = serve(&home, port);
+    process.kill();
+    let before = fs::read_to_string(home.join("identity.secret")).unwrap();
+    let said = printed(&run("import", &old, &home, &[]), 0);
+    assert!(said.contains(&format!("identity: {CONTROLLER} instead of")), "{said}");
+    assert!(said.contains("authtoken.secret: taken, the one that was here is kept"), "{said}");
+    assert_eq!(fs::read_to_string(home.join("identity.secret.before-import")).unwrap(), before);
+    assert_eq!(fs::read_to_string(home.join("authtoken.secret")).unwrap(), "oldtoken\n");
+
+    // Now it serves networks: another identity is not taken.
+    fs::write(old.join("identity.secret"), before).unwrap();
+    let error = refused(run("import", &old, &home, &[]));
+    assert!(error.contains("serves networks as f59381cf73; import it into another home"), "{error}");
+    fs::write(old.join("identity.secret"), "garbage").unwrap();
+    let error = refused(run("import", &old, &home, &[]));
+    assert!(error.contains("identity.secret is damaged"), "{error}");
+}
+
+#[test]
+fn records_alone_need_a_home_with_an_identity() {
+    let (_old_folder, old) = old_home();
+    let (_folder, home) = home();
+    let records = old.join("controller.d");
+    let error = refused(run("import", &records, &home, &[]));
+    assert!(error.contains("has no identity yet") && error.contains("import the whole home"), "{error}");
+    assert!(!home.join("controller.db").exists());
+    let error = refused(run("import", &home.join("nothing"), &home, &[]));
+    assert!(error.contains("cannot read"), "{error}");
+    fs::write(home.join("identity.secret"), SECRET).unwrap();
+    fs::set_permissions(home.join("identity.secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    printed(&run("import", &records, &home, &[]), 0);
+}
