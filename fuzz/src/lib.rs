@@ -7,12 +7,14 @@
 mod credentials;
 mod node;
 mod packet;
+mod record;
 mod text;
 mod verb;
 
 pub use credentials::{credentials, rules, world};
 pub use node::node_datagram;
 pub use packet::{extended_armor, fragment, packet};
+pub use record::{recent_history, record, rules_json};
 pub use text::{dictionary, identity, network_config, text_config, world_description};
 pub use verb::{circuit_test, hello, message, network_config_request};
 
@@ -20,7 +22,7 @@ pub use verb::{circuit_test, hello, message, network_config_request};
 pub type Body = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 16] = [
+pub const TARGETS: [(&str, Body); 19] = [
     ("circuit_test", circuit_test),
     ("credentials", credentials),
     ("dictionary", dictionary),
@@ -33,7 +35,10 @@ pub const TARGETS: [(&str, Body); 16] = [
     ("network_config_request", network_config_request),
     ("node_datagram", node_datagram),
     ("packet", packet),
+    ("recent_history", recent_history),
+    ("record", record),
     ("rules", rules),
+    ("rules_json", rules_json),
     ("text_config", text_config),
     ("world", world),
     ("world_description", world_description),

@@ -8,6 +8,7 @@
 
 mod document;
 mod field_error;
+mod history;
 mod legacy;
 pub(crate) mod lenient;
 pub mod member;
@@ -20,6 +21,7 @@ use crate::network::RemoteTrace;
 
 pub use document::{unknown_to_the_original, write_member, write_network};
 pub use field_error::{FieldError, cut, cut_to};
+pub use history::{History, parse_recent_history, parse_version};
 pub use legacy::pool_of_subnet;
 pub use member::MemberRecord;
 pub use network::NetworkRecord;

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use ctl_core::Member;
 use ctl_core::member::Credential;
-use ctl_core::record::{Reading, cut};
+use ctl_core::record::{History, Reading, cut, parse_recent_history, parse_version};
 use serde_json::Value;
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
 use super::Database;
-use super::history::{History, parse_recent_history, parse_version};
 use super::network::NetworkFacts;
 use super::row::{self, Row};
 use crate::import::ImportError;

@@ -3,7 +3,6 @@
 //! The version number in the file says little, so the layout is told by tables and columns. The file is copied and only
 //! the copy is opened: SQLite itself may have to roll back what a crash left.
 
-mod history;
 mod layout;
 mod member;
 mod network;

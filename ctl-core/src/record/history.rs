@@ -1,26 +1,27 @@
-//! When a member was last heard: three places over the years (`vl2.md` §14.1, §15.2).
+//! When a member was last heard, as controllers of 2015 and 2016 noted it (`vl2.md` §14.1, §15.2).
 
-use ctl_core::member::ClientVersion;
 use serde_json::{Map, Value};
+
+use crate::member::ClientVersion;
 
 /// Entries of a history that are read; the original keeps eight.
 const MAX_ENTRIES: usize = 64;
 
-/// What a database says of the last requests of a member.
+/// What a controller of that time says of the last requests of a member.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct History {
-    pub(crate) last_seen: Option<u64>,
-    pub(crate) last_address: Option<String>,
-    pub(crate) version: Option<ClientVersion>,
+pub struct History {
+    pub last_seen: Option<u64>,
+    pub last_address: Option<String>,
+    pub version: Option<ClientVersion>,
     /// Newest first, as they were.
-    pub(crate) entries: Vec<Map<String, Value>>,
+    pub entries: Vec<Map<String, Value>>,
     /// How many entries could not be read.
-    pub(crate) unreadable: usize,
+    pub unreadable: usize,
 }
 
 impl History {
     /// Returns the fields of an export, none if nothing is known.
-    pub(crate) fn to_extra(&self) -> Map<String, Value> {
+    pub fn to_extra(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         if self.last_seen.is_some() || self.last_address.is_some() {
             fields.insert("lastSeen".to_owned(), self.last_seen.into());
@@ -34,7 +35,7 @@ impl History {
 }
 
 /// Reads a `recentHistory`: JSON objects, each ended by a NUL byte, the newest first.
-pub(crate) fn parse_recent_history(blob: &[u8]) -> History {
+pub fn parse_recent_history(blob: &[u8]) -> History {
     let mut history = History::default();
     for text in blob.split(|byte| *byte == 0).filter(|text| !text.is_empty()).take(MAX_ENTRIES) {
         match serde_json::from_slice::<Map<String, Value>>(text) {
@@ -55,7 +56,7 @@ pub(crate) fn parse_recent_history(blob: &[u8]) -> History {
 }
 
 /// Reads a version of the request log: `1.0.4`.
-pub(crate) fn parse_version(text: &str) -> Option<ClientVersion> {
+pub fn parse_version(text: &str) -> Option<ClientVersion> {
     let mut parts = text.split('.').map(|part| part.parse().ok());
     let (major, minor, revision) = (parts.next()??, parts.next()??, parts.next()??);
     parts.next().is_none().then_some(ClientVersion { major, minor, revision, protocol: 0 })
