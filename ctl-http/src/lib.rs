@@ -45,6 +45,8 @@ pub struct Api {
     /// Address of this controller, with which the ids of its networks begin.
     pub controller: Address,
     pub token: Token,
+    /// Whether there are the endpoints of a controller at all.
+    pub serves_networks: bool,
     /// Whether `?auth=TOKEN` is accepted. Off, because URLs end up in logs.
     pub allow_query_token: bool,
     /// From where requests may come, beside loopback.
@@ -65,8 +67,15 @@ pub struct Api {
 pub fn api(api: Api) -> BoxedFilter<(Response,)> {
     let state = Arc::new(State { api, order: Mutex::new(()) });
     let open = first_of([status::health(Arc::clone(&state))]);
-    let closed = first_of([
+    let of_node = first_of([
         status::status(Arc::clone(&state)),
+        peer::list(Arc::clone(&state)),
+        peer::get(Arc::clone(&state)),
+        status::joined_networks(),
+        status::joined_network(),
+        status::moons(Arc::clone(&state)),
+    ]);
+    let of_controller = first_of([
         status::controller(Arc::clone(&state)),
         network::list(Arc::clone(&state)),
         network::create(Arc::clone(&state)),
@@ -80,8 +89,6 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::update(Arc::clone(&state)),
         member::remove(Arc::clone(&state)),
         member::list_in_full(Arc::clone(&state)),
-        peer::list(Arc::clone(&state)),
-        peer::get(Arc::clone(&state)),
         rules::compile_source(),
         rules::format_source(),
         rules::decompile_tables(),
@@ -89,10 +96,9 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         rules::put(Arc::clone(&state)),
         rules::test(Arc::clone(&state)),
         rules::explain(Arc::clone(&state)),
-        status::joined_networks(),
-        status::joined_network(),
-        status::moons(),
     ]);
+    // What only a root is has no networks, and says of their paths what it says of unknown ones.
+    let closed = if state.api.serves_networks { of_node.or(of_controller).unify().boxed() } else { of_node };
     auth::allowed_source(Arc::clone(&state))
         .and(open.or(auth::authorized(state).and(closed)).unify())
         .recover(error::rejected)

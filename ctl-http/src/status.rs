@@ -8,6 +8,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
+use zt_proto::world::World;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use crate::extract::{self, param, reading, segment};
@@ -31,6 +32,8 @@ pub struct NodeStatus {
     pub listening: Vec<SocketAddr>,
     /// The addresses under which peers see this node.
     pub surface_addresses: Vec<SocketAddr>,
+    /// The moons, ascending by id.
+    pub moons: Vec<World>,
     /// Every node that was heard from lately, and the roots.
     pub peers: Vec<PeerStatus>,
 }
@@ -139,9 +142,13 @@ pub(crate) fn joined_network() -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// `GET /moon`: the moons that the node orbits, which are none.
-pub(crate) fn moons() -> BoxedFilter<(Response,)> {
-    segment("moon").and(reading()).map(|| extract::json(StatusCode::OK, &json!([]))).boxed()
+/// `GET /moon`: the moons that the node orbits or is a root of.
+pub(crate) fn moons(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("moon")
+        .and(reading())
+        .and(with(state))
+        .map(|state: Shared| extract::json(StatusCode::OK, &view::status::render_moons(&state.node().moons)))
+        .boxed()
 }
 
 impl crate::State {

@@ -140,23 +140,25 @@ impl Node {
         if hello.version.protocol < NodeVersion::MIN_PROTOCOL {
             return Err(Ignored::ProtocolTooOld(hello.version.protocol));
         }
+        let mut moons = Vec::new();
         if !hello.tail.is_empty() {
             let tail_offset = hello.tail_offset(payload);
             let tail = payload.get_mut(tail_offset..).unwrap_or_default();
             armor::mask_hello_tail(tail, header.id, &peer.key);
-            // This node knows no moons, but a list that lies about its length makes the whole HELLO suspect.
-            let _moons = parse_moons(tail)?;
+            // A list that lies about its length makes the whole HELLO suspect.
+            moons.extend(parse_moons(tail)?);
         }
         let hello = Hello::parse(payload)?;
         let mut seen_at = link.remote;
         if hello.version.protocol < PROTOCOL_WITH_PORT {
             seen_at.set_port(0);
         }
+        let world_data = self.roots.updates_for(hello.planet, &moons);
         let answer = OkHello {
             timestamp: hello.timestamp,
             version: VERSION,
             endpoint: Some(seen_at),
-            world_data: hello.planet.map_or(&[], |planet| self.roots.update_for(planet)),
+            world_data: &world_data,
         };
         let (version, seen_as) = (hello.version, hello.destination);
         let mut bytes = Vec::new();
@@ -182,7 +184,8 @@ impl Node {
         answer: &[u8],
         asked: Awaited,
     ) -> Result<(), Ignored> {
-        let OkHello { version, endpoint: seen_as, .. } = OkHello::parse(answer)?;
+        let answer = OkHello::parse(answer)?;
+        let OkHello { version, endpoint: seen_as, .. } = answer;
         if version.protocol < NodeVersion::MIN_PROTOCOL {
             return Err(Ignored::ProtocolTooOld(version.protocol));
         }
@@ -199,13 +202,15 @@ impl Node {
         if hops == 0 {
             self.note_surface(now, from, link, seen_as);
         }
+        self.on_world_data(now, from, &answer);
         Ok(())
     }
 
     /// Sends HELLO to a peer at an address that is to be tested or kept.
     pub(super) fn say_hello(&mut self, now: Now, to: Address, link: Link) {
+        let known: Vec<_> = self.roots.moons().iter().map(World::version).collect();
         let mut moons = Vec::new();
-        write_moons(&[], &mut moons);
+        write_moons(&known, &mut moons);
         let hello = Hello {
             version: VERSION,
             timestamp: now.wall,

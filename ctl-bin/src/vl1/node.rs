@@ -60,6 +60,8 @@ pub enum Event {
     IdentityWanted(Address),
     /// A member asks for its configuration.
     ConfigRequested(ConfigRequested),
+    /// A root had a later version of the planet or of a moon; it should survive a restart.
+    WorldUpdated(Box<World>),
 }
 
 /// A NETWORK_CONFIG_REQUEST from an authenticated node.
@@ -122,7 +124,10 @@ pub enum Ignored {
 pub struct PeerView {
     pub address: Address,
     pub version: Option<(u8, u8, u16)>,
+    /// Whether it is a root of the planet.
     pub is_root: bool,
+    /// Whether it is a root of a moon only.
+    pub is_moon: bool,
     pub latency_ms: Option<u32>,
     pub paths: Vec<PathView>,
 }
@@ -168,9 +173,8 @@ impl Node {
     pub fn new(secret: Arc<IdentitySecret>, planet: Option<World>, seed: [u8; 32], now: Now) -> Self {
         let mut timers = Timers::default();
         timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
-        timers.arm(now.mono, Timer::Roots);
         let mut rng = ChaCha20Rng::from_seed(seed);
-        Self {
+        let mut node = Self {
             roots: Roots::new(planet, secret.public()),
             secret,
             strangers: Strangers::new(&mut rng, now.mono),
@@ -188,7 +192,9 @@ impl Node {
             timers,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
-        }
+        };
+        node.plan_contact(now.mono);
+        node
     }
 
     /// Returns the address of this node.
@@ -319,6 +325,16 @@ impl Node {
         self.surface.all(now.mono)
     }
 
+    /// Returns the moons, ascending by id.
+    pub fn moons(&self) -> &[World] {
+        self.roots.moons()
+    }
+
+    /// Says whether this node is a root, of the planet or of a moon.
+    pub fn is_root(&self) -> bool {
+        self.roots.is_root()
+    }
+
     /// Describes all peers, ascending by address.
     pub fn peers(&self, now: Now) -> Vec<PeerView> {
         let mut views: Vec<_> = self.peers.values().map(|peer| self.view(peer, now.mono)).collect();
@@ -339,7 +355,8 @@ impl Node {
         PeerView {
             address: peer.address(),
             version: peer.version.map(|version| (version.major, version.minor, version.revision)),
-            is_root: self.roots.contains(peer.address()),
+            is_root: self.roots.is_of_planet(peer.address()),
+            is_moon: self.roots.contains(peer.address()) && !self.roots.is_of_planet(peer.address()),
             latency_ms: best.and_then(|path| path.latency_ms),
             paths: paths.collect(),
         }

@@ -1,82 +1,118 @@
-//! The planet, and what it says of this node and of the nodes above it (`vl1.md` §14.3, §15.5).
+//! The planet and the moons, and what they say of this node and of the nodes above it (`vl1.md` §14.3, §15.5).
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand_core::Rng;
-use zt_proto::world::{World, WorldVersion};
+use zt_crypto::signature::may_replace;
+use zt_proto::verb::ok::OkHello;
+use zt_proto::world::{Root, World, WorldVersion};
 use zt_proto::{Address, PublicIdentity, inet};
 
+use super::node::Event;
 use super::peer::Peer;
 use super::timer::Timer;
 use super::{Link, Node, Now};
 
 /// How often a root without a working path is greeted.
 const CONTACT_INTERVAL: Duration = Duration::from_secs(5);
+/// Worlds that are looked at in one answer; each costs the check of a signature.
+const MAX_WORLDS: usize = 8;
 
-/// The planet and this node's place on it.
+/// The planet, the moons, and this node's place on them.
 #[derive(Debug)]
 pub(super) struct Roots {
     planet: Option<World>,
-    /// As roots hand it out.
-    serialized: Vec<u8>,
+    /// Ascending by id.
+    moons: Vec<World>,
     own: Address,
+    /// When the roots are to be greeted, if that is planned.
+    due: Option<Instant>,
 }
 
 impl Roots {
     pub(super) fn new(planet: Option<World>, own: &PublicIdentity) -> Self {
-        let mut serialized = Vec::new();
-        if let Some(planet) = &planet {
-            planet.write(&mut serialized);
-        }
-        Self { planet, serialized, own: own.address }
+        Self { planet, moons: Vec::new(), own: own.address, due: None }
     }
 
     pub(super) fn planet(&self) -> Option<&World> {
         self.planet.as_ref()
     }
 
-    /// Returns the planet for a peer that says it has the one named, if it is behind.
-    pub(super) fn update_for(&self, known: WorldVersion) -> &[u8] {
-        match &self.planet {
-            Some(planet) if known.id == planet.id && known.timestamp < planet.timestamp => &self.serialized,
-            _ => &[],
-        }
+    pub(super) fn moons(&self) -> &[World] {
+        &self.moons
     }
 
-    /// Says whether this node is one of the roots.
+    /// Returns, as they are handed out, the planet and the moons of which a peer says that it has an older version
+    /// (`vl1.md` §10.2.4): the planet only if it is the peer's, a moon also if the peer has none of it yet.
+    pub(super) fn updates_for(&self, planet: Option<WorldVersion>, moons: &[WorldVersion]) -> Vec<u8> {
+        let is_behind = |world: &World, known: &WorldVersion| {
+            known.id == world.id && known.id != 0 && known.timestamp < world.timestamp
+        };
+        let planet = self.planet.iter().filter(|world| planet.is_some_and(|known| is_behind(world, &known)));
+        let moons = self.moons.iter().filter(|moon| moons.iter().any(|known| is_behind(moon, known)));
+        let mut serialized = Vec::new();
+        planet.chain(moons).for_each(|world| world.write(&mut serialized));
+        serialized
+    }
+
+    /// Takes an update of the planet or of a moon, if it may replace the one that is known; says whether it did.
+    fn update(&mut self, candidate: &World) -> bool {
+        let known = self.planet.iter_mut().chain(&mut self.moons).find(|known| may_replace(known, candidate));
+        if let Some(known) = known {
+            known.clone_from(candidate);
+            return true;
+        }
+        false
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &Root> {
+        self.planet.iter().chain(&self.moons).flat_map(|world| &world.roots)
+    }
+
+    /// Says whether this node is one of the roots, of the planet or of a moon.
     pub(super) fn is_root(&self) -> bool {
         self.contains(self.own)
     }
 
+    /// Says whether a node is a root, of the planet or of a moon.
     pub(super) fn contains(&self, address: Address) -> bool {
         self.identity(address).is_some()
     }
 
+    /// Says whether a node is a root of the planet.
+    pub(super) fn is_of_planet(&self, address: Address) -> bool {
+        let mut roots = self.planet.iter().flat_map(|planet| &planet.roots);
+        roots.any(|root| root.identity.address == address)
+    }
+
     /// Returns the identity of a root.
     pub(super) fn identity(&self, address: Address) -> Option<&PublicIdentity> {
-        let roots = self.planet.iter().flat_map(|planet| &planet.roots);
-        roots.map(|root| &root.identity).find(|identity| identity.address == address)
+        self.roots().map(|root| &root.identity).find(|identity| identity.address == address)
     }
 
-    /// Returns the other roots, in the planet's order.
+    /// Returns the other roots, each once, the planet's first and in its order.
     pub(super) fn upstream(&self) -> impl Iterator<Item = Address> {
-        let roots = self.planet.iter().flat_map(|planet| &planet.roots);
-        roots.map(|root| root.identity.address).filter(|address| *address != self.own)
+        let addresses = || self.roots().map(|root| root.identity.address);
+        let is_first = move |n, address| !addresses().take(n).any(|earlier| earlier == address);
+        let upstream = addresses().enumerate().filter(|(_, address)| *address != self.own);
+        upstream.filter(move |(n, address)| is_first(*n, *address)).map(|(_, address)| address)
     }
 
-    /// Says whether packets of a root may come from this address: one that the planet names (`vl1.md` §13.5).
+    /// Says whether packets of a root may come from this address: one that a world names (`vl1.md` §13.5).
     pub(super) fn allows(&self, peer: Address, from: SocketAddr) -> bool {
-        let roots = self.planet.iter().flat_map(|planet| &planet.roots);
-        let Some(root) = roots.into_iter().find(|root| root.identity.address == peer) else { return true };
-        root.endpoints.is_empty() || root.endpoints.iter().any(|endpoint| endpoint.ip() == from.ip())
+        let endpoints = || self.endpoints(peer);
+        endpoints().next().is_none() || endpoints().any(|endpoint| endpoint.ip() == from.ip())
+    }
+
+    fn endpoints(&self, root: Address) -> impl Iterator<Item = &SocketAddr> {
+        self.roots().filter(move |known| known.identity.address == root).flat_map(|root| &root.endpoints)
     }
 
     /// Draws one endpoint of each family of a root.
     fn draw_endpoints(&self, root: Address, rng: &mut impl Rng) -> Vec<SocketAddr> {
-        let roots = self.planet.iter().flat_map(|planet| &planet.roots);
-        let endpoints = roots.filter(|known| known.identity.address == root).flat_map(|root| &root.endpoints);
-        let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) = endpoints.partition(|endpoint| endpoint.is_ipv4());
+        let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            self.endpoints(root).partition(|endpoint| endpoint.is_ipv4());
         let mut draw = |from: Vec<SocketAddr>| {
             let count = u64::try_from(from.len()).ok().filter(|count| *count > 0)?;
             from.get(usize::try_from(rng.next_u64() % count).ok()?).copied()
@@ -86,11 +122,46 @@ impl Roots {
 }
 
 impl Node {
+    /// Puts another planet in the place of the one that is known, from a source that is trusted.
+    pub fn set_planet(&mut self, now: Now, planet: Option<World>) {
+        self.roots.planet = planet;
+        self.plan_contact(now.mono);
+    }
+
+    /// Puts other moons in the place of those that are known, from a source that is trusted.
+    pub fn set_moons(&mut self, now: Now, mut moons: Vec<World>) {
+        moons.sort_by_key(|moon| moon.id);
+        self.roots.moons = moons;
+        self.plan_contact(now.mono);
+    }
+
+    /// Takes what a root says about worlds: later versions, signed by the keys that the known ones name.
+    pub(super) fn on_world_data(&mut self, now: Now, from: Address, answer: &OkHello<'_>) {
+        if answer.world_data.is_empty() || !self.roots.contains(from) {
+            return;
+        }
+        for world in answer.worlds().map_while(Result::ok).take(MAX_WORLDS) {
+            if self.roots.update(&world) {
+                self.plan_contact(now.mono);
+                self.emit(Event::WorldUpdated(Box::new(world)));
+            }
+        }
+    }
+
+    /// Has the roots greeted at a time; one plan replaces the other.
+    pub(super) fn plan_contact(&mut self, when: Instant) {
+        if let Some(due) = self.roots.due.replace(when) {
+            self.timers.disarm(due, Timer::Roots);
+        }
+        self.timers.arm(when, Timer::Roots);
+    }
+
     /// Says HELLO to each root above this node to which no path works.
     pub(super) fn contact_roots(&mut self, now: Now) {
+        self.roots.due = None;
         let upstream: Vec<Address> = self.roots.upstream().collect();
         if !upstream.is_empty() {
-            self.timers.arm(now.mono + CONTACT_INTERVAL, Timer::Roots);
+            self.plan_contact(now.mono + CONTACT_INTERVAL);
         }
         for root in upstream {
             self.know_root(now, root);

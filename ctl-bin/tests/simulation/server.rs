@@ -125,6 +125,7 @@ impl Server {
                     jobs.push((self.verifier_free_at, Job::Verify(identity)));
                 }
                 Event::IdentityWanted(address) => jobs.push((now + 1 + below(rng, 10), Job::Recall(address))),
+                Event::WorldUpdated(planet) => self.planet = *planet,
                 Event::ConfigRequested(requested) => {
                     let from = requested.identity.address;
                     self.requests.retain(|_, when| now - *when <= REMEMBERED);

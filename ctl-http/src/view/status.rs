@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value, json};
 use zt_proto::Timestamp;
 use zt_proto::inet::EndpointText;
+use zt_proto::world::World;
 
 use crate::status::NodeStatus;
 
@@ -62,4 +63,27 @@ fn render_settings(node: &NodeStatus) -> Value {
 
 fn render_addresses(addresses: &[SocketAddr]) -> Vec<String> {
     addresses.iter().map(|address| EndpointText(*address).to_string()).collect()
+}
+
+/// Renders `/moon`; none of them is still waited for.
+pub(crate) fn render_moons(moons: &[World]) -> Value {
+    moons.iter().map(render_moon).collect()
+}
+
+fn render_moon(moon: &World) -> Value {
+    let roots = moon.roots.iter().map(|root| {
+        json!({ "identity": root.identity.to_string(), "stableEndpoints": render_addresses(&root.endpoints) })
+    });
+    json!({
+        "id": format!("{:016x}", moon.id),
+        "roots": roots.collect::<Vec<_>>(),
+        "signature": to_hex(&moon.signature.0),
+        "timestamp": moon.timestamp.0,
+        "updatesMustBeSignedBy": to_hex(&moon.update_key),
+        "waiting": false,
+    })
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

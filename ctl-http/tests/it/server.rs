@@ -70,6 +70,7 @@ impl Server {
             store: store.clone(),
             controller: CONTROLLER.parse().unwrap(),
             token: Token::new(TOKEN).unwrap(),
+            serves_networks: true,
             allow_query_token: options.allow_query_token,
             allowed_sources: options.allowed_sources,
             node,
@@ -151,6 +152,7 @@ fn node_status() -> NodeStatus {
         port: 9993,
         listening: vec!["10.55.0.1:9993".parse().unwrap()],
         surface_addresses: Vec::new(),
+        moons: Vec::new(),
         peers: vec![root("62f865ae71"), root("778cde7190"), member],
     }
 }

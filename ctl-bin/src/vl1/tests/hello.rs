@@ -10,30 +10,29 @@ use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
 use zt_proto::verb::hello::Hello;
 use zt_proto::verb::ok::{OkHello, OkReply};
-use zt_proto::world::{World, WorldKind, WorldVersion};
+use zt_proto::world::{World, WorldVersion};
 use zt_proto::{Timestamp, inet::EndpointText};
 
 use super::super::{Ignored, Node, VERSION};
 use super::client::{Client, Received};
 use super::{at, events, from_hex, leaf, link, root, sign_on, text, transmits, vectors, verify_identities};
 
-/// What an OK(HELLO) says, without what identifies the sender's software and without moons: the recorded root has one,
-/// this node knows none yet.
+/// What an OK(HELLO) says, without what identifies the sender's software.
 fn ok_hello(payload: &[u8]) -> (u64, Timestamp, Option<SocketAddr>, Vec<World>) {
     let ok = OkReply::parse(payload).unwrap();
     assert_eq!(ok.in_re_verb, Verb::HELLO);
     let hello = OkHello::parse(ok.payload).unwrap();
-    let worlds = hello.worlds().map(|world| world.unwrap());
-    let planets = worlds.filter(|world| world.kind == WorldKind::Planet).collect();
-    (ok.in_re_packet, hello.timestamp, hello.endpoint, planets)
+    let worlds = hello.worlds().map(|world| world.unwrap()).collect();
+    (ok.in_re_packet, hello.timestamp, hello.endpoint, worlds)
 }
 
 #[test]
 fn every_recorded_hello_gets_the_answer_of_a_real_root() {
     let file = vectors("hello.json");
     let secret: IdentitySecret = text(&file, "responder_secret").parse().unwrap();
-    let planet = World::parse(&mut Reader::new(&from_hex(text(&file, "planet_at_responder")))).unwrap();
-    let mut node = Node::new(Arc::new(secret), Some(planet), [7; 32], at(0));
+    let world = |name| World::parse(&mut Reader::new(&from_hex(text(&file, name)))).unwrap();
+    let mut node = Node::new(Arc::new(secret), Some(world("planet_at_responder")), [7; 32], at(0));
+    node.set_moons(at(0), vec![world("moon_at_responder")]);
     let cases = file["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 20);
     for (n, case) in cases.iter().enumerate() {

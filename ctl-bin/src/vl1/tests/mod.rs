@@ -10,6 +10,7 @@ mod keepalive;
 mod paths;
 mod root;
 mod upstream;
+mod worlds;
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -97,7 +98,9 @@ fn verify_identities(node: &mut Node, now: Now) -> Vec<Event> {
                 Ok(verified) => node.identity_verified(now, &verified),
                 Err(_) => node.identity_refused(&identity),
             },
-            other @ (Event::IdentityWanted(_) | Event::ConfigRequested(_)) => others.push(other),
+            other @ (Event::IdentityWanted(_) | Event::ConfigRequested(_) | Event::WorldUpdated(_)) => {
+                others.push(other)
+            }
         }
     }
     others
