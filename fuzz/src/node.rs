@@ -168,6 +168,7 @@ impl Lab {
                     }
                 }
                 Event::ConfigRequested(requested) => self.answer(&requested),
+                Event::WorldUpdated(_) => {} // the server writes it to a file
             }
         }
         let mut answers = Vec::new();

@@ -7,6 +7,7 @@ use std::path::Path;
 use zt_proto::Address;
 
 use super::home::Home;
+use super::worlds::Worlds;
 
 /// Prints; nobody may be listening, which is no reason to stop.
 pub(super) fn say(text: &str) {
@@ -14,17 +15,29 @@ pub(super) fn say(text: &str) {
     writeln!(out, "{text}").and_then(|()| out.flush()).unwrap_or(());
 }
 
-/// Tells that the controller is ready, and what to do next, in lines to paste.
-pub(super) fn ready(home: &Home, controller: Address, port: u16, api: SocketAddr, has_planet: bool) {
-    let token = quoted(&home.token_file());
+/// Tells that the node is ready, and what to do next, in lines to paste.
+pub(super) fn ready(
+    home: &Home,
+    node: Address,
+    port: u16,
+    api: SocketAddr,
+    worlds: &Worlds,
+    serves_networks: bool,
+) {
     let reachable = if api.ip().is_unspecified() { loopback_of(api) } else { api };
+    let role = if serves_networks { "controller" } else { "root" };
     say(&format!(
-        "ready: controller {controller}, UDP port {port}, API http://{reachable}, home {}",
+        "ready: {role} {node}, UDP port {port}, API http://{reachable}, home {}",
         home.path().display()
     ));
+    say(&found_by(home, node, port, worlds));
+    if !serves_networks {
+        return;
+    }
+    let token = quoted(&home.token_file());
     say(&format!(
         "next: make a network whose members get addresses from a pool:\n\
-        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" http://{reachable}/controller/network/{controller}______ -d \
+        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" http://{reachable}/controller/network/{node}______ -d \
          '{{\"name\":\"my network\",\"v4AssignMode\":{{\"zt\":true}},\
          \"ipAssignmentPools\":[{{\"ipRangeStart\":\"10.147.17.1\",\"ipRangeEnd\":\"10.147.17.254\"}}],\
          \"routes\":[{{\"target\":\"10.147.17.0/24\"}}]}}'\n\
@@ -32,14 +45,28 @@ pub(super) fn ready(home: &Home, controller: Address, port: u16, api: SocketAddr
         \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" http://{reachable}/controller/network/NETWORK/member/CLIENT \
          -d '{{\"authorized\":true}}'"
     ));
-    if !has_planet {
-        let program = std::env::current_exe().unwrap_or_else(|_| "ctl-bin".into());
-        say(&format!(
-            "      clients find this controller by a planet file; make one, then start the controller again:\n\
-            \x20 {} planet create --home {} --endpoint YOUR-IP/{port} --out planet",
-            quoted(&program),
-            quoted(home.path())
-        ));
+}
+
+/// Says how clients find this node.
+fn found_by(home: &Home, node: Address, port: u16, worlds: &Worlds) -> String {
+    match &worlds.planet {
+        _ if worlds.name(node) => {
+            "found by: clients that have the planet or moon of which it is a root".to_owned()
+        }
+        Some(_) if worlds.is_public_planet() => {
+            "found by: every stock client, through the public root servers (--planet none keeps it off them)"
+                .to_owned()
+        }
+        Some(planet) => format!("found by: clients of planet {:010x}, through its roots", planet.id),
+        None => {
+            let program = std::env::current_exe().unwrap_or_else(|_| "ctl-bin".into());
+            format!(
+                "found by: nobody, since it was told to know no planet; for one of its own, start it without --planet\n\
+                \x20     after: {} planet create --home {} --endpoint YOUR-IP/{port} --out planet",
+                quoted(&program),
+                quoted(home.path())
+            )
+        }
     }
 }
 

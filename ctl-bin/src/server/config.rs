@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zt_proto::NetworkId;
-use zt_proto::inet::EndpointText;
+
+use super::world_args::{MoonCommand, PlanetCommand};
+use super::worlds::PlanetSource;
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -26,9 +28,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs the controller (the default)
     Serve(ServeArgs),
-    /// Makes the file by which clients find this controller without any other server
+    /// Makes, changes and shows the file by which clients find this controller without any other server
     #[command(subcommand)]
     Planet(PlanetCommand),
+    /// The same for roots beside those of the planet, which clients choose to use
+    #[command(subcommand)]
+    Moon(MoonCommand),
     /// Compiles, tests and explains flow rules
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -55,6 +60,13 @@ pub(crate) struct ServeArgs {
     /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,
+    /// Root servers to be found by: builtin (the public ones), none, or a planet file [default: the file `planet` in
+    /// the home, else builtin]
+    #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
+    pub planet: Option<PlanetSource>,
+    /// What this node is [default: controller, and root where the planet or a moon names it]
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    pub role: Vec<Role>,
 }
 
 /// The controller of the home must not be running.
@@ -105,22 +117,20 @@ pub(crate) enum ExportFormat {
     Json,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum PlanetCommand {
-    /// Writes a signed planet file that names this controller as the only root
-    Create(PlanetCreateArgs),
+/// What a node can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Serves networks
+    Controller,
+    /// Tells nodes about each other and relays between them
+    Root,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct PlanetCreateArgs {
-    #[command(flatten)]
-    pub home: HomeArgs,
-    /// Address at which clients reach this controller, for example 203.0.113.1/9993; at most 32
-    #[arg(long = "endpoint", value_name = "IP/PORT", required = true)]
-    pub endpoints: Vec<EndpointText>,
-    /// File to write for the clients; the controller's own copy goes to its home
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+impl ServeArgs {
+    /// Says whether networks are served.
+    pub(crate) fn is_controller(&self) -> bool {
+        self.role.is_empty() || self.role.contains(&Role::Controller)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -230,6 +240,21 @@ mod tests {
         let Some(Command::Serve(serve)) = named.command else { panic!("not serve") };
         assert_eq!(serve.port, DEFAULT_PORT);
         assert_eq!(serve.api, Some("[::1]:80".parse().unwrap()));
+    }
+
+    #[test]
+    fn roles_and_planets_are_named_as_the_manual_has_it() {
+        let parse =
+            |arguments: &[&str]| Cli::try_parse_from([&["ctl-bin"], arguments].concat()).map(|cli| cli.serve);
+        let bare = parse(&["--planet", "none"]).unwrap();
+        assert!(bare.role.is_empty() && bare.is_controller());
+        assert_eq!(bare.planet, Some(PlanetSource::None));
+        assert_eq!(parse(&["--planet", "builtin"]).unwrap().planet, Some(PlanetSource::Builtin));
+        assert_eq!(parse(&["--planet", "p"]).unwrap().planet, Some(PlanetSource::File("p".into())));
+        let both = parse(&["--role", "controller,root"]).unwrap();
+        assert_eq!((both.role.as_slice(), both.is_controller()), (&[Role::Controller, Role::Root][..], true));
+        assert!(!parse(&["--role", "root"]).unwrap().is_controller());
+        assert!(parse(&["--role", "king"]).unwrap_err().to_string().contains("controller, root"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) const IDENTITY_SECRET: &str = "identity.secret";
 pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
 pub(super) const PLANET: &str = "planet";
-/// Signs every later version of the planet that this controller makes.
+/// Signs every later version of the planet and of the moon that this controller makes.
 const PLANET_KEY: &str = "planet.secret";
 const DATABASE: &str = "controller.db";
 const PORT: &str = "zerotier-one.port";
@@ -44,6 +44,8 @@ pub(crate) enum HomeError {
     IdentityGone { dir: PathBuf, name: &'static str },
     #[error("{} is damaged: {reason}; restore it from a backup, or move it away", path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("--planet: {reason}")]
+    NamedPlanet { reason: String },
     #[error(
         "{} was not made by this controller (its updates need another key than {}); \
          move it away first if it is to be replaced", planet.display(), key.display())]
@@ -57,9 +59,9 @@ impl HomeError {
     }
 }
 
-const WRITABLE: &str =
+pub(super) const WRITABLE: &str =
     "the user that runs this must be able to write there; choose another place with --home";
-const READABLE: &str = "it must be readable by the user that runs this";
+pub(super) const READABLE: &str = "it must be readable by the user that runs this";
 
 /// An opened home directory.
 #[derive(Debug)]
@@ -180,12 +182,14 @@ impl Home {
     pub(crate) fn own_planet(&self, key: &WorldKey, id: u64) -> Result<Option<World>, HomeError> {
         let planet = self.planet()?;
         if planet.as_ref().is_some_and(|old| old.update_key != *key.public() || old.id != id) {
-            return Err(HomeError::ForeignPlanet {
-                planet: self.dir.join(PLANET),
-                key: self.dir.join(PLANET_KEY),
-            });
+            return Err(self.foreign(PLANET));
         }
         Ok(planet)
+    }
+
+    /// Says that a planet or moon is somebody else's.
+    pub(super) fn foreign(&self, name: &str) -> HomeError {
+        HomeError::ForeignPlanet { planet: self.dir.join(name), key: self.dir.join(PLANET_KEY) }
     }
 
     /// Puts a planet into place.
@@ -193,7 +197,7 @@ impl Home {
         self.replace(PLANET, planet, 0o644)
     }
 
-    /// Reads the key that signs planets, or makes one.
+    /// Reads the key that signs planets and moons, or makes one.
     pub(crate) fn planet_key(&self, rng: &mut impl CryptoRng) -> Result<WorldKey, HomeError> {
         if let Some(bytes) = self.read_secret(PLANET_KEY)? {
             let damaged = |reason| HomeError::Damaged { path: self.dir.join(PLANET_KEY), reason };
@@ -212,7 +216,13 @@ impl Home {
         self.replace(PORT, port.to_string().as_bytes(), 0o644)
     }
 
-    fn io(&self, action: &'static str, name: &str, source: io::Error, advice: &'static str) -> HomeError {
+    pub(super) fn io(
+        &self,
+        action: &'static str,
+        name: &str,
+        source: io::Error,
+        advice: &'static str,
+    ) -> HomeError {
         HomeError::Io { action, path: self.dir.join(name), source, advice }
     }
 

@@ -7,13 +7,20 @@ mod controller;
 mod export;
 mod home;
 mod import;
+mod moon;
 mod planet;
 mod revocations;
 mod rules;
 mod seen;
+mod share;
 mod status;
 mod udp;
 mod work;
+mod world_args;
+mod world_file;
+mod world_home;
+mod world_maker;
+mod worlds;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -36,9 +43,10 @@ use tracing_subscriber::EnvFilter;
 use zt_proto::IpPrefix;
 
 use crate::vl1::Node;
-use config::{Cli, Command, PlanetCommand, ServeArgs};
+use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
+use worlds::WorldFiles;
 
 /// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
 const LOG_VARIABLE: &str = "RUST_LOG";
@@ -55,7 +63,9 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
-    Planet(#[from] planet::PlanetError),
+    World(#[from] world_maker::WorldError),
+    #[error(transparent)]
+    Role(#[from] worlds::RoleError),
     #[error(transparent)]
     Rules(#[from] rules::RulesError),
     #[error(transparent)]
@@ -110,7 +120,8 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
     match cli.command {
         None => serve(&cli.serve, rng)?,
         Some(Command::Serve(args)) => serve(&args, rng)?,
-        Some(Command::Planet(PlanetCommand::Create(args))) => planet::create(&args, clock::wall(), &mut rng)?,
+        Some(Command::Planet(command)) => planet::run(&command, clock::wall(), &mut rng)?,
+        Some(Command::Moon(command)) => moon::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Rules(command)) => rules::run(&command)?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall())?),
         Some(Command::Export(args)) => export::run(&args)?,
@@ -128,11 +139,11 @@ fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
 
 /// Runs the controller until it is told to stop.
 async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
-    let home = Home::open(&args.home.home)?;
+    let home = Arc::new(Home::open(&args.home.home)?);
     let _lock = home.lock()?;
     let secret = Arc::new(home.identity(&mut rng)?);
-    let planet = home.planet()?;
-    let has_planet = planet.is_some();
+    let worlds =
+        WorldFiles::open(Arc::clone(&home), args.planet.clone(), args.role.clone(), secret.address())?;
     let token = Token::new(&home.token(&mut rng)?)?;
     let store = Store::open(&home.database())?;
     let sockets = udp::Sockets::bind(args.port).map_err(|source| udp_error(args.port, source))?;
@@ -143,7 +154,9 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
 
     let now = clock::now();
     let identity = *secret.public();
-    let node = Node::new(Arc::clone(&secret), planet, draw_seed(&mut rng), now);
+    let start = worlds.current().clone();
+    let mut node = Node::new(Arc::clone(&secret), start.planet.clone(), draw_seed(&mut rng), now);
+    node.set_moons(now, start.moons.clone());
     let status = status::initial(&node, now, identity, &home, args.port, sockets.addresses());
     let (status_sender, status_receiver) = watch::channel(Arc::new(status));
     let (stop, stopped) = watch::channel(false);
@@ -156,6 +169,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         store: store.clone(),
         controller: identity.address,
         token,
+        serves_networks: args.is_controller(),
         allow_query_token: false,
         // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
         allowed_sources: if address.ip().is_loopback() { Vec::new() } else { everywhere() },
@@ -181,7 +195,13 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         stopping.changed().await.unwrap_or(());
     }));
     let mut helpers = JoinSet::new();
-    helpers.spawn(work::answer_events(Arc::clone(&controller), events));
+    let surroundings = work::Surroundings {
+        home: Arc::clone(&home),
+        serves_networks: args.is_controller(),
+        node: command_sender.clone(),
+    };
+    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, events));
+    helpers.spawn(worlds.follow(command_sender.clone()));
     helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
     helpers.spawn(work::send_revocations(Arc::clone(&controller)));
     helpers.spawn(work::tidy(controller));
@@ -189,7 +209,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    announce::ready(&home, identity.address, args.port, address, has_planet);
+    announce::ready(&home, identity.address, args.port, address, &start, args.is_controller());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

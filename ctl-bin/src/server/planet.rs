@@ -1,83 +1,69 @@
-//! `ctl-bin planet`: the file by which clients find this controller (`vl1.md` §15, §16.7).
-
-use std::fs;
+//! `ctl-bin planet`: the roots that clients know instead of the public ones (`vl1.md` §15, §16.7).
 
 use rand_core::CryptoRng;
 use zt_proto::Timestamp;
-use zt_proto::credential::Signature;
-use zt_proto::inet::{self, EndpointText};
-use zt_proto::world::{Root, World, WorldKind};
+use zt_proto::world::{World, WorldKind};
 
 use super::announce::say;
-use super::config::PlanetCreateArgs;
-use super::home::{Home, HomeError};
+use super::world_args::{PlanetCommand, PlanetShowArgs};
+use super::world_maker::{self, WorldError};
+use super::{share, world_file};
 
-/// Why no planet was made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlanetError {
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    #[error("--endpoint: at most {max} endpoints fit into a planet, not {0}", max = World::MAX_ENDPOINTS)]
-    TooManyEndpoints(usize),
-    #[error(
-        "--endpoint: {0} cannot be used by clients as a path; give an address that they can reach over a network"
-    )]
-    UnusableEndpoint(EndpointText),
-    #[error("--endpoint: {0} needs a port from 1 to 65535")]
-    NoPort(EndpointText),
-    #[error("--out: cannot write {path}: {source}")]
-    Out { path: String, source: std::io::Error },
-}
-
-/// Makes a planet whose only root is the controller of `args.home`, puts it there and into `args.out`.
-pub(crate) fn create(
-    args: &PlanetCreateArgs,
+/// Does what the command says.
+pub(crate) fn run(
+    command: &PlanetCommand,
     now: Timestamp,
     rng: &mut impl CryptoRng,
-) -> Result<(), PlanetError> {
-    if args.endpoints.len() > World::MAX_ENDPOINTS {
-        return Err(PlanetError::TooManyEndpoints(args.endpoints.len()));
-    }
-    for endpoint in &args.endpoints {
-        if endpoint.0.port() == 0 {
-            return Err(PlanetError::NoPort(*endpoint));
+) -> Result<(), WorldError> {
+    match command {
+        PlanetCommand::Create(args) => {
+            let planet = world_maker::create(WorldKind::Planet, args, now, rng)?;
+            let out = args.out.display();
+            say(&format!(
+                "planet: {} bytes in {out}, {}\n\
+                 next: put this file as `planet` into the home directory of each client (on Linux\n\
+                \x20     /var/lib/zerotier-one), then restart the client; for phones: planet show --qr {out}\n\
+                 A controller that runs on this home takes it up by itself, unless --planet names another.",
+                world_file::to_bytes(&planet).len(),
+                roots(&planet)
+            ));
         }
-        if !inet::is_usable_path(endpoint.0.ip()) {
-            return Err(PlanetError::UnusableEndpoint(*endpoint));
+        PlanetCommand::Roll(args) => {
+            let planet = world_maker::roll(WorldKind::Planet, args, now, rng)?;
+            say(&format!(
+                "planet: version {}, {}\n\
+                 A root that runs on this home hands it out within seconds; clients ask for it with their next HELLO, at\n\
+                 the latest after four minutes. Leave old addresses in use until then.",
+                planet.timestamp.0,
+                roots(&planet)
+            ));
         }
+        PlanetCommand::Show(args) => show(args)?,
+        PlanetCommand::Verify(args) => say(&world_maker::verify(WorldKind::Planet, args)?),
     }
-    let home = Home::open(&args.home.home)?;
-    let identity = home.identity(rng)?;
-    let key = home.planet_key(rng)?;
-    // Any id but that of the public planet will do; this one tells whose it is.
-    let id = identity.address().to_u64();
-    // Clients take an update only if its timestamp is newer, whatever the clock says.
-    let newer = home.own_planet(&key, id)?.map_or(Timestamp(0), |old| old.timestamp.plus_millis(1));
-    let mut planet = World {
-        kind: WorldKind::Planet,
-        id,
-        timestamp: now.max(newer),
-        update_key: *key.public(),
-        signature: Signature::NONE,
-        roots: vec![Root {
-            identity: *identity.public(),
-            endpoints: args.endpoints.iter().map(|endpoint| endpoint.0).collect(),
-        }],
-    };
-    planet.signature = key.sign(&planet.signed_bytes());
-    let mut bytes = Vec::new();
-    planet.write(&mut bytes);
-    // Written as any program writes its output: a link is followed, and /dev/stdout is what it is.
-    fs::write(&args.out, &bytes)
-        .map_err(|source| PlanetError::Out { path: args.out.display().to_string(), source })?;
-    home.replace_planet(&bytes)?;
-    say(&format!(
-        "planet: {} bytes in {}, root {}\n\
-         next: restart the controller if it runs, and put this file as `planet` into the home directory of each\n\
-        \x20     client (on Linux /var/lib/zerotier-one), then restart the client",
-        bytes.len(),
-        args.out.display(),
-        identity.address()
-    ));
+    Ok(())
+}
+
+fn roots(world: &World) -> String {
+    let addresses: Vec<_> = world.roots.iter().map(|root| root.identity.address.to_string()).collect();
+    format!("{} {}", if addresses.len() == 1 { "root" } else { "roots" }, addresses.join(", "))
+}
+
+fn show(args: &PlanetShowArgs) -> Result<(), WorldError> {
+    let planet = world_file::read(&args.file, Some(WorldKind::Planet))?;
+    let bytes = world_file::to_bytes(&planet);
+    let link = share::link(&bytes);
+    if let Some(file) = &args.qr_png {
+        world_maker::write(file, &share::picture(&link)?)?;
+    }
+    if args.base64 {
+        say(&share::base64(&bytes));
+    } else if args.link {
+        say(&link);
+    } else if args.qr {
+        say(&share::terminal(&link)?);
+    } else if args.qr_png.is_none() {
+        say(world_file::describe(&planet).trim_end());
+    }
     Ok(())
 }

@@ -34,6 +34,7 @@ pub(super) fn initial(
         port,
         listening,
         surface_addresses: Vec::new(),
+        moons: Vec::new(),
         peers: Vec::new(),
     };
     describe(node, now, &mut status);
@@ -64,6 +65,9 @@ fn describe(node: &Node, now: Now, status: &mut NodeStatus) {
     status.online = node.is_online(now);
     status.planet_id = planet_id;
     status.planet_timestamp = planet_timestamp;
+    if status.moons != node.moons() {
+        status.moons = node.moons().to_vec();
+    }
     status.peers = node.peers(now).iter().map(|peer| describe_peer(peer, now)).collect();
 }
 
@@ -82,7 +86,11 @@ fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
     PeerStatus {
         address: peer.address,
         latency_ms: peer.latency_ms,
-        role: if peer.is_root { PeerRole::Planet } else { PeerRole::Leaf },
+        role: match (peer.is_root, peer.is_moon) {
+            (true, _) => PeerRole::Planet,
+            (false, true) => PeerRole::Moon,
+            (false, false) => PeerRole::Leaf,
+        },
         version: peer.version,
         paths: paths.collect(),
     }

@@ -7,12 +7,16 @@ use ctl_core::Change;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, PublicIdentity};
 
 use super::clock;
 use super::controller::SharedController;
+use super::home::Home;
 use super::revocations::PACE;
-use crate::vl1::Event;
+use super::udp::Command;
+use super::worlds;
+use crate::vl1::{Event, Node};
 
 /// Requests that are being answered at the same time; the database has one writer, so more would only wait for it.
 const MAX_ANSWERING: usize = 16;
@@ -20,8 +24,20 @@ const MAX_ANSWERING: usize = 16;
 const MAX_QUEUED: usize = 512;
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 
+/// What the answers to the node's events need beside the controller.
+pub(super) struct Surroundings {
+    pub home: Arc<Home>,
+    /// Whether this node is a controller at all.
+    pub serves_networks: bool,
+    pub node: mpsc::Sender<Command>,
+}
+
 /// Works off what the node cannot do by itself.
-pub(super) async fn answer_events(controller: SharedController, mut events: mpsc::Receiver<Event>) {
+pub(super) async fn answer_events(
+    controller: SharedController,
+    surroundings: Surroundings,
+    mut events: mpsc::Receiver<Event>,
+) {
     let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
     let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
@@ -29,6 +45,19 @@ pub(super) async fn answer_events(controller: SharedController, mut events: mpsc
     while let Some(event) = events.recv().await {
         let controller = Arc::clone(&controller);
         match event {
+            Event::ConfigRequested(requested) if !surroundings.serves_networks => {
+                let (request, network) = (requested.request, requested.network);
+                let decline = move |node: &mut Node, now| {
+                    node.reply_error(now, request, ErrorCode::UNSUPPORTED_OPERATION, network, &[]);
+                };
+                if surroundings.node.send(Box::new(decline)).await.is_err() {
+                    return;
+                }
+            }
+            Event::WorldUpdated(world) => {
+                let home = Arc::clone(&surroundings.home);
+                spawn_blocking(move || worlds::save(&home, &world));
+            }
             Event::ConfigRequested(requested) => {
                 let now = clock::now();
                 if !controller.accepts(&requested, now) {

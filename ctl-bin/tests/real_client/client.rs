@@ -1,5 +1,7 @@
 //! A real client in a process of its own, driven by JSON lines (`ztclient.py run`).
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -37,18 +39,28 @@ pub(crate) struct Report {
 impl Client {
     /// Starts clients side by side and waits until all of them have found the controller.
     pub(crate) fn start<const N: usize>(controller: &Controller, names: [&str; N]) -> [Self; N] {
-        let processes = names.map(|name| {
-            let mut command = namespace::python();
-            command.args(["run", "--seconds", LIFETIME_SECONDS, "--wheel"]).arg(namespace::wheel());
-            Process::spawn(name, command.arg("--planet").arg(controller.planet()))
+        let spawn = |name| Process::spawn(name, command().arg("--planet").arg(controller.planet()));
+        names.map(spawn).map(Self::online)
+    }
+
+    /// Starts a client that knows its planet from a file, and keeps what it learns in `home`.
+    pub(crate) fn start_with(name: &str, planet: &Path, home: &Path) -> Self {
+        Self::online(Process::spawn(name, command().arg("--planet").arg(planet).arg("--home").arg(home)))
+    }
+
+    /// Waits until the client has found its root.
+    fn online(process: Process) -> Self {
+        let address = process.wait_for(0, ONLINE_LIMIT, "the client is online", |line| {
+            let line = json(line)?;
+            (line["online"] == true).then(|| line["node"].as_str().map(str::to_owned))?
         });
-        processes.map(|process| {
-            let address = process.wait_for(0, ONLINE_LIMIT, "the client is online", |line| {
-                let line = json(line)?;
-                (line["online"] == true).then(|| line["node"].as_str().map(str::to_owned))?
-            });
-            Self { process, address, network: String::new() }
-        })
+        Self { process, address, network: String::new() }
+    }
+
+    /// Waits until the client reports something that the library calls an event; returns when.
+    pub(crate) fn wait_event(&self, mark: Mark, limit: Duration, event: &str) -> Instant {
+        self.process
+            .wait_for(mark.0, limit, event, |line| (json(line)?["event"] == *event).then_some(line.at))
     }
 
     /// The node address, ten hex digits.
@@ -148,6 +160,12 @@ impl Client {
         (state["network"] == *self.network && state["status"].is_string())
             .then_some(Report { at: line.at, state })
     }
+}
+
+fn command() -> Command {
+    let mut command = namespace::python();
+    command.args(["run", "--seconds", LIFETIME_SECONDS, "--wheel"]).arg(namespace::wheel());
+    command
 }
 
 fn json(line: &Line) -> Option<Value> {

@@ -20,3 +20,5 @@ mod namespace;
 mod process;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod worlds;

@@ -17,3 +17,5 @@ mod rules;
 mod serving;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod worlds;

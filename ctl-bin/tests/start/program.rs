@@ -34,9 +34,11 @@ pub(crate) fn api(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-fn command(home: &Path, port: u16) -> Command {
+pub(crate) fn command(home: &Path, port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
     command.arg("--home").arg(home).args(["--port", &port.to_string()]);
+    // No test says hello to the public root servers.
+    command.env("CTL_PLANET", "none");
     command
 }
 

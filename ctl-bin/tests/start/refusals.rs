@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::program::{fail, free_port, home, refused, serve};
+use crate::program::{command, fail, free_port, home, refused, serve};
 
 #[test]
 fn a_udp_port_in_use_is_named() {
@@ -64,7 +64,8 @@ fn damaged_files_are_refused_and_left_as_they_are() {
             if name == "authtoken.secret" { b" \n" } else { b"this is not what it should be" };
         fs::write(&path, damage).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let error = fail(&home, free_port());
+        // With `none` the planet in the home does not matter.
+        let error = refused(command(&home, free_port()).env_remove("CTL_PLANET").output().unwrap());
         assert!(error.contains(name) && error.contains(words), "{error}");
         assert_eq!(fs::read(&path).unwrap(), damage, "{name} was overwritten");
         match original {

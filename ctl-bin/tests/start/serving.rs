@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::http::request;
-use crate::program::{START_LIMIT, api, free_port, home, serve};
+use crate::program::{START_LIMIT, api, command, free_port, home, serve};
 
 #[test]
 fn a_fresh_home_is_made_closed_and_serves_at_once() {
@@ -72,13 +72,7 @@ fn what_was_acknowledged_is_there_after_kill_9() {
 #[test]
 fn sigterm_ends_it_with_exit_code_0() {
     let (_folder, home) = home();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ctl-bin"))
-        .arg("--home")
-        .arg(&home)
-        .args(["--port", &free_port().to_string()])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command(&home, free_port()).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
     let pid = child.id().to_string();

@@ -1,0 +1,78 @@
+//! The moons in the home directory (`vl1.md` §15.8). Planets are with the rest of the home.
+
+use std::fs;
+use std::io;
+
+use zt_crypto::WorldKey;
+use zt_proto::world::{World, WorldKind};
+
+use super::home::{Home, HomeError, READABLE, WRITABLE};
+use super::world_file;
+
+const MOONS: &str = "moons.d";
+/// Moons that are loaded; a node says HELLO to all their roots.
+const MAX_MOONS: usize = 16;
+
+impl Home {
+    /// Reads the moons, ascending by id.
+    ///
+    /// # Errors
+    /// If a file named like a moon is none, or another one.
+    pub(super) fn moons(&self) -> Result<Vec<World>, HomeError> {
+        let folder = self.path().join(MOONS);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(self.io("read", MOONS, source, READABLE)),
+        };
+        let mut moons = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|source| self.io("read", MOONS, source, READABLE))?.file_name();
+            let Some(id) = name.to_str().and_then(id_of) else { continue };
+            let path = folder.join(&name);
+            let damaged = |reason| HomeError::Damaged { path: path.clone(), reason };
+            let moon =
+                world_file::read(&path, Some(WorldKind::Moon)).map_err(|error| damaged(error.to_string()))?;
+            if moon.id != id {
+                return Err(damaged(format!("it is moon {:016x}", moon.id)));
+            }
+            moons.push(moon);
+        }
+        if moons.len() > MAX_MOONS {
+            let reason = format!("at most {MAX_MOONS} moons are orbited, not {}", moons.len());
+            return Err(HomeError::Damaged { path: folder, reason });
+        }
+        moons.sort_unstable_by_key(|moon| moon.id);
+        Ok(moons)
+    }
+
+    /// Returns the moon of that id, if there is one and it can be updated with `key`.
+    ///
+    /// # Errors
+    /// [`HomeError::ForeignPlanet`] if it cannot.
+    pub(super) fn own_moon(&self, key: &WorldKey, id: u64) -> Result<Option<World>, HomeError> {
+        let moon = self.moons()?.into_iter().find(|moon| moon.id == id);
+        if moon.as_ref().is_some_and(|old| old.update_key != *key.public()) {
+            return Err(self.foreign(&name_of(id)));
+        }
+        Ok(moon)
+    }
+
+    /// Puts a moon into place.
+    pub(super) fn write_moon(&self, moon: &World) -> Result<(), HomeError> {
+        let folder = self.path().join(MOONS);
+        fs::create_dir_all(&folder)
+            .map_err(|source| self.io("make the directory", MOONS, source, WRITABLE))?;
+        self.replace(&name_of(moon.id), &world_file::to_bytes(moon), 0o644)
+    }
+}
+
+fn name_of(id: u64) -> String {
+    format!("{MOONS}/{id:016x}.moon")
+}
+
+/// Reads the id in the name of a moon's file; other files are nobody's business.
+fn id_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".moon").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
