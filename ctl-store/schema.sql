@@ -255,3 +255,44 @@ CREATE TABLE member_extra (
     PRIMARY KEY (network, member),
     FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+
+-- Networks that were here once. Who comes back and asks for one is told that it is over, whenever that is.
+CREATE TABLE removed_network (
+    id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 8)                     -- network id; not in `network`
+) STRICT, WITHOUT ROWID;
+
+-- Members that lost their authorization, or were removed, while others may still believe their certificates.
+CREATE TABLE revoked (
+    network BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,        -- network.id
+    member  BLOB NOT NULL CHECK (length(member) = 5),                       -- node address, of a member or not
+    since   INTEGER NOT NULL,                                               -- time
+    PRIMARY KEY (network, member)
+) STRICT, WITHOUT ROWID;
+
+-- Finds those that no longer matter.
+CREATE INDEX revoked_since ON revoked (since);
+
+-- Up to when configurations may have been issued; the times in them never go back, whatever the clock does.
+CREATE TABLE issued (
+    id    INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),                      -- one row
+    until INTEGER NOT NULL                                                  -- time; nothing was issued later
+) STRICT;
+
+-- Members of which nothing is known but that they asked: nobody ever authorized or edited them, and they expire.
+CREATE TABLE pending (
+    network    BLOB NOT NULL,                                               -- member.network
+    member     BLOB NOT NULL,                                               -- member.address
+    last_asked INTEGER NOT NULL,                                            -- time, up to an hour behind
+    source     BLOB NOT NULL CHECK (length(source) IN (0, 3, 6)),           -- IPv4 /24, IPv6 /48; empty: relayed
+    PRIMARY KEY (network, member),
+    FOREIGN KEY (network, member) REFERENCES member (network, address) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Counts those of a network, and finds the one that asked longest ago.
+CREATE INDEX pending_order ON pending (network, last_asked);
+
+-- Counts those of one source.
+CREATE INDEX pending_source ON pending (network, source);
+
+-- Finds those that have expired, and counts all.
+CREATE INDEX pending_age ON pending (last_asked);

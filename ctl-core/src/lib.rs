@@ -7,10 +7,12 @@
 //! | [`network`], [`member`] | the records, as an administrator sees them | `vl2.md` §9 |
 //! | [`record`] | the same as JSON, read and written | `vl2.md` §9, §12 |
 //! | [`change`] | what happened to a record | `vl2.md` §11 |
+//! | [`pending`] | strangers that wait for an administrator | |
 //! | [`request`], [`snapshot`] | what a decision reads | `vl2.md` §3, §10.2 |
 //! | [`mod@decide`] | who is admitted | `vl2.md` §10.3–10.9 |
 //! | [`addresses`] | which addresses a member gets | `vl2.md` §10.11 |
 //! | [`config`] | what an admitted member is told | `vl2.md` §10.8–10.12 |
+//! | [`farewell`] | what members of a removed network are told | `vl2.md` §11.4 |
 //! | [`client`] | what the asking client can take | `vl2.md` §3.1, §8.1 |
 //! | [`issue`] | signatures, the form for the client, chunks, revocations | `vl2.md` §4.1, §7, §8 |
 //! | [`memo`] | what was issued and may be sent again; times of issue | `vl2.md` §19.1 |
@@ -21,10 +23,12 @@ pub mod change;
 pub mod client;
 pub mod config;
 pub mod decide;
+pub mod farewell;
 pub mod issue;
 pub mod member;
 pub mod memo;
 pub mod network;
+pub mod pending;
 pub mod record;
 pub mod request;
 pub mod rules;

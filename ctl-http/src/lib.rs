@@ -10,6 +10,7 @@ mod extract;
 mod member;
 mod network;
 mod peer;
+mod pending;
 mod problem;
 mod rule_tests;
 mod rules;
@@ -89,6 +90,7 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::update(Arc::clone(&state)),
         member::remove(Arc::clone(&state)),
         member::list_in_full(Arc::clone(&state)),
+        pending::list(Arc::clone(&state)),
         rules::compile_source(),
         rules::format_source(),
         rules::decompile_tables(),
@@ -127,13 +129,20 @@ struct State {
 type Shared = Arc<State>;
 
 impl State {
-    /// Runs `work` in a write transaction and sends the change that it names.
+    /// Runs `work` in a write transaction and sends the change that it names. That a member was revoked is noted in that
+    /// very transaction: it must be told to others even if the controller ends before it could be.
     fn write<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Change>), E>,
     ) -> Result<T, E> {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        let (result, change) = self.api.store.write(work)?;
+        let (result, change) = self.api.store.write(|tx| {
+            let done = work(tx)?;
+            if let Some(Change::MemberRevoked { network, member }) = done.1 {
+                tx.revoked().note(network, member, (self.api.now)())?;
+            }
+            Ok::<_, E>(done)
+        })?;
         if let Some(change) = change
             && self.api.changes.send(change).is_err()
         {

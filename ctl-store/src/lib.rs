@@ -13,12 +13,15 @@ mod extra;
 mod file;
 mod identity;
 pub mod import;
+mod issued;
 mod lease;
 mod member;
 mod migrate;
 mod network;
 mod occupied;
+mod pending;
 mod pool;
+mod revoked;
 mod sighting;
 mod snapshot;
 mod token;
@@ -39,6 +42,8 @@ pub use lease::{Lease, Leases};
 pub use member::{MemberCounts, Members};
 pub use migrate::schema_version;
 pub use network::Networks;
+pub use pending::PendingMembers;
+pub use revoked::Revoked;
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 
@@ -135,6 +140,14 @@ impl<'a> Tx<'a> {
 
     pub fn lease(&self) -> Leases<'_> {
         Leases { tx: self }
+    }
+
+    pub fn pending(&self) -> PendingMembers<'_> {
+        PendingMembers { tx: self }
+    }
+
+    pub fn revoked(&self) -> Revoked<'_> {
+        Revoked { tx: self }
     }
 
     /// Runs a query and decodes each of its rows; `record` names them in an error.

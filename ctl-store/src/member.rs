@@ -106,7 +106,7 @@ impl Members<'_> {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
-    /// Saves the member, whether it is new or not.
+    /// Saves the member, whether it is new or not. If it was pending, it no longer is.
     ///
     /// # Errors
     /// - [`StoreError::AddressTaken`] if another member of the network has one of its addresses; nothing was saved.
@@ -132,7 +132,8 @@ impl Members<'_> {
         if capabilities {
             self.put_capabilities(member)?;
         }
-        Ok(())
+        // Whoever saves a member knows something about it.
+        self.tx.pending().clear(member.network, member.address)
     }
 
     /// Removes the member and says whether there was one. Its addresses are free at once.

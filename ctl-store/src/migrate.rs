@@ -15,6 +15,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0003_add_operations.sql")),
     M::up(include_str!("../migrations/0004_add_roles_and_address_changes.sql")),
     M::up(include_str!("../migrations/0005_add_extra_fields.sql")),
+    M::up(include_str!("../migrations/0006_add_pending_and_aftermath.sql")),
 ];
 
 /// Returns the schema version that this release writes: the number of its migrations.

@@ -55,6 +55,7 @@ impl Networks<'_> {
     pub fn put(&self, network: &Network) -> Result<(), StoreError> {
         self.put_row(network)?;
         let id = network.id;
+        self.tx.execute("DELETE FROM removed_network WHERE id = ?1", [NetworkColumn(id)])?;
         self.put_routes(id, &network.routes)?;
         self.put_pools(id, &network.pools)?;
         self.put_special_nodes(network)?;
@@ -64,9 +65,19 @@ impl Networks<'_> {
         self.put_join_tokens(id, &network.join_tokens)
     }
 
-    /// Removes the network with all its members and says whether there was one.
+    /// Removes the network with all its members and says whether there was one. That it was here is remembered.
     pub fn remove(&self, id: NetworkId) -> Result<bool, StoreError> {
-        Ok(self.tx.execute("DELETE FROM network WHERE id = ?1", [NetworkColumn(id)])? > 0)
+        let was_there = self.tx.execute("DELETE FROM network WHERE id = ?1", [NetworkColumn(id)])? > 0;
+        if was_there {
+            self.tx.execute("INSERT INTO removed_network (id) VALUES (?1)", [NetworkColumn(id)])?;
+        }
+        Ok(was_there)
+    }
+
+    /// Says whether the network was here once and was removed.
+    pub fn was_removed(&self, id: NetworkId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM removed_network WHERE id = ?1";
+        Ok(!self.tx.query(sql, [NetworkColumn(id)], "a removed network", |_| Ok(()))?.is_empty())
     }
 
     fn decode(&self, id: NetworkId, row: &Columns<'_>) -> Result<Network, StoreError> {

@@ -6,6 +6,7 @@ mod api;
 mod arbitrary;
 mod client;
 mod departures;
+mod pending;
 mod rule_tests;
 mod rules;
 mod server;

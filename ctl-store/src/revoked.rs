@@ -1,0 +1,52 @@
+//! Who lost its authorization lately: what a controller that was started again still has to tell members that return.
+
+use rusqlite::params;
+use zt_proto::{Address, NetworkId, Timestamp};
+
+use crate::Tx;
+use crate::column::{AddressColumn, NetworkColumn, U64Column};
+use crate::error::StoreError;
+
+/// The members of all networks whose certificates were revoked, inside a transaction.
+pub struct Revoked<'a> {
+    pub(crate) tx: &'a Tx<'a>,
+}
+
+impl Revoked<'_> {
+    /// Notes that a member lost its authorization; belongs into the transaction that takes it. A network that is gone
+    /// needs no note.
+    pub fn note(&self, network: NetworkId, member: Address, since: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT INTO revoked (network, member, since) SELECT id, ?2, ?3 FROM network WHERE id = ?1 \
+                   ON CONFLICT (network, member) DO UPDATE SET since = excluded.since";
+        let values = params![NetworkColumn(network), AddressColumn(member), U64Column(since.0)];
+        self.tx.execute(sql, values).map(drop)
+    }
+
+    /// Returns who lost its authorization after `time` and has not got it again, with when: ascending by that.
+    pub fn list_since(&self, time: Timestamp) -> Result<Vec<(NetworkId, Address, Timestamp)>, StoreError> {
+        let record = "a revoked member";
+        self.tx.query(LIST_SINCE, [U64Column(time.0)], record, |row| {
+            let (network, member) =
+                (row.get::<NetworkColumn>("network")?.0, row.get::<AddressColumn>("member")?.0);
+            Ok((network, member, row.get::<U64Column>("since")?.time()))
+        })
+    }
+
+    /// Says whether there are any that lost it at `time` or before.
+    pub fn is_any_until(&self, time: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM revoked WHERE since <= ?1 LIMIT 1";
+        Ok(!self.tx.query(sql, [U64Column(time.0)], "a revoked member", |_| Ok(()))?.is_empty())
+    }
+
+    /// Forgets up to `limit` of those that lost it at `time` or before; returns how many those were.
+    pub fn forget_until(&self, time: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM revoked WHERE (network, member) IN \
+                   (SELECT network, member FROM revoked WHERE since <= ?1 LIMIT ?2)";
+        self.tx.execute(sql, params![U64Column(time.0), limit])
+    }
+}
+
+const LIST_SINCE: &str = "SELECT network, member, since FROM revoked WHERE since > ?1 AND NOT EXISTS \
+                          (SELECT 1 FROM member WHERE member.network = revoked.network \
+                           AND member.address = revoked.member AND member.authorized = 1) \
+                          ORDER BY since, network, member";
