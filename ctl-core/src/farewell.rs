@@ -3,11 +3,19 @@
 use zt_proto::config::{ConfigDns, NetworkConfig, Sso};
 use zt_proto::{Address, NetworkId, Timestamp};
 
+use crate::client::Client;
+use crate::issue::Issued;
+
 /// Returns a configuration that ends a member's access: no certificate, no address, no route, and no rules, so that
 /// nothing passes in either direction. An error alone would leave the member what it has.
 ///
-/// `now` must be later than what the member was issued before.
-pub fn farewell(network: NetworkId, member: Address, now: Timestamp) -> NetworkConfig {
+/// `now` must be later than what the member was issued before. `None` for a client before 1.2.0: it would need one in
+/// another form.
+pub fn farewell(network: NetworkId, member: Address, client: Client, now: Timestamp) -> Option<Issued> {
+    client.is_modern().then(|| Issued::without_credentials(&nothing(network, member, now), client))
+}
+
+fn nothing(network: NetworkId, member: Address, now: Timestamp) -> NetworkConfig {
     NetworkConfig {
         network,
         timestamp: now,
@@ -41,9 +49,12 @@ mod tests {
     /// `known-flaws.md` row 13.
     #[test]
     fn a_farewell_leaves_a_member_nothing() {
-        let config = farewell(NetworkId(0x8056_c2e2_1c00_0001), Address::from_low_bits(7), Timestamp(5));
-        let read = NetworkConfig::parse(&config.write()).unwrap();
-        assert_eq!(read, config);
+        let modern = Client::Modern { rules_engine: true, before_1_4: false };
+        let (network, member) = (NetworkId(0x8056_c2e2_1c00_0001), Address::from_low_bits(7));
+        let issued = farewell(network, member, modern, Timestamp(5)).unwrap();
+        let read = NetworkConfig::parse(issued.dictionary()).unwrap();
+        assert_eq!(read, nothing(network, member, Timestamp(5)));
+        assert_eq!(farewell(network, member, Client::Version6, Timestamp(5)), None);
         assert!(read.rules.is_empty() && read.addresses.is_empty() && read.membership.is_none());
     }
 }

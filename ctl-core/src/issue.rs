@@ -102,6 +102,12 @@ fn sign(mut config: NetworkConfig, signer: &IdentitySecret) -> NetworkConfig {
 }
 
 impl Issued {
+    /// Returns a configuration without credentials, for a client that takes dictionaries of version 7.
+    pub(crate) fn without_credentials(config: &NetworkConfig, client: Client) -> Self {
+        let (network, timestamp) = (config.network, config.timestamp);
+        Self { network, timestamp, client, dictionary: config.write(), left_out: 0 }
+    }
+
     /// Returns when it was issued, the time of all its credentials.
     pub fn timestamp(&self) -> Timestamp {
         self.timestamp

@@ -168,7 +168,8 @@ impl Lab {
                     }
                 }
                 Event::ConfigRequested(requested) => self.answer(&requested),
-                Event::WorldUpdated(_) => {} // the server writes it to a file
+                // The server writes the one to a file, and repeats what it does not get the other for.
+                Event::WorldUpdated(_) | Event::ConfigAcknowledged { .. } => {}
             }
         }
         let mut answers = Vec::new();

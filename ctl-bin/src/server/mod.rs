@@ -7,8 +7,10 @@ mod controller;
 mod export;
 mod home;
 mod import;
+mod issue_allowance;
 mod moon;
 mod planet;
+mod push;
 mod revocations;
 mod rules;
 mod seen;
@@ -186,7 +188,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         store,
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
         command_sender.clone(),
-    ));
+        now,
+    )?);
     let mut stopping = stopped.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(udp::run(node, sockets, commands, event_sender, stopped));
@@ -203,7 +206,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, events));
     helpers.spawn(worlds.follow(command_sender.clone()));
     helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
-    helpers.spawn(work::send_revocations(Arc::clone(&controller)));
+    helpers.spawn(work::send(Arc::clone(&controller)));
     helpers.spawn(work::tidy(controller));
     helpers.spawn(status::publish(command_sender, status_sender));
 

@@ -1,8 +1,10 @@
 //! Which nodes asked lately, and with what: to them configurations are pushed (`vl2.md` §10, "status").
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use ctl_core::Client;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
@@ -12,15 +14,45 @@ pub(super) const ONLINE_FOR: Duration = Duration::from_secs(120);
 const MIN_INTERVAL: Duration = Duration::from_millis(1000);
 /// Requests that are let through within a second; no machine answers so many.
 const MAX_GATED: usize = 262_144;
-/// Nodes that are remembered, over all networks.
-const MAX_SEEN: usize = 2_000_000;
+/// Members that are remembered, over all networks.
+const MAX_MEMBERS: usize = 2_000_000;
+/// Nodes that were refused and are remembered, so that they get a configuration as soon as somebody authorizes them.
+/// Beyond, that takes until they ask again.
+const MAX_WAITING: usize = 65_536;
+/// When a client that runs on asks again after its last configuration: it looks every 5 s whether that is older than
+/// 60 s (`vl2.md` §3.2).
+const RHYTHM: RangeInclusive<Duration> = Duration::from_secs(59)..=Duration::from_secs(67);
+
+/// What became of a node's last request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It got a configuration.
+    Admitted,
+    /// It may not be in the network, or its user has to log in.
+    Refused,
+}
 
 /// What a node said with its last request.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub identity: PublicIdentity,
+    /// Without the token, which counts only in a request.
     pub metadata: RequestMetadata,
     last_request: Instant,
+    /// When it last got a configuration; `None` if it was refused since.
+    configured: Option<Instant>,
+}
+
+impl Seen {
+    /// Says whether the node takes configurations and credentials that it did not ask for (`vl2.md` §8.4).
+    pub(super) fn takes_pushes(&self) -> bool {
+        Client::of(&self.metadata).is_modern()
+    }
+
+    /// Says whether the node was admitted when it last heard of its network.
+    pub(super) fn is_configured(&self) -> bool {
+        self.configured.is_some()
+    }
 }
 
 /// The nodes that asked lately. Also those that were refused: when one is authorized, it need not ask again.
@@ -31,6 +63,8 @@ pub(super) struct SeenNodes {
     /// The same, oldest first, with its time.
     gate_order: VecDeque<(Instant, (NetworkId, Address))>,
     nodes: BTreeMap<(NetworkId, Address), Seen>,
+    /// How many of `nodes` were refused.
+    waiting: usize,
 }
 
 impl SeenNodes {
@@ -50,36 +84,90 @@ impl SeenNodes {
         is_free
     }
 
-    /// Notes a request for a network that exists; says whether the node was offline before.
+    /// Notes a request for a network that exists. Says whether the node is one that comes back: it was offline, or
+    /// refused, or does not ask in the rhythm of a client that runs on, so that it was probably started again. What
+    /// clients do not keep, they then do not have.
     pub(super) fn note(
         &mut self,
         network: NetworkId,
         identity: PublicIdentity,
         metadata: RequestMetadata,
+        standing: Standing,
         now: Instant,
     ) -> bool {
         let key = (network, identity.address);
-        let was_online = self.online(network, identity.address, now).is_some();
-        if self.nodes.len() < MAX_SEEN || self.nodes.contains_key(&key) {
-            self.nodes.insert(key, Seen { identity, metadata, last_request: now });
+        let before = self.nodes.get(&key);
+        let is_known = before.is_some();
+        let was_configured = before.filter(|seen| is_online(seen, now)).and_then(|seen| seen.configured);
+        let runs_on =
+            was_configured.is_some_and(|last| RHYTHM.contains(&now.saturating_duration_since(last)));
+        if before.is_some_and(|seen| !seen.is_configured()) {
+            self.waiting -= 1;
         }
-        !was_online
+        let has_room = match standing {
+            Standing::Admitted => is_known || self.nodes.len() - self.waiting < MAX_MEMBERS,
+            Standing::Refused => is_known || self.waiting < MAX_WAITING,
+        };
+        if has_room {
+            let configured = (standing == Standing::Admitted).then_some(now);
+            self.waiting += usize::from(configured.is_none());
+            let mut metadata = metadata;
+            metadata.token = None;
+            self.nodes.insert(key, Seen { identity, metadata, last_request: now, configured });
+        }
+        !runs_on
+    }
+
+    /// Notes that a node has got a configuration without asking, or was told that it may no longer be in the network.
+    /// Says whether it was not configured before.
+    pub(super) fn pushed(
+        &mut self,
+        network: NetworkId,
+        node: Address,
+        standing: Standing,
+        now: Instant,
+    ) -> bool {
+        let Some(seen) = self.nodes.get_mut(&(network, node)) else { return false };
+        let was_waiting = !seen.is_configured();
+        seen.configured = (standing == Standing::Admitted).then_some(now);
+        self.waiting = self.waiting + usize::from(!seen.is_configured()) - usize::from(was_waiting);
+        was_waiting && standing == Standing::Admitted
     }
 
     pub(super) fn online(&self, network: NetworkId, node: Address, now: Instant) -> Option<&Seen> {
         self.nodes.get(&(network, node)).filter(|seen| is_online(seen, now))
     }
 
-    /// Returns the addresses of all nodes of a network that are online.
-    pub(super) fn all_online(&self, network: NetworkId, now: Instant) -> Vec<Address> {
+    /// Returns the first member in a range of addresses that is online and was admitted.
+    pub(super) fn next_member(
+        &self,
+        network: NetworkId,
+        range: RangeInclusive<Address>,
+        now: Instant,
+    ) -> Option<Address> {
+        let (first, last) = range.into_inner();
+        self.members((network, first)..=(network, last), now).next().map(|(node, _)| node)
+    }
+
+    /// Returns the members of a network that are online, were admitted, and take credentials.
+    pub(super) fn receivers(&self, network: NetworkId, now: Instant) -> impl Iterator<Item = Address> {
         let all = (network, Address::NONE)..=(network, Address::MAX);
-        let online = self.nodes.range(all).filter(|(_, seen)| is_online(seen, now));
-        online.map(|((_, node), _)| *node).collect()
+        self.members(all, now).filter(|(_, seen)| seen.takes_pushes()).map(|(node, _)| node)
+    }
+
+    fn members(
+        &self,
+        range: RangeInclusive<(NetworkId, Address)>,
+        now: Instant,
+    ) -> impl Iterator<Item = (Address, &Seen)> {
+        let nodes = self.nodes.range(range).map(|((_, node), seen)| (*node, seen));
+        nodes.filter(move |(_, seen)| seen.is_configured() && is_online(seen, now))
     }
 
     /// Forgets who is no longer online.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.nodes.retain(|_, seen| is_online(seen, now));
+        self.waiting = self.nodes.values().filter(|seen| !seen.is_configured()).count();
     }
 }
 
@@ -90,16 +178,29 @@ fn is_online(seen: &Seen, now: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::clock;
+    use super::Standing::{Admitted, Refused};
     use super::*;
+
+    const NETWORK: NetworkId = NetworkId(1);
+
+    fn modern() -> RequestMetadata {
+        RequestMetadata::parse(b"v=7")
+    }
 
     fn identity(n: u64) -> PublicIdentity {
         PublicIdentity { address: Address::from_low_bits(n), key: [0; 64] }
     }
 
+    impl SeenNodes {
+        fn asks(&mut self, node: u64, standing: Standing, now: Instant) -> bool {
+            self.note(NETWORK, identity(node), modern(), standing, now)
+        }
+    }
+
     #[test]
     fn a_node_may_ask_again_after_more_than_a_second() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
-        let (network, node) = (NetworkId(1), identity(7));
+        let (network, node) = (NETWORK, identity(7));
         assert!(seen.take(network, node.address, start));
         assert!(!seen.take(network, node.address, start), "two at one instant");
         assert!(!seen.take(network, node.address, start + Duration::from_millis(1000)));
@@ -107,29 +208,87 @@ mod tests {
         assert!(seen.take(NetworkId(2), node.address, start));
     }
 
-    /// `known-flaws.md` row 7.
+    /// `known-flaws.md` rows 7 and 18.
     #[test]
-    fn one_node_that_names_all_networks_fills_no_memory_for_long() {
+    fn ten_million_requests_for_as_many_networks_fill_no_memory() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
-        let node = identity(7);
-        let taken = (0..300_000).filter(|n| seen.take(NetworkId(*n), node.address, start)).count();
-        assert_eq!(taken, MAX_GATED);
-        assert!(seen.take(NetworkId(0), node.address, start + Duration::from_millis(1001)));
+        let node = identity(7).address;
+        let mut taken = 0;
+        for n in 0..10_000_000_u64 {
+            taken += u64::from(seen.take(NetworkId(n), node, start + Duration::from_micros(n)));
+        }
+        assert!(taken < 10_000_000, "the bound was not reached");
+        assert_eq!((seen.gate.len(), seen.gate_order.len()), (MAX_GATED, MAX_GATED));
+        assert!(seen.gate.capacity().max(seen.gate_order.capacity()) <= 4 * MAX_GATED);
+        assert!(seen.take(NetworkId(0), node, start + Duration::from_secs(60)));
         assert_eq!(seen.gate.len(), 1);
     }
 
+    /// `known-flaws.md` row 7.
     #[test]
-    fn only_nodes_that_asked_lately_are_online() {
+    fn refused_nodes_are_remembered_up_to_a_bound_and_take_no_place_of_members() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        for n in 1..=100_000 {
+            seen.asks(n, Refused, start);
+        }
+        assert_eq!((seen.nodes.len(), seen.waiting), (MAX_WAITING, MAX_WAITING));
+        seen.asks(100_001, Admitted, start);
+        assert!(seen.online(NETWORK, Address::from_low_bits(100_001), start).is_some());
+        // One that is authorized makes room for another.
+        assert!(seen.pushed(NETWORK, Address::from_low_bits(1), Admitted, start));
+        seen.asks(100_002, Refused, start);
+        assert_eq!((seen.nodes.len(), seen.waiting), (MAX_WAITING + 2, MAX_WAITING));
+        seen.sweep(start + ONLINE_FOR);
+        assert_eq!((seen.nodes.len(), seen.waiting), (0, 0));
+    }
+
+    #[test]
+    fn only_members_that_asked_lately_are_online() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
         for (network, node) in [(1, 7), (1, 8), (2, 9)] {
-            assert!(seen.note(NetworkId(network), identity(node), RequestMetadata::default(), start));
+            assert!(seen.note(NetworkId(network), identity(node), modern(), Admitted, start));
         }
-        let later = start + Duration::from_secs(119);
-        assert!(!seen.note(NetworkId(1), identity(8), RequestMetadata::default(), later));
-        assert_eq!(seen.all_online(NetworkId(1), later).len(), 2);
+        seen.asks(5, Refused, start);
+        let later = start + Duration::from_secs(60);
+        assert!(!seen.asks(8, Admitted, later));
+        assert_eq!(seen.receivers(NETWORK, later).count(), 2);
         let end = start + Duration::from_secs(121);
-        assert_eq!(seen.all_online(NetworkId(1), end), [Address::from_low_bits(8)]);
+        assert_eq!(seen.receivers(NETWORK, end).collect::<Vec<_>>(), [Address::from_low_bits(8)]);
         seen.sweep(end);
         assert_eq!(seen.nodes.len(), 1);
+    }
+
+    /// `known-flaws.md` row 13.
+    #[test]
+    fn a_member_that_asks_out_of_its_rhythm_comes_back() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(seen.asks(7, Admitted, start), "new");
+        assert!(!seen.asks(7, Admitted, after(62)), "asks once a minute");
+        assert!(seen.asks(7, Admitted, after(82)), "started again");
+        // A push moves the rhythm.
+        seen.pushed(NETWORK, Address::from_low_bits(7), Admitted, after(102));
+        assert!(!seen.asks(7, Admitted, after(164)));
+        assert!(seen.asks(7, Refused, after(226)) | seen.asks(7, Admitted, after(231)), "was refused");
+        assert!(seen.asks(7, Admitted, after(351)), "was offline");
+    }
+
+    /// Before 1.2.0 the verb of credentials meant something else.
+    #[test]
+    fn an_old_client_gets_no_credentials_but_belongs_to_a_changed_network() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        seen.note(NETWORK, identity(7), RequestMetadata::default(), Admitted, start);
+        assert_eq!(seen.receivers(NETWORK, start).count(), 0);
+        let all = Address::NONE..=Address::MAX;
+        assert_eq!(seen.next_member(NETWORK, all, start), Some(identity(7).address));
+    }
+
+    #[test]
+    fn a_token_is_not_kept() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        let metadata = RequestMetadata::parse(b"v=7\na=token:secret");
+        assert!(metadata.token.is_some());
+        seen.note(NETWORK, identity(7), metadata, Admitted, start);
+        assert_eq!(seen.online(NETWORK, Address::from_low_bits(7), start).unwrap().metadata.token, None);
     }
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use ctl_core::Change;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep_until};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, PublicIdentity};
 
 use super::clock;
 use super::controller::SharedController;
 use super::home::Home;
-use super::revocations::PACE;
 use super::udp::Command;
 use super::worlds;
 use crate::vl1::{Event, Node};
@@ -73,6 +72,9 @@ pub(super) async fn answer_events(
                 if let Err(error) = to_verify.try_send(identity) {
                     spawn_blocking(move || controller.refuse(error.into_inner()));
                 }
+            }
+            Event::ConfigAcknowledged { member, network, update_id } => {
+                controller.acknowledged(network, member, update_id, clock::now());
             }
             // Whoever is not recalled says HELLO within a minute.
             Event::IdentityWanted(address) => drop(to_recall.try_send(address)),
@@ -136,17 +138,21 @@ fn in_order_of_urgency(changes: &mut Vec<Change>) -> Vec<Change> {
     ordered
 }
 
-/// Sends revocations as they come, at the pace that receivers take them.
-pub(super) async fn send_revocations(controller: SharedController) {
+/// Sends what nobody asked for, when it is due.
+pub(super) async fn send(controller: SharedController) {
     loop {
-        controller.revoked.notified().await;
-        loop {
-            let sender = Arc::clone(&controller);
-            let is_more = spawn_blocking(move || sender.send_revocations()).await.unwrap_or(false);
-            sleep(PACE).await;
-            if !is_more {
-                break;
-            }
+        let sender = Arc::clone(&controller);
+        let next = spawn_blocking(move || sender.send_due()).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a configuration was not sent");
+            None
+        });
+        match next {
+            // Something more urgent may come in between.
+            Some(next) => tokio::select! {
+                () = sleep_until(next.into()) => {}
+                () = controller.outgoing.notified() => {}
+            },
+            None => controller.outgoing.notified().await,
         }
     }
 }
@@ -156,6 +162,9 @@ pub(super) async fn tidy(controller: SharedController) {
     let mut ticks = interval(TIDY_INTERVAL);
     loop {
         ticks.tick().await;
-        controller.sweep();
+        let controller = Arc::clone(&controller);
+        if let Err(error) = spawn_blocking(move || controller.tidy(clock::now())).await {
+            tracing::error!(%error, "not tidied up");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use zt_proto::Address;
+use zt_proto::verb::Verb;
 
 /// How long an OK may take.
 pub(super) const AWAIT_FOR: Duration = Duration::from_secs(30);
@@ -15,6 +16,7 @@ pub(super) const MAX_AWAITED: usize = 65_536;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Awaited {
     pub to: Address,
+    pub verb: Verb,
     /// Where it was sent.
     pub remote: SocketAddr,
     pub sent: Instant,
@@ -67,7 +69,8 @@ mod tests {
     use super::*;
 
     fn awaited(to: u64) -> Awaited {
-        Awaited { to: Address::from_low_bits(to), remote: ([192, 0, 2, 1], 9993).into(), sent: at(0).mono }
+        let (to, remote) = (Address::from_low_bits(to), ([192, 0, 2, 1], 9993).into());
+        Awaited { to, verb: Verb::HELLO, remote, sent: at(0).mono }
     }
 
     #[test]

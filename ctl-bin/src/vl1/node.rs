@@ -62,6 +62,8 @@ pub enum Event {
     ConfigRequested(ConfigRequested),
     /// A root had a later version of the planet or of a moon; it should survive a restart.
     WorldUpdated(Box<World>),
+    /// A member has taken a configuration that was pushed to it. The update id, which it had from the chunks, is proof.
+    ConfigAcknowledged { member: Address, network: NetworkId, update_id: u64 },
 }
 
 /// A NETWORK_CONFIG_REQUEST from an authenticated node.
@@ -262,7 +264,7 @@ impl Node {
         self.reply_error(now, RequestId { from: to, packet: 0 }, code, network, &[]);
     }
 
-    /// Sends a configuration that nobody asked for, as signed chunks.
+    /// Sends a configuration that nobody asked for, as signed chunks; [`Event::ConfigAcknowledged`] says that it came.
     ///
     /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {

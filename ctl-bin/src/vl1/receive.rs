@@ -4,6 +4,7 @@ use zt_crypto::armor::{self, Suite, extended};
 use zt_proto::packet::{Datagram, MAX_PAYLOAD, PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET};
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
+use zt_proto::verb::network_config::ConfigAcknowledgement;
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
 use zt_proto::verb::ok::OkReply;
 use zt_proto::verb::rendezvous::Rendezvous;
@@ -140,6 +141,11 @@ impl Node {
         self.received(now, link, request.from, hops, Verb::OK, Some(asked));
         if reply.in_re_verb == Verb::WHOIS {
             return self.on_ok_whois(now, request.from, reply.payload);
+        }
+        // It names ECHO, whatever was pushed (`vl2.md` §4.2).
+        if reply.in_re_verb == Verb::ECHO && asked.verb == Verb::NETWORK_CONFIG {
+            let ConfigAcknowledgement { network, update_id } = ConfigAcknowledgement::parse(reply.payload)?;
+            self.emit(Event::ConfigAcknowledged { member: request.from, network, update_id });
         }
         Ok(())
     }

@@ -139,7 +139,7 @@ impl Node {
         suite: Suite,
     ) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
-        let awaited = packet.get(VERB_OFFSET).is_some_and(|byte| is_awaited(Verb::from_byte(*byte).0));
+        let verb = packet.get(VERB_OFFSET).map(|byte| Verb::from_byte(*byte).0);
         // Size and flags enter the MAC, so fragmentation is decided before the packet is armored.
         if packet.len() > DEFAULT_MTU
             && let Some(mut header) = HeaderMut::of(&mut packet)
@@ -150,8 +150,10 @@ impl Node {
         if let Some(path) = peer.path(link) {
             path.last_send = Some(now.mono);
         }
-        if awaited && let Ok(header) = PacketHeader::parse(&packet) {
-            self.awaited.insert(header.id, Awaited { to, remote: link.remote, sent: now.mono });
+        if let Some(verb) = verb.filter(|verb| is_awaited(*verb))
+            && let Ok(header) = PacketHeader::parse(&packet)
+        {
+            self.awaited.insert(header.id, Awaited { to, verb, remote: link.remote, sent: now.mono });
         }
         if packet.len() <= DEFAULT_MTU {
             self.transmit(Transmit { link, bytes: packet });

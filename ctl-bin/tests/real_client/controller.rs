@@ -4,14 +4,14 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http;
 use crate::namespace::ADDRESS;
-use crate::process::Process;
+use crate::process::{Line, Process};
 
 const PORT: u16 = 9993;
 /// The memory-hard search for an identity takes half a second, more on a machine that is busy.
@@ -88,6 +88,27 @@ impl Controller {
         assert_eq!(member["authorized"], authorized, "{member}");
     }
 
+    pub(crate) fn remove_network(&self, network: &str) {
+        self.ok("DELETE", &format!("/controller/network/{network}"), None);
+    }
+
+    /// A place in the log, from which on to look.
+    pub(crate) fn mark(&self) -> usize {
+        self.process.mark()
+    }
+
+    /// Waits until the controller logs all of `words` in one line after `mark`, and returns when it did.
+    pub(crate) fn wait_logged(&self, mark: usize, limit: Duration, words: &[&str]) -> Instant {
+        let has_all = |line: &Line| words.iter().all(|word| line.text.contains(word)).then_some(line.at);
+        self.process.wait_for(mark, limit, &format!("the log says {words:?}"), has_all)
+    }
+
+    /// The lines after `mark` that have all of `words`.
+    pub(crate) fn logged_since(&self, mark: usize, words: &[&str]) -> Vec<Line> {
+        let has_all = |line: &Line| words.iter().all(|word| line.text.contains(word));
+        self.process.lines_since(mark).into_iter().filter(has_all).collect()
+    }
+
     pub(crate) fn member(&self, network: &str, member: &str) -> Value {
         self.get(&format!("/controller/network/{network}/member/{member}"))
     }
@@ -108,7 +129,7 @@ fn serve(home: &Path) -> Process {
     let process = Process::spawn(
         "controller",
         Command::new(env!("CARGO_BIN_EXE_ctl-bin"))
-            .env("CTL_LOG", "info,ctl_bin=debug")
+            .env("RUST_LOG", "info,ctl_bin=debug")
             .env("NO_COLOR", "1")
             .arg("--home")
             .arg(home)

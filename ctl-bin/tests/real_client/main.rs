@@ -9,6 +9,8 @@
 //! `CTL_SKIP_REAL_CLIENT=1` skips these tests, and says so.
 
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod controller;

@@ -1,45 +1,71 @@
-//! The controller at work: load, decide, sign, save, send; and what follows a change (`vl2.md` §10, §11).
+//! The controller at work: what it knows, and what a committed change asks for (`vl2.md` §10, §11).
+//!
+//! `answer.rs` answers requests, `send.rs` sends what nobody asked for.
 
-use std::num::NonZeroU64;
+mod answer;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use ctl_core::{Change, ConfigRequest, Decision, Issued, Memo, RequestKind, decide, issue};
+use ctl_core::pending::FORGOTTEN_AFTER;
+use ctl_core::{Change, Memo, issue};
 use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::sync::{Notify, mpsc};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 use zt_crypto::{IdentitySecret, VerifiedIdentity};
-use zt_proto::verb::error::ErrorCode;
-use zt_proto::verb::network_config_request::RequestMetadata;
-use zt_proto::{Address, NetworkId, PublicIdentity};
+use zt_proto::credential::Revocation;
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
-use super::clock;
-use super::revocations::Revocations;
-use super::seen::SeenNodes;
+use super::issue_allowance::IssueAllowance;
+use super::push::Pushes;
+use super::revocations::{REVOKED_FOR, Revocations};
+use super::seen::{SeenNodes, Standing};
 use super::udp::Command;
-use crate::vl1::{ConfigRequested, Node, Now};
+use crate::vl1::{Node, Now};
 
-/// Answers members. All methods block on the database, so they are called where that is allowed.
+/// Rows that are removed in one transaction: other writers wait no longer than for that.
+const SWEPT_AT_ONCE: u32 = 256;
+
+/// Serves members. All methods block on the database, so they are called where that is allowed.
 pub(super) struct Controller {
     secret: Arc<IdentitySecret>,
     store: Store,
+    /// What was issued and may be sent again, and the times of issue.
     memo: Memo,
+    allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
     seen: Mutex<SeenNodes>,
+    /// Locked after `seen`, where both are.
+    pushes: Mutex<Pushes>,
     revocations: Mutex<Revocations>,
-    /// Rings when there are revocations to send.
-    pub(super) revoked: Notify,
+    /// Rings when there is something to send that nobody asked for.
+    pub(super) outgoing: Notify,
+    tally: Tally,
     node: mpsc::Sender<Command>,
 }
 
-/// Why a member got no answer; it will ask again.
-#[derive(Debug, thiserror::Error)]
-enum AnswerError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    TooLong(#[from] issue::ConfigTooLong),
+/// A controller that the tasks of the server share.
+pub(super) type SharedController = Arc<Controller>;
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+struct Tally {
+    decisions: AtomicU64,
+    pushes: AtomicU64,
+    repeated_pushes: AtomicU64,
+    acknowledged_pushes: AtomicU64,
+    revocation_packets: AtomicU64,
+}
+
+/// Adds one to a figure of a [`Tally`].
+fn count(figure: &AtomicU64) {
+    figure.fetch_add(1, Ordering::Relaxed);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -47,171 +73,113 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says that a member's client is too old for the size of its network.
-fn warn_of_cuts(network: NetworkId, member: Address, issued: &Issued) {
-    let left_out = issued.left_out();
-    if left_out > 0 {
-        warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
-    }
-}
-
 impl Controller {
+    /// Takes up where the controller ended that used this store before.
     pub(super) fn new(
         secret: Arc<IdentitySecret>,
         store: Store,
         rng: ChaCha20Rng,
         node: mpsc::Sender<Command>,
-    ) -> Self {
-        Self {
+        now: Now,
+    ) -> Result<Self, StoreError> {
+        let allowed = store.read(|tx| tx.issued_until())?;
+        let controller = Self {
             secret,
             store,
             memo: Memo::new(),
+            allowance: Mutex::new(IssueAllowance::new(allowed)),
             rng: Mutex::new(rng),
             seen: Mutex::default(),
+            pushes: Mutex::new(Pushes::new(now.mono)),
             revocations: Mutex::default(),
-            revoked: Notify::new(),
+            outgoing: Notify::new(),
+            tally: Tally::default(),
             node,
-        }
-    }
-
-    /// Says whether a request is to be answered: for a network of this controller, and not too soon after the last.
-    pub(super) fn accepts(&self, requested: &ConfigRequested, now: Now) -> bool {
-        let (network, node) = (requested.network, requested.identity.address);
-        network.controller() == self.secret.address() && lock(&self.seen).take(network, node, now.mono)
-    }
-
-    /// Answers a request.
-    pub(super) fn answer(&self, requested: ConfigRequested, now: Now) {
-        let ConfigRequested { request: id, identity, network, metadata, from } = requested;
-        let metadata = RequestMetadata::parse(&metadata);
-        let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
-        let member = identity.address;
-        let decision = match self.decide_and_save(&request, now) {
-            Ok(decision) => decision,
-            Err(error) => return error!(%network, %member, %error, "request not answered"),
         };
-        match decision {
-            Decision::Admit { config, .. } => match self.memo.issue(&config, &self.secret) {
-                Ok(issued) => {
-                    let chunks = issued.reply(self.update_id(), &self.secret);
-                    warn_of_cuts(network, member, &issued);
-                    debug!(%network, %member, remote = ?from, "admitted");
-                    self.command(move |node, now| node.reply_config(now, id, &chunks));
-                    let was_offline = self.note(request, now);
-                    if was_offline && lock(&self.revocations).catch_up(network, member, now.mono) {
-                        self.revoked.notify_one();
-                    }
-                }
-                Err(error) => error!(%network, %member, %error, "configuration not sent"),
-            },
-            Decision::Refuse { refusal, .. } => {
-                debug!(%network, %member, remote = ?from, ?refusal, "refused");
-                let (code, details) = (refusal.error_code(), refusal.details());
-                self.command(move |node, now| node.reply_error(now, id, code, network, &details));
-                if refusal != ctl_core::Refusal::UnknownNetwork {
-                    self.note(request, now);
-                }
-            }
+        // Whatever was issued before is no newer.
+        controller.memo.issue_time(allowed);
+        controller.restore_revocations(now)?;
+        Ok(controller)
+    }
+
+    /// Revokes again what was revoked not long ago: whoever was away may not know of it, and whoever was told before is
+    /// told nothing new. Nobody who was authorized since is among them.
+    fn restore_revocations(&self, now: Now) -> Result<(), StoreError> {
+        let revoked_for = millis(REVOKED_FOR);
+        let revoked = self.store.read(|tx| tx.revoked().list_since(before(now.wall, revoked_for)))?;
+        for (network, member, since) in revoked {
+            let left = Duration::from_millis(revoked_for.saturating_sub(now.wall.millis_since(since)));
+            let revocation = self.make_revocation(network, member, now);
+            lock(&self.revocations).add(revocation, [], now.mono + left, now.mono);
         }
+        Ok(())
     }
 
-    /// Remembers who asked; says whether it was offline before.
-    fn note(&self, request: ConfigRequest, now: Now) -> bool {
-        let ConfigRequest { network, identity, metadata, .. } = request;
-        lock(&self.seen).note(network, identity, metadata, now.mono)
-    }
-
-    /// Decides, and saves what the decision changes. What is saved was decided in the transaction that saves it, so two
-    /// members cannot get one address; it is on disk before anybody is told.
-    fn decide_and_save(&self, request: &ConfigRequest, now: Now) -> Result<Decision, StoreError> {
-        let (network, member) = (request.network, request.identity.address);
-        let issued = self.memo.issue_time(now.wall);
-        let snapshot = self.store.read(|tx| tx.snapshot(network, member))?;
-        let decision = decide(snapshot.as_ref(), request, issued);
-        let (Decision::Admit { member: None, .. } | Decision::Refuse { member: None, .. }) = decision else {
-            return self.store.write(|tx| {
-                let snapshot = tx.snapshot(network, member)?;
-                let decision = decide(snapshot.as_ref(), request, issued);
-                if let Decision::Admit { member: Some(changed), .. }
-                | Decision::Refuse { member: Some(changed), .. } = &decision
-                {
-                    tx.members().put(changed)?;
-                }
-                Ok(decision)
-            });
-        };
-        Ok(decision)
-    }
-
-    /// Returns a number for one sending.
-    fn update_id(&self) -> NonZeroU64 {
-        NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN)
-    }
-
-    /// Does what a committed change asks for.
+    /// Does what a committed change asks for, all but the sending.
     pub(super) fn follow(&self, change: Change, now: Now) {
         match change {
             Change::Network(network) => {
-                let online = lock(&self.seen).all_online(network, now.mono);
-                info!(%network, members = online.len(), "network changed");
-                for member in online {
-                    self.push(network, member, now);
-                }
+                info!(%network, "network changed");
+                lock(&self.pushes).network(network);
             }
-            Change::Member { network, member } => self.push(network, member, now),
+            Change::NetworkRemoved(network) => {
+                info!(%network, "network removed");
+                lock(&self.revocations).forget(network);
+                lock(&self.pushes).network(network);
+            }
+            Change::Member { network, member } => lock(&self.pushes).member((network, member)),
             Change::MemberRevoked { network, member } => {
                 info!(%network, %member, "member revoked");
-                self.revoke(network, member, now);
+                let revocation = self.make_revocation(network, member, now);
+                {
+                    let seen = lock(&self.seen);
+                    let online = seen.receivers(network, now.mono);
+                    lock(&self.revocations).add(revocation, online, now.mono + REVOKED_FOR, now.mono);
+                }
+                // The member itself would not notice before its next request, up to a minute later.
+                lock(&self.pushes).member((network, member));
             }
-            // Its members hear of it when they ask; until then there is nobody who could tell them to keep apart.
-            Change::NetworkRemoved(network) => info!(%network, "network removed"),
         }
+        self.outgoing.notify_one();
     }
 
-    /// Sends a member that is online its configuration, if it is to have one.
-    fn push(&self, network: NetworkId, member: Address, now: Now) {
-        let Some(seen) = lock(&self.seen).online(network, member, now.mono).cloned() else { return };
-        let request = ConfigRequest {
-            network,
-            identity: seen.identity,
-            metadata: seen.metadata,
-            kind: RequestKind::Push,
-        };
-        let pushed = self.decide_and_save(&request, now).map_err(AnswerError::from).and_then(|decision| {
-            let Decision::Admit { config, .. } = decision else { return Ok(()) };
-            let issued = self.memo.issue(&config, &self.secret)?;
-            let chunks = issued.push(self.update_id(), &self.secret);
-            self.command(move |node, now| node.push_config(now, member, network, &chunks));
-            Ok(())
-        });
-        if let Err(error) = pushed {
-            error!(%network, %member, %error, "configuration not pushed");
-        }
-    }
-
-    fn revoke(&self, network: NetworkId, member: Address, now: Now) {
+    fn make_revocation(&self, network: NetworkId, member: Address, now: Now) -> Revocation {
         let threshold = self.memo.revoke(network, member, now.wall);
+        // What is issued next is newer.
+        self.await_allowance(threshold.plus_millis(1), now.wall);
         let id = lock(&self.rng).next_u32();
-        let revocation = issue::revoke(network, member, threshold, id, &self.secret);
-        // The member itself would not notice before its next request, up to a minute later.
-        self.command(move |node, now| {
-            node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
-        });
-        let online = lock(&self.seen).all_online(network, now.mono);
-        lock(&self.revocations).add(revocation, online, now.mono);
-        self.revoked.notify_one();
+        issue::revoke(network, member, threshold, id, &self.secret)
     }
 
-    /// Sends one packet of revocations to each destination that waits for some; says whether any are left.
-    pub(super) fn send_revocations(&self) -> bool {
-        let (round, is_more) = {
-            let mut revocations = lock(&self.revocations);
-            (revocations.take_round(), !revocations.is_empty())
-        };
-        for (destination, payload) in round {
-            self.command(move |node, now| node.push_credentials(now, destination, &payload));
+    /// Returns a time of issue, when the disk knows that it may have been used.
+    fn issue_time(&self, wall: Timestamp) -> Timestamp {
+        let time = self.memo.issue_time(wall);
+        self.await_allowance(time, wall);
+        time
+    }
+
+    fn await_allowance(&self, time: Timestamp, wall: Timestamp) {
+        let mut allowance = lock(&self.allowance);
+        if let Some(until) = allowance.missing(time, wall) {
+            self.allow_issuing(&mut allowance, until);
         }
-        is_more
+    }
+
+    fn allow_issuing(&self, allowance: &mut IssueAllowance, until: Timestamp) {
+        if let Err(error) = self.store.write(|tx| tx.allow_issuing_until(until)) {
+            // Members are better served with times that a restart could repeat than not at all. It is tried again.
+            error!(%error, "time of issue not saved");
+        }
+        allowance.extend(until);
+    }
+
+    /// Takes the acknowledgement of a push.
+    pub(super) fn acknowledged(&self, network: NetworkId, member: Address, update_id: u64, now: Now) {
+        if lock(&self.pushes).acknowledged((network, member), update_id) {
+            count(&self.tally.acknowledged_pushes);
+            debug!(%network, %member, "push acknowledged");
+            lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono);
+        }
     }
 
     /// Verifies an identity, which takes some milliseconds of computing, and tells the node.
@@ -239,10 +207,34 @@ impl Controller {
         }
     }
 
-    pub(super) fn sweep(&self) {
-        let now = clock::now().mono;
-        lock(&self.seen).sweep(now);
-        lock(&self.revocations).sweep(now);
+    /// Forgets what is no longer needed, and does ahead of time what somebody would otherwise wait for.
+    pub(super) fn tidy(&self, now: Now) {
+        lock(&self.seen).sweep(now.mono);
+        lock(&self.revocations).sweep(now.mono);
+        {
+            let mut allowance = lock(&self.allowance);
+            if let Some(until) = allowance.renewal(now.wall) {
+                self.allow_issuing(&mut allowance, until);
+            }
+        }
+        if let Err(error) = self.sweep_store(now.wall) {
+            error!(%error, "old records not removed");
+        }
+        debug!(tally = ?self.tally, "since the start");
+    }
+
+    /// Removes strangers that no longer ask and revocations that no longer matter, in small transactions.
+    fn sweep_store(&self, now: Timestamp) -> Result<(), StoreError> {
+        let limit = SWEPT_AT_ONCE as usize;
+        let strangers = before(now, FORGOTTEN_AFTER);
+        if self.store.read(|tx| tx.pending().is_any_until(strangers))? {
+            while self.store.write(|tx| tx.pending().remove_until(strangers, SWEPT_AT_ONCE))? == limit {}
+        }
+        let revoked = before(now, millis(REVOKED_FOR));
+        if self.store.read(|tx| tx.revoked().is_any_until(revoked))? {
+            while self.store.write(|tx| tx.revoked().forget_until(revoked, SWEPT_AT_ONCE))? == limit {}
+        }
+        Ok(())
     }
 
     fn command(&self, command: impl FnOnce(&mut Node, Now) + Send + 'static) {
@@ -253,5 +245,10 @@ impl Controller {
     }
 }
 
-/// A controller that the tasks of the server share.
-pub(super) type SharedController = Arc<Controller>;
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn before(now: Timestamp, millis: u64) -> Timestamp {
+    Timestamp(now.0.saturating_sub(millis))
+}

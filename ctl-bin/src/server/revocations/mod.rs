@@ -1,7 +1,10 @@
-//! Revocations on their way: receivers take one packet of credentials per second, and members that are offline must get
+//! Revocations on their way: receivers take one packet of credentials per second, and members that were offline must get
 //! them when they return (`vl2.md` §4.4, §11.3).
+//!
+//! The revocations of a network are numbered, and a destination is a place in that row: what a mass of revocations needs
+//! for a mass of members is the sum of both, not the product.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,131 +14,192 @@ use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::{Address, NetworkId};
 
 /// Time between two packets of credentials to one destination.
-pub(super) const PACE: Duration = Duration::from_millis(1100);
+const PACE: Duration = Duration::from_millis(1100);
+/// Nobody acknowledges credentials, so everything is sent a second time.
+const REPEATED_AFTER: Duration = Duration::from_secs(5);
 /// No member accepts a certificate that is older, revoked or not: the largest credential window.
-const REVOKED_FOR: Duration = Duration::from_secs(7200);
+pub(super) const REVOKED_FOR: Duration = Duration::from_secs(7200);
 /// Revocations of one network that returning members get; past it the oldest is left to expire by itself.
-const MAX_RECENT: usize = 4096;
+const MAX_RECENT: usize = 65_536;
+
+/// The revocations of one network that still matter, oldest first.
+#[derive(Debug)]
+struct Recent {
+    /// The number of the first of them.
+    first: u64,
+    /// Each with the time at which it no longer matters.
+    entries: VecDeque<(Instant, Arc<Revocation>)>,
+}
+
+impl Recent {
+    fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn remove_first(&mut self) {
+        if self.entries.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while self.entries.front().is_some_and(|(expires, _)| *expires <= now) {
+            self.remove_first();
+        }
+    }
+
+    /// Adds to `batch` what comes next at `place`, as long as one packet takes it; false when there is no more.
+    fn collect(&self, place: &mut Place, batch: &mut Vec<Revocation>, now: Instant) -> bool {
+        place.next = place.next.max(self.first);
+        let skipped = usize::try_from(place.next - self.first).unwrap_or(usize::MAX);
+        let room = NetworkCredentials::MAX_REVOCATIONS.saturating_sub(batch.len());
+        for (_, revocation) in self.entries.range(skipped.min(self.entries.len())..).take(room) {
+            batch.push(Revocation::clone(revocation));
+            place.next += 1;
+        }
+        if place.next < self.end() {
+            return true;
+        }
+        let Some(again_from) = place.again_from.take() else { return false };
+        (place.next, place.due) = (again_from, now + REPEATED_AFTER);
+        true
+    }
+}
+
+/// Where a destination is in the row of a network.
+#[derive(Debug)]
+struct Place {
+    /// The number of the next revocation, and when it is to be sent.
+    next: u64,
+    due: Instant,
+    /// From where on everything is to be sent once more, when the end is reached.
+    again_from: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Destination {
+    /// When it takes another packet.
+    not_before: Instant,
+    /// Its time in the queue.
+    queued: Option<Instant>,
+    /// For each network of which something is to be sent.
+    places: BTreeMap<NetworkId, Place>,
+}
 
 /// What has to be sent to whom, and what returning members have missed.
 #[derive(Debug, Default)]
 pub(super) struct Revocations {
-    waiting: BTreeMap<Address, VecDeque<Arc<Revocation>>>,
-    recent: BTreeMap<NetworkId, VecDeque<(Instant, Arc<Revocation>)>>,
+    recent: BTreeMap<NetworkId, Recent>,
+    /// No number from here on was ever used.
+    unused: u64,
+    /// Those that wait for something, and those that just got something.
+    destinations: BTreeMap<Address, Destination>,
+    /// Those that wait for something, by time.
+    queue: BTreeSet<(Instant, Address)>,
 }
 
 impl Revocations {
-    /// Takes a new revocation, to be sent to all of `destinations`.
+    /// Takes a new revocation, to be sent to all of `destinations`. It matters until `expires`.
     pub(super) fn add(
         &mut self,
         revocation: Revocation,
         destinations: impl IntoIterator<Item = Address>,
+        expires: Instant,
         now: Instant,
     ) {
-        let revocation = Arc::new(revocation);
+        let (network, first) = (revocation.network, self.unused);
+        let recent = self.recent.entry(network).or_insert_with(|| Recent { first, entries: VecDeque::new() });
+        if recent.entries.len() >= MAX_RECENT {
+            recent.remove_first();
+        }
+        let number = recent.end();
+        recent.entries.push_back((expires, Arc::new(revocation)));
         for destination in destinations {
-            self.waiting.entry(destination).or_default().push_back(Arc::clone(&revocation));
+            self.enqueue(destination, network, number, now);
         }
-        let recent = self.recent.entry(revocation.network).or_default();
-        if recent.len() >= MAX_RECENT {
-            recent.pop_front();
-        }
-        recent.push_back((now, revocation));
     }
 
-    /// Queues for a member that was offline what it may have missed. Says whether there is anything.
+    /// Forgets the revocations of a network: it is gone, and its members with it.
+    pub(super) fn forget(&mut self, network: NetworkId) {
+        if let Some(recent) = self.recent.remove(&network) {
+            self.unused = self.unused.max(recent.end());
+        }
+    }
+
+    /// Queues for a member that returns what it may have missed. Says whether there is anything.
     pub(super) fn catch_up(&mut self, network: NetworkId, member: Address, now: Instant) -> bool {
-        let recent = self.recent.get(&network).into_iter().flatten();
-        let in_time = |since: Instant| now.saturating_duration_since(since) < REVOKED_FOR;
-        let missed: Vec<_> = recent
-            .filter(|(since, _)| in_time(*since))
-            .map(|(_, revocation)| Arc::clone(revocation))
-            .collect();
-        let is_any = !missed.is_empty();
+        let Some(recent) = self.recent.get_mut(&network) else { return false };
+        recent.expire(now);
+        let first = recent.first;
+        let is_any = !recent.entries.is_empty();
         if is_any {
-            self.waiting.entry(member).or_default().extend(missed);
+            self.enqueue(member, network, first, now);
         }
         is_any
     }
 
+    fn enqueue(&mut self, address: Address, network: NetworkId, from: u64, now: Instant) {
+        let fresh = || Destination { not_before: now, queued: None, places: BTreeMap::new() };
+        let destination = self.destinations.entry(address).or_insert_with(fresh);
+        let place =
+            destination.places.entry(network).or_insert(Place { next: from, due: now, again_from: None });
+        place.next = place.next.min(from);
+        place.due = now;
+        place.again_from = Some(place.again_from.map_or(from, |again| again.min(from)));
+        self.requeue(address);
+    }
+
+    /// Puts a destination into the queue at the time at which it is due.
+    fn requeue(&mut self, address: Address) {
+        let Some(destination) = self.destinations.get_mut(&address) else { return };
+        let due = destination.places.values().map(|place| place.due).min();
+        let due = due.map(|due| due.max(destination.not_before));
+        if let Some(queued) = destination.queued {
+            self.queue.remove(&(queued, address));
+        }
+        destination.queued = due;
+        self.queue.extend(due.map(|due| (due, address)));
+    }
+
+    /// Takes the next packet that is to be sent now.
+    pub(super) fn take(&mut self, now: Instant) -> Option<(Address, Vec<u8>)> {
+        loop {
+            self.queue.first().filter(|(due, _)| *due <= now)?;
+            let (_, address) = self.queue.pop_first()?;
+            let Some(destination) = self.destinations.get_mut(&address) else { continue };
+            destination.queued = None;
+            let mut batch = Vec::new();
+            destination.places.retain(|network, place| {
+                place.due > now
+                    || self.recent.get(network).is_some_and(|recent| recent.collect(place, &mut batch, now))
+            });
+            if !batch.is_empty() {
+                destination.not_before = now + PACE;
+            }
+            self.requeue(address);
+            // As many as one packet takes.
+            if let Some(payload) = revocation_payloads(&batch).into_iter().next() {
+                return Some((address, payload));
+            }
+        }
+    }
+
+    /// Returns when [`Revocations::take`] has something, if nothing new comes.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.queue.first().map(|(due, _)| *due)
+    }
+
     /// Forgets what no longer matters to anybody.
     pub(super) fn sweep(&mut self, now: Instant) {
-        for recent in self.recent.values_mut() {
-            recent.retain(|(since, _)| now.saturating_duration_since(*since) < REVOKED_FOR);
-        }
-        self.recent.retain(|_, recent| !recent.is_empty());
-    }
-
-    /// Takes one packet's worth for each destination; call it no more often than every [`PACE`].
-    pub(super) fn take_round(&mut self) -> Vec<(Address, Vec<u8>)> {
-        let mut round = Vec::new();
-        for (destination, queue) in &mut self.waiting {
-            let count = queue.len().min(NetworkCredentials::MAX_REVOCATIONS);
-            let batch: Vec<_> = queue.drain(..count).map(Arc::unwrap_or_clone).collect();
-            round.extend(revocation_payloads(&batch).into_iter().map(|payload| (*destination, payload)));
-        }
-        self.waiting.retain(|_, queue| !queue.is_empty());
-        round
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.recent.retain(|_, recent| {
+            recent.expire(now);
+            self.unused = self.unused.max(recent.end());
+            !recent.entries.is_empty()
+        });
+        self.destinations
+            .retain(|_, destination| !destination.places.is_empty() || destination.not_before > now);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-    use zt_crypto::IdentitySecret;
-    use zt_proto::Timestamp;
-
-    use super::super::clock;
-    use super::*;
-
-    fn node(n: u64) -> Address {
-        Address::from_low_bits(n)
-    }
-
-    fn revocations(count: u32) -> Vec<Revocation> {
-        let signer = IdentitySecret::generate(&mut ChaCha20Rng::from_seed([3; 32]));
-        let revoke =
-            |id: u32| ctl_core::issue::revoke(NetworkId(1), node(id.into()), Timestamp(1), id, &signer);
-        (1..=count).map(revoke).collect()
-    }
-
-    /// `known-flaws.md` row 14.
-    #[test]
-    fn many_revocations_reach_each_destination_in_few_packets() {
-        let mut queue = Revocations::default();
-        for revocation in revocations(100) {
-            queue.add(revocation, [node(201), node(202)], clock::now().mono);
-        }
-        let first = queue.take_round();
-        let destinations: Vec<_> = first.iter().map(|(destination, _)| *destination).collect();
-        assert_eq!(destinations, [node(201), node(202)]);
-        let counts: Vec<_> = first
-            .iter()
-            .chain(&queue.take_round())
-            .map(|(_, payload)| NetworkCredentials::parse(payload).unwrap().revocations.len())
-            .collect();
-        assert_eq!(counts, [60, 60, 40, 40]);
-        assert!(queue.is_empty());
-    }
-
-    /// `known-flaws.md` row 13.
-    #[test]
-    fn a_returning_member_gets_what_it_missed_while_it_matters() {
-        let mut queue = Revocations::default();
-        let start = clock::now().mono;
-        for revocation in revocations(2) {
-            queue.add(revocation, [], start);
-        }
-        assert!(queue.catch_up(NetworkId(1), node(9), start + Duration::from_secs(7000)));
-        assert_eq!(queue.take_round().len(), 1);
-        assert!(!queue.catch_up(NetworkId(2), node(9), start));
-        assert!(!queue.catch_up(NetworkId(1), node(9), start + Duration::from_secs(7300)));
-        queue.sweep(start + Duration::from_secs(7300));
-        assert!(queue.recent.is_empty());
-    }
-}
+mod tests;

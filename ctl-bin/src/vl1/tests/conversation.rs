@@ -7,6 +7,7 @@ use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::multicast_like::{self, Like};
+use zt_proto::verb::network_config::ConfigAcknowledgement;
 use zt_proto::verb::network_config_request::NetworkConfigRequest;
 use zt_proto::verb::ok::OkReply;
 use zt_proto::{Mac, MulticastGroup, NetworkId};
@@ -140,6 +141,43 @@ fn a_push_goes_as_chunks_to_modern_clients_and_as_a_hint_to_old_ones() {
         let received = client.receive(&mut node);
         assert_eq!((received[0].verb, &received[0].payload), (Verb::NETWORK_CONFIG, &wanted));
     }
+}
+
+#[test]
+fn an_acknowledged_push_becomes_an_event_and_other_echo_answers_do_not() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    node.push_config(at(100), client.address(), NETWORK, &[b"one".to_vec(), b"two".to_vec()]);
+    let pushed = client.receive(&mut node);
+    let acknowledge = |client: &mut Client, node: &mut Node, packet: u64, length: usize| {
+        let mut payload = Vec::new();
+        ConfigAcknowledgement { network: NETWORK, update_id: 77 }.write(&mut payload);
+        let mut ok = Vec::new();
+        OkReply { in_re_verb: Verb::ECHO, in_re_packet: packet, payload: &payload[..length] }.write(&mut ok);
+        client.say(node, at(200), Verb::OK, &ok)
+    };
+    assert!(matches!(acknowledge(&mut client, &mut node, pushed[1].packet, 15), Err(Ignored::Malformed(_))));
+    assert_eq!(acknowledge(&mut client, &mut node, 4711, 16), Err(Ignored::UnexpectedOk));
+    assert_eq!(events(&mut node), []);
+    // The chunk that completed the configuration is the last that came, not the last that was sent.
+    acknowledge(&mut client, &mut node, pushed[0].packet, 16).unwrap();
+    let acknowledged =
+        Event::ConfigAcknowledged { member: client.address(), network: NETWORK, update_id: 77 };
+    assert_eq!(events(&mut node), [acknowledged]);
+}
+
+#[test]
+fn an_echo_that_is_answered_with_its_content_acknowledges_nothing() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let link = client.link;
+    node.send_over(at(100), link, client.address(), Verb::ECHO, &[7; 16]);
+    let echo = client.receive(&mut node);
+    let answer = client.answer(&echo[0]).unwrap();
+    client.deliver(&mut node, at(110), answer).unwrap();
+    assert_eq!(events(&mut node), []);
 }
 
 /// After a restart no peer is known, but the database knows who was a member.

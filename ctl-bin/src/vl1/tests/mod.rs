@@ -98,9 +98,10 @@ fn verify_identities(node: &mut Node, now: Now) -> Vec<Event> {
                 Ok(verified) => node.identity_verified(now, &verified),
                 Err(_) => node.identity_refused(&identity),
             },
-            other @ (Event::IdentityWanted(_) | Event::ConfigRequested(_) | Event::WorldUpdated(_)) => {
-                others.push(other)
-            }
+            other @ (Event::IdentityWanted(_)
+            | Event::ConfigRequested(_)
+            | Event::ConfigAcknowledged { .. }
+            | Event::WorldUpdated(_)) => others.push(other),
         }
     }
     others

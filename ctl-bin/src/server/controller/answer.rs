@@ -1,0 +1,205 @@
+//! A request: load, decide, save, sign, send (`vl2.md` §10).
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use ctl_core::farewell::farewell;
+use ctl_core::pending::{Admission, Source};
+use ctl_core::{Client, ConfigRequest, Decision, Issued, Member, Refusal, RequestKind, decide, issue};
+use ctl_store::{StoreError, Tx};
+use rand_core::Rng;
+use tracing::{debug, error, warn};
+use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::{Address, NetworkId, Timestamp};
+
+use super::super::seen::Standing;
+use super::{Controller, count, lock};
+use crate::vl1::{ConfigRequested, Now};
+
+/// Why a member got no answer; it will ask again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AnswerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TooLong(#[from] issue::ConfigTooLong),
+}
+
+/// What is to be sent.
+pub(super) enum Answer {
+    Config(Arc<Issued>),
+    /// With the configuration that ends the access to a network that was removed.
+    Refusal(Refusal, Option<Issued>),
+}
+
+impl Controller {
+    /// Says whether a request is to be answered: for a network of this controller, and not too soon after the last.
+    pub(in super::super) fn accepts(&self, requested: &ConfigRequested, now: Now) -> bool {
+        let (network, node) = (requested.network, requested.identity.address);
+        network.controller() == self.secret.address() && lock(&self.seen).take(network, node, now.mono)
+    }
+
+    /// Answers a request.
+    pub(in super::super) fn answer(&self, requested: ConfigRequested, now: Now) {
+        let ConfigRequested { request: id, identity, network, metadata, from } = requested;
+        let metadata = RequestMetadata::parse(&metadata);
+        let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
+        let member = identity.address;
+        let source = Source::of(from.map(|from| from.ip()));
+        let answer = match self.prepare(&request, source, now) {
+            Ok(answer) => answer,
+            Err(error) => return error!(%network, %member, %error, "request not answered"),
+        };
+        match answer {
+            Answer::Config(issued) => {
+                let chunks = issued.reply(self.update_id(), &self.secret);
+                debug!(%network, %member, remote = ?from, "admitted");
+                self.command(move |node, now| node.reply_config(now, id, &chunks));
+                if self.note(request, Standing::Admitted, now) {
+                    self.catch_up(network, member, now);
+                }
+            }
+            Answer::Refusal(refusal, farewell) => {
+                debug!(%network, %member, remote = ?from, ?refusal, "refused");
+                let (code, details) = (refusal.error_code(), refusal.details());
+                let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
+                self.command(move |node, now| {
+                    node.reply_config(now, id, &farewell.unwrap_or_default());
+                    node.reply_error(now, id, code, network, &details);
+                });
+                if refusal != Refusal::UnknownNetwork {
+                    self.note(request, Standing::Refused, now);
+                }
+            }
+        }
+    }
+
+    /// Remembers who asked; says whether it may have missed something.
+    fn note(&self, request: ConfigRequest, standing: Standing, now: Now) -> bool {
+        let ConfigRequest { network, identity, metadata, .. } = request;
+        lock(&self.seen).note(network, identity, metadata, standing, now.mono)
+    }
+
+    /// Decides, saves, and signs what is to be sent.
+    pub(super) fn prepare(
+        &self,
+        request: &ConfigRequest,
+        source: Source,
+        now: Now,
+    ) -> Result<Answer, AnswerError> {
+        count(&self.tally.decisions);
+        // Before anything is loaded: what is taken away after that is revoked with a later time.
+        let issued = self.issue_time(now.wall);
+        let (network, member) = (request.network, request.identity.address);
+        Ok(match self.decide_and_save(request, source, issued, now.wall)? {
+            Decision::Admit { config, .. } => {
+                let issued = self.memo.issue(&config, &self.secret)?;
+                let left_out = issued.left_out();
+                if left_out > 0 {
+                    warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
+                }
+                Answer::Config(issued)
+            }
+            Decision::Refuse { refusal, .. } => {
+                let is_over = refusal == Refusal::UnknownNetwork
+                    && self.store.read(|tx| tx.networks().was_removed(network))?;
+                let client = Client::of(&request.metadata);
+                let farewell = is_over.then(|| farewell(network, member, client, issued)).flatten();
+                Answer::Refusal(refusal, farewell)
+            }
+        })
+    }
+
+    /// Decides, and saves what the decision changes. What is saved was decided in the transaction that saves it, so two
+    /// members cannot get one address; it is on disk before anybody is told.
+    fn decide_and_save(
+        &self,
+        request: &ConfigRequest,
+        source: Source,
+        issued: Timestamp,
+        now: Timestamp,
+    ) -> Result<Decision, StoreError> {
+        let (decision, is_to_be_saved) = self.store.read(|tx| {
+            let (decision, is_stranger) = decide_in(tx, request, issued)?;
+            let is_to_be_saved = match changed(&decision) {
+                Some(_) if is_stranger => {
+                    admit_stranger(tx, request.network, source, now)? != Admission::Full
+                }
+                Some(_) => true,
+                None => is_pending_to_be_noted(tx, &decision, request, now)?,
+            };
+            Ok::<_, StoreError>((decision, is_to_be_saved))
+        })?;
+        if !is_to_be_saved {
+            return Ok(decision);
+        }
+        self.store.write(|tx| {
+            let (decision, is_stranger) = decide_in(tx, request, issued)?;
+            match changed(&decision) {
+                Some(changed) if is_stranger => save_stranger(tx, changed, source, now)?,
+                Some(changed) => tx.members().put(changed)?,
+                None => tx.pending().touch(request.network, request.identity.address, now)?,
+            }
+            Ok(decision)
+        })
+    }
+
+    /// Returns a number for one sending.
+    pub(super) fn update_id(&self) -> NonZeroU64 {
+        NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN)
+    }
+}
+
+/// Decides on what is stored. Says as well whether the node is one that nobody has authorized or entered, and of which
+/// there is no record yet.
+fn decide_in(
+    tx: &Tx<'_>,
+    request: &ConfigRequest,
+    issued: Timestamp,
+) -> Result<(Decision, bool), StoreError> {
+    let snapshot = tx.snapshot(request.network, request.identity.address)?;
+    let decision = decide(snapshot.as_ref(), request, issued);
+    let is_new = snapshot.is_some_and(|snapshot| snapshot.member.is_none());
+    let is_stranger = is_new && matches!(decision, Decision::Refuse { .. });
+    Ok((decision, is_stranger))
+}
+
+/// Returns the member that a decision wants to be saved.
+fn changed(decision: &Decision) -> Option<&Member> {
+    let (Decision::Admit { member, .. } | Decision::Refuse { member, .. }) = decision;
+    member.as_ref()
+}
+
+fn admit_stranger(
+    tx: &Tx<'_>,
+    network: NetworkId,
+    source: Source,
+    now: Timestamp,
+) -> Result<Admission, StoreError> {
+    Ok(tx.pending().room(network, source)?.admit(source, now))
+}
+
+/// Puts a stranger on record if there still is room.
+fn save_stranger(tx: &Tx<'_>, stranger: &Member, source: Source, now: Timestamp) -> Result<(), StoreError> {
+    match admit_stranger(tx, stranger.network, source, now)? {
+        Admission::Full => return Ok(()),
+        Admission::InsteadOfOldest => tx.pending().remove_oldest(stranger.network)?,
+        Admission::Free => {}
+    }
+    tx.members().put(stranger)?;
+    tx.pending().put(stranger.network, stranger.address, source, now)
+}
+
+/// Says whether the node is a stranger whose record should show that it still asks.
+fn is_pending_to_be_noted(
+    tx: &Tx<'_>,
+    decision: &Decision,
+    request: &ConfigRequest,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let member: Address = request.identity.address;
+    let is_waiting = request.kind == RequestKind::Request
+        && matches!(decision, Decision::Refuse { refusal, .. } if *refusal != Refusal::UnknownNetwork);
+    let pending = if is_waiting { tx.pending().get(request.network, member)? } else { None };
+    Ok(pending.is_some_and(|pending| pending.is_to_be_noted(now)))
+}

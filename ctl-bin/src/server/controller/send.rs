@@ -1,0 +1,133 @@
+//! What is sent without being asked for: configurations after a change, refusals, revocations (`vl2.md` §11).
+
+use std::time::{Duration, Instant};
+
+use ctl_core::pending::Source;
+use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind};
+use tracing::{debug, error};
+use zt_proto::{Address, NetworkId};
+
+use super::super::clock;
+use super::super::push::Due;
+use super::super::seen::Standing;
+use super::answer::Answer;
+use super::{Controller, count, lock};
+use crate::vl1::Now;
+
+/// Packets that are sent one after the other, and the pause after so many: a burst of more would be lost on the way.
+const BURST: usize = 64;
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Controller {
+    /// Sends what is due now, but never so much that others would wait for it; returns when there is more. Revocations
+    /// and what somebody waits for never wait for a large network.
+    pub(in super::super) fn send_due(&self) -> Option<Instant> {
+        for _ in 0..BURST {
+            let now = clock::now();
+            let revocations = lock(&self.revocations).take(now.mono);
+            let has_revocations = revocations.is_some();
+            if let Some((destination, payload)) = revocations {
+                count(&self.tally.revocation_packets);
+                self.command(move |node, now| node.push_credentials(now, destination, &payload));
+            }
+            let due = {
+                let seen = lock(&self.seen);
+                lock(&self.pushes).take(&seen, now.mono)
+            };
+            match due {
+                Some(due) => self.push(due, now),
+                None if has_revocations => {}
+                None => return self.next_due(now),
+            }
+        }
+        Some(clock::now().mono + PAUSE)
+    }
+
+    fn next_due(&self, now: Now) -> Option<Instant> {
+        let pushes = lock(&self.pushes).next_due(now.mono);
+        let revocations = lock(&self.revocations).next_due();
+        [pushes, revocations].into_iter().flatten().min()
+    }
+
+    /// Tells a member what is, if it is online.
+    fn push(&self, due: Due, now: Now) {
+        let (network, member) = due.key;
+        let seen = lock(&self.seen).online(network, member, now.mono).cloned();
+        let Some(seen) = seen else { return lock(&self.pushes).dropped(due) };
+        if !seen.takes_pushes() {
+            // It never acknowledges anything; but it asks again.
+            self.command(move |node, now| node.push_config(now, member, network, &[]));
+            return lock(&self.pushes).dropped(due);
+        }
+        let is_configured = seen.is_configured();
+        let request = ConfigRequest {
+            network,
+            identity: seen.identity,
+            metadata: seen.metadata,
+            kind: RequestKind::Push,
+        };
+        match self.prepare(&request, Source::Relayed, now) {
+            Ok(Answer::Config(issued)) => self.push_config(due, &issued, now),
+            Ok(Answer::Refusal(refusal, farewell)) if is_configured => {
+                self.push_refusal(due, refusal, farewell, now);
+            }
+            // It was told when it asked.
+            Ok(Answer::Refusal(..)) => lock(&self.pushes).dropped(due),
+            Err(error) => {
+                error!(%network, %member, %error, "configuration not pushed");
+                lock(&self.pushes).dropped(due);
+            }
+        }
+    }
+
+    fn push_config(&self, due: Due, issued: &Issued, now: Now) {
+        let (network, member) = due.key;
+        self.count_push(due);
+        let update_id = self.update_id();
+        let chunks = issued.push(update_id, &self.secret);
+        lock(&self.pushes).sent(due, update_id.get(), now.mono);
+        self.command(move |node, now| node.push_config(now, member, network, &chunks));
+        if lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono) {
+            // It was refused before, so it knows nothing of what was revoked.
+            self.catch_up(network, member, now);
+        }
+    }
+
+    /// Tells a member that believes to be in the network that it no longer is. Nobody acknowledges an error, so it is told
+    /// twice, unless it asks in between.
+    fn push_refusal(&self, due: Due, refusal: Refusal, farewell: Option<Issued>, now: Now) {
+        let (network, member) = due.key;
+        self.count_push(due);
+        let update_id = self.update_id();
+        if due.is_repeated() && farewell.is_none() {
+            lock(&self.pushes).dropped(due);
+            lock(&self.seen).pushed(network, member, Standing::Refused, now.mono);
+        } else {
+            lock(&self.pushes).sent(due, update_id.get(), now.mono);
+        }
+        debug!(%network, %member, ?refusal, "told to be refused");
+        let farewell = farewell.map(|issued| issued.push(update_id, &self.secret));
+        self.command(move |node, now| {
+            if let Some(chunks) = farewell {
+                node.push_config(now, member, network, &chunks);
+            }
+            node.push_error(now, member, refusal.error_code(), network);
+        });
+    }
+
+    fn count_push(&self, due: Due) {
+        count(&self.tally.pushes);
+        if due.is_repeated() {
+            count(&self.tally.repeated_pushes);
+        }
+    }
+
+    /// Sees that a member that comes back learns what was revoked while it was away.
+    pub(super) fn catch_up(&self, network: NetworkId, member: Address, now: Now) {
+        let takes =
+            lock(&self.seen).online(network, member, now.mono).is_some_and(|seen| seen.takes_pushes());
+        if takes && lock(&self.revocations).catch_up(network, member, now.mono) {
+            self.outgoing.notify_one();
+        }
+    }
+}

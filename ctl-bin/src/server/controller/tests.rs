@@ -1,0 +1,365 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use ctl_core::member::Credential;
+use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, MAX_OF_SOURCE, NOTED_EVERY, SAFE_FOR, Source};
+use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
+use rand_core::SeedableRng;
+use zt_proto::credential::Signature;
+use zt_proto::verb::credentials::NetworkCredentials;
+use zt_proto::verb::network_config_request::RequestMetadata;
+
+use super::super::clock;
+use super::answer::Answer;
+use super::*;
+
+const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
+
+/// A controller whose node does nothing.
+struct Fixture {
+    controller: Controller,
+    commands: mpsc::Receiver<Command>,
+    now: Now,
+}
+
+impl Fixture {
+    fn new(store: Store, now: Now) -> Self {
+        static SECRET: LazyLock<Arc<IdentitySecret>> =
+            LazyLock::new(|| Arc::new(IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]))));
+        let (node, commands) = mpsc::channel(100_000);
+        let rng = ChaCha20Rng::from_seed([2; 32]);
+        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, now).unwrap();
+        Self { controller, commands, now }
+    }
+
+    /// In memory, with one network.
+    fn with_network(private: bool) -> Self {
+        let store = Store::in_memory().unwrap();
+        put_network(&store, private);
+        Self::new(store, clock::now())
+    }
+
+    fn at(&self, millis: u64) -> Now {
+        Now { mono: self.now.mono + Duration::from_millis(millis), wall: self.now.wall.plus_millis(millis) }
+    }
+
+    /// A node asks from `source`.
+    fn ask(&self, node: u64, source: Source, now: Now) -> Answer {
+        self.controller.prepare(&request(node, RequestKind::Request), source, now).unwrap()
+    }
+
+    /// A member asks and is answered, as if it came from the node.
+    fn note(&self, node: u64, standing: Standing) {
+        let identity = identity(node);
+        lock(&self.controller.seen).note(NETWORK, identity, metadata(), standing, self.now.mono);
+    }
+
+    fn put(&self, member: &Member) {
+        self.controller.store.write(|tx| tx.members().put(member)).unwrap();
+    }
+
+    fn pending(&self) -> Vec<u64> {
+        let pending = self.controller.store.read(|tx| tx.pending().list(NETWORK)).unwrap();
+        pending.iter().map(|pending| pending.member.to_u64()).collect()
+    }
+
+    fn member(&self, node: u64) -> Option<Member> {
+        self.controller.store.read(|tx| tx.members().get(NETWORK, identity(node).address)).unwrap()
+    }
+
+    /// Sends until nothing is due at once; returns how many commands the node got.
+    fn send_all(&mut self) -> usize {
+        while self
+            .controller
+            .send_due()
+            .is_some_and(|due| due <= clock::now().mono + Duration::from_millis(500))
+        {}
+        std::iter::from_fn(|| self.commands.try_recv().ok()).count()
+    }
+
+    fn figure(&self, figure: fn(&Tally) -> &AtomicU64) -> u64 {
+        figure(&self.controller.tally).load(Ordering::Relaxed)
+    }
+}
+
+fn put_network(store: &Store, private: bool) {
+    let network = Network { private, revision: 1, ..Network::new(NETWORK, Timestamp(1)) };
+    store.write(|tx| tx.networks().put(&network)).unwrap();
+}
+
+fn identity(node: u64) -> PublicIdentity {
+    PublicIdentity { address: Address::from_low_bits(node), key: [7; 64] }
+}
+
+fn metadata() -> RequestMetadata {
+    RequestMetadata::parse(b"v=7\npv=c\nrevr=1")
+}
+
+fn request(node: u64, kind: RequestKind) -> ConfigRequest {
+    ConfigRequest { network: NETWORK, identity: identity(node), metadata: metadata(), kind }
+}
+
+fn authorized(node: u64) -> Member {
+    let mut member = Member::new(NETWORK, identity(node).address, Timestamp(1));
+    member.authorize(Credential::Api, Timestamp(1));
+    member
+}
+
+/// The physical network number `n`.
+fn source(n: u32) -> Source {
+    Source::of(Some(IpAddr::V4(Ipv4Addr::from_bits(n << 8))))
+}
+
+fn is_refused(answer: &Answer, with: Refusal) -> bool {
+    matches!(answer, Answer::Refusal(refusal, _) if *refusal == with)
+}
+
+/// Length of the write-ahead log: what was ever written makes it longer.
+fn written(path: &Path) -> u64 {
+    std::fs::metadata(path.with_extension("db-wal")).unwrap().len()
+}
+
+/// `known-flaws.md` row 14.
+#[test]
+fn deauthorizing_one_of_ten_thousand_computes_nothing_for_the_others() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=10_000 {
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    let member = identity(5).address;
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 0, "computed before anybody was told");
+    let commands = fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 1);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 10_000);
+    // One packet for each, and an error for the member itself.
+    assert_eq!(commands, 10_001);
+}
+
+#[test]
+fn a_changed_network_is_decided_once_for_each_member_that_is_online_and_for_no_stranger() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=100 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    for node in 101..=200 {
+        fixture.note(node, Standing::Refused);
+    }
+    for _ in 0..10 {
+        fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    }
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 100);
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 100);
+}
+
+#[test]
+fn revocations_and_awaited_pushes_overtake_a_large_network() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=1_000 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.send_due();
+    let before = fixture.figure(|tally| &tally.pushes);
+    assert!(before < 1_000, "all at once");
+    fixture.put(&Member { authorized: false, ..authorized(1_000) });
+    let member = identity(1_000).address;
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    fixture.controller.send_due();
+    assert!(fixture.figure(|tally| &tally.revocation_packets) >= 60);
+    assert!(fixture.figure(|tally| &tally.pushes) < 1_000, "the network went first");
+    fixture.send_all();
+}
+
+#[test]
+fn a_member_that_was_told_twice_to_be_out_is_not_told_again() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.note(5, Standing::Admitted);
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    let change = Change::Member { network: NETWORK, member: identity(5).address };
+    fixture.controller.follow(change, fixture.now);
+    assert_eq!(fixture.send_all(), 1);
+    let later = fixture.at(60_000);
+    let due = lock(&fixture.controller.pushes).take(&lock(&fixture.controller.seen), later.mono);
+    assert!(due.is_some_and(|due| due.is_repeated()), "{due:?}");
+    fixture.controller.follow(change, later);
+    lock(&fixture.controller.seen).pushed(NETWORK, identity(5).address, Standing::Refused, later.mono);
+    assert_eq!(fixture.send_all(), 0);
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=50 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
+    assert_eq!(fixture.send_all(), 50);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0, "nothing needs revoking");
+
+    let Answer::Refusal(Refusal::UnknownNetwork, Some(farewell)) = fixture.ask(99, source(1), fixture.now)
+    else {
+        panic!("no farewell");
+    };
+    assert!(!farewell.dictionary().windows(2).any(|line| line == b"R="), "it has rules");
+    let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
+    let answer = fixture.controller.prepare(&unknown, source(1), fixture.now).unwrap();
+    assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn a_removed_member_returns_as_a_stranger() {
+    let fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    assert!(matches!(fixture.ask(5, source(1), fixture.now), Answer::Config(_)));
+    fixture.controller.store.write(|tx| tx.members().remove(NETWORK, identity(5).address)).unwrap();
+    assert!(is_refused(&fixture.ask(5, source(1), fixture.at(1)), Refusal::AccessDenied));
+    assert_eq!(fixture.pending(), [5]);
+    assert!(!fixture.member(5).unwrap().authorized);
+}
+
+/// `known-flaws.md` row 13: the controller dies before it told anybody.
+#[test]
+fn what_was_revoked_before_a_restart_reaches_members_that_return_after_it() {
+    let store = Store::in_memory().unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store.clone(), clock::now());
+    for node in [4, 5] {
+        fixture.put(&authorized(node));
+    }
+    let Answer::Config(issued) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
+    drop(issued);
+    let revoked_at = fixture.at(1_000);
+    for node in [4, 5] {
+        let member = identity(node).address;
+        store.write(|tx| tx.revoked().note(NETWORK, member, revoked_at.wall)).unwrap();
+    }
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    // Member 4 was authorized again.
+
+    let again = Fixture::new(store.clone(), fixture.at(60_000));
+    let now = again.now.mono;
+    assert!(lock(&again.controller.revocations).catch_up(NETWORK, identity(9).address, now));
+    let (to, payload) = lock(&again.controller.revocations).take(now).unwrap();
+    let credentials = NetworkCredentials::parse(&payload).unwrap();
+    let [revocation] = &credentials.revocations[..] else { panic!("{credentials:?}") };
+    assert_eq!((to, revocation.target), (identity(9).address, identity(5).address));
+    assert!(revocation.threshold >= fixture.now.wall && revocation.signature != Signature::NONE);
+
+    let late = Fixture::new(store, fixture.at(1_000 + millis(REVOKED_FOR)));
+    assert!(!lock(&late.controller.revocations).catch_up(NETWORK, identity(9).address, late.now.mono));
+    late.controller.tidy(late.now);
+    assert!(late.controller.store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap().is_empty());
+}
+
+#[test]
+fn a_controller_that_starts_again_in_the_past_issues_nothing_older() {
+    let store = Store::in_memory().unwrap();
+    let fixture = Fixture::new(store.clone(), clock::now());
+    let issued = fixture.controller.issue_time(fixture.now.wall);
+    let threshold = fixture.controller.make_revocation(NETWORK, identity(5).address, fixture.now).threshold;
+    let past = Now { wall: Timestamp(fixture.now.wall.0 - 1_000_000), ..fixture.now };
+    let again = Fixture::new(store, past);
+    let next = again.controller.issue_time(past.wall);
+    assert!(next > threshold && threshold >= issued);
+    assert!(next.0 <= fixture.now.wall.0 + 60_000, "further ahead than a step");
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn strangers_of_one_source_are_recorded_up_to_its_bound() {
+    let fixture = Fixture::with_network(true);
+    for node in 1..=MAX_OF_SOURCE + 10 {
+        let answer = fixture.ask(node, source(1), fixture.now);
+        assert!(is_refused(&answer, Refusal::AccessDenied));
+    }
+    assert_eq!(fixture.pending().len() as u64, MAX_OF_SOURCE);
+    assert_eq!(fixture.member(MAX_OF_SOURCE + 1), None);
+    fixture.ask(1_000, source(2), fixture.now);
+    assert!(fixture.member(1_000).is_some(), "another source has room");
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn strangers_of_one_network_are_recorded_up_to_its_bound_and_the_oldest_gives_way() {
+    let fixture = Fixture::with_network(true);
+    let ask = |node: u64, millis| {
+        let source = source(u32::try_from(node / MAX_OF_SOURCE).unwrap());
+        fixture.ask(node, source, fixture.at(millis));
+    };
+    fixture.put(&authorized(1_000_000));
+    for node in 1..=MAX_OF_NETWORK + 10 {
+        ask(node, node);
+    }
+    assert_eq!(fixture.pending().len() as u64, MAX_OF_NETWORK);
+    assert_eq!(fixture.member(MAX_OF_NETWORK + 10), None, "a safe record gave way");
+    // The first goes on asking, the second does not.
+    ask(1, NOTED_EVERY + 1);
+    ask(500_000, SAFE_FOR + 2);
+    let pending = fixture.pending();
+    assert_eq!(pending.len() as u64, MAX_OF_NETWORK);
+    assert!(pending.contains(&1) && pending.contains(&500_000));
+    assert_eq!(fixture.member(2), None);
+    assert!(fixture.member(1_000_000).is_some());
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn strangers_expire_unless_somebody_knows_them() {
+    let fixture = Fixture::with_network(true);
+    for node in 1..=600 {
+        fixture.ask(node, source(u32::try_from(node).unwrap()), fixture.now);
+    }
+    let edit = |member: Member| fixture.put(&member);
+    edit(Member { name: Some("known".to_owned()), ..fixture.member(1).unwrap() });
+    edit(Member { authorized: true, ..fixture.member(2).unwrap() });
+    edit(Member { authorized: false, ..fixture.member(2).unwrap() });
+    fixture.ask(3, source(3), fixture.at(FORGOTTEN_AFTER / 2));
+    fixture.controller.tidy(fixture.at(FORGOTTEN_AFTER - 1));
+    assert_eq!(fixture.pending().len(), 598);
+    fixture.controller.tidy(fixture.at(FORGOTTEN_AFTER));
+    assert_eq!(fixture.pending(), [3], "still asks");
+    let left: Vec<_> = (1..=600).filter(|node| fixture.member(*node).is_some()).collect();
+    assert_eq!(left, [1, 2, 3]);
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn a_stranger_that_is_known_or_has_no_place_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("controller.db");
+    let store = Store::open(&path).unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store, clock::now());
+    for node in 1..=MAX_OF_SOURCE {
+        fixture.ask(node, source(1), fixture.now);
+    }
+    let before = written(&path);
+    for round in 1..=50 {
+        for node in 1..=2 * MAX_OF_SOURCE {
+            fixture.ask(node, source(1), fixture.at(round * 5));
+        }
+    }
+    assert_eq!(written(&path), before);
+    fixture.ask(1, source(1), fixture.at(NOTED_EVERY));
+    assert!(written(&path) > before, "the measure does not measure");
+}
+
+/// Pushing tells what is; it records nobody.
+#[test]
+fn a_push_leaves_no_record_of_a_stranger() {
+    let fixture = Fixture::with_network(true);
+    let push = request(5, RequestKind::Push);
+    let answer = fixture.controller.prepare(&push, Source::Relayed, fixture.now).unwrap();
+    assert!(is_refused(&answer, Refusal::AccessDenied));
+    assert_eq!(fixture.member(5), None);
+}

@@ -1,0 +1,178 @@
+use zt_proto::PublicIdentity;
+use zt_proto::verb::network_config_request::RequestMetadata;
+
+use super::super::clock;
+use super::super::seen::Standing;
+use super::*;
+
+const NETWORK: NetworkId = NetworkId(1);
+
+fn node(n: u64) -> Address {
+    Address::from_low_bits(n)
+}
+
+/// Members 1 to `count` of each of `networks`, all online.
+fn online(networks: &[NetworkId], count: u64, now: Instant) -> SeenNodes {
+    let mut seen = SeenNodes::default();
+    for network in networks {
+        for n in 1..=count {
+            let identity = PublicIdentity { address: node(n), key: [0; 64] };
+            seen.note(*network, identity, RequestMetadata::default(), Standing::Admitted, now);
+        }
+    }
+    seen
+}
+
+/// Takes and sends everything that is due at `now`; returns to whom.
+fn drain(pushes: &mut Pushes, seen: &SeenNodes, now: Instant) -> Vec<Key> {
+    let take = || {
+        let due = pushes.take(seen, now)?;
+        pushes.sent(due, 7, now);
+        Some(due.key)
+    };
+    std::iter::from_fn(take).collect()
+}
+
+/// Runs until nothing is left to be sent, acknowledging everything; returns to whom, and how long it took.
+fn run(pushes: &mut Pushes, seen: &SeenNodes, start: Instant) -> (Vec<Key>, Duration) {
+    let (mut all, mut now) = (Vec::new(), start);
+    loop {
+        for key in drain(pushes, seen, now) {
+            assert!(pushes.acknowledged(key, 7));
+            all.push(key);
+        }
+        match pushes.next_due(now) {
+            Some(due) => now = due,
+            None => return (all, now - start),
+        }
+    }
+}
+
+#[test]
+fn a_network_change_reaches_each_member_once_in_slices_with_pauses() {
+    let start = clock::now().mono;
+    let seen = online(&[NETWORK, NetworkId(2)], 1_000, start);
+    let mut pushes = Pushes::new(start);
+    pushes.network(NETWORK);
+    pushes.network(NETWORK);
+    let (reached, took) = run(&mut pushes, &seen, start);
+    let reached: Vec<_> = reached.iter().map(|(_, member)| member.to_u64()).collect();
+    assert_eq!(reached, (1..=1_000).collect::<Vec<_>>());
+    pushes.network(NETWORK);
+    let later = start + Duration::from_secs(60);
+    assert_eq!(drain(&mut pushes, &seen, later).len(), SLICE as usize);
+    assert_eq!(drain(&mut pushes, &seen, later), [], "no pause after a slice");
+    assert!(took >= PAUSE * (1_000 / SLICE - 1), "{took:?}");
+}
+
+#[test]
+fn a_push_that_somebody_waits_for_goes_before_a_large_network() {
+    let start = clock::now().mono;
+    let seen = online(&[NETWORK], 1_000, start);
+    let mut pushes = Pushes::new(start);
+    pushes.network(NETWORK);
+    drain(&mut pushes, &seen, start);
+    // In the middle of a pause.
+    pushes.member((NetworkId(2), node(7)));
+    pushes.member((NetworkId(2), node(7)));
+    assert_eq!(pushes.next_due(start), Some(start));
+    assert_eq!(drain(&mut pushes, &seen, start), [(NetworkId(2), node(7))]);
+}
+
+#[test]
+fn changes_in_the_middle_of_a_pass_reach_everybody_without_starving_the_last() {
+    let start = clock::now().mono;
+    let seen = online(&[NETWORK], 100, start);
+    let mut pushes = Pushes::new(start);
+    let (mut reached, mut now) = (Vec::new(), start);
+    // A change after each slice; nobody has to wait for more than one round.
+    for _ in 0..100_u32.div_ceil(SLICE) {
+        pushes.network(NETWORK);
+        reached.extend(drain(&mut pushes, &seen, now));
+        now = pushes.next_due(now).unwrap();
+    }
+    let last = reached.iter().map(|(_, member)| member.to_u64()).max();
+    assert_eq!(last, Some(100));
+    // After the last change everybody is pushed to once more.
+    pushes.network(NETWORK);
+    let (rest, _) = run(&mut pushes, &seen, now);
+    let mut members: Vec<_> = rest.into_iter().map(|(_, member)| member.to_u64()).collect();
+    members.sort_unstable();
+    members.dedup();
+    assert_eq!(members, (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn networks_take_turns() {
+    let start = clock::now().mono;
+    let networks = [NETWORK, NetworkId(2)];
+    let seen = online(&networks, 100, start);
+    let mut pushes = Pushes::new(start);
+    for network in networks {
+        pushes.network(network);
+    }
+    let first: Vec<_> = drain(&mut pushes, &seen, start).into_iter().map(|(network, _)| network).collect();
+    assert_eq!(first[..4], [NETWORK, NetworkId(2), NETWORK, NetworkId(2)]);
+}
+
+#[test]
+fn a_push_that_is_not_acknowledged_is_repeated_later_and_later_and_then_given_up() {
+    let start = clock::now().mono;
+    let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
+    let mut pushes = Pushes::new(start);
+    pushes.member(key);
+    let mut times = Vec::new();
+    let mut now = start;
+    loop {
+        times.extend(drain(&mut pushes, &seen, now).iter().map(|_| (now - start).as_secs()));
+        let Some(due) = pushes.next_due(now) else { break };
+        assert!(due > now, "spins");
+        now = due;
+    }
+    assert_eq!(times, [0, 2, 6, 14]);
+    assert!(pushes.awaited.is_empty() && pushes.by_end.is_empty());
+}
+
+#[test]
+fn only_the_acknowledgement_of_the_last_push_counts() {
+    let start = clock::now().mono;
+    let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
+    let mut pushes = Pushes::new(start);
+    for update_id in [1, 2] {
+        pushes.member(key);
+        let due = pushes.take(&seen, start).unwrap();
+        pushes.sent(due, update_id, start);
+    }
+    assert!(!pushes.acknowledged(key, 1), "a superseded state was acknowledged");
+    assert!(!pushes.acknowledged((NETWORK, node(2)), 2));
+    assert!(pushes.acknowledged(key, 2));
+    assert!(!pushes.acknowledged(key, 2), "twice");
+    assert_eq!(pushes.next_due(start), None);
+}
+
+#[test]
+fn a_new_change_begins_the_patience_anew_and_a_drop_ends_it() {
+    let start = clock::now().mono;
+    let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
+    let mut pushes = Pushes::new(start);
+    pushes.member(key);
+    drain(&mut pushes, &seen, start);
+    drain(&mut pushes, &seen, start + Duration::from_secs(2));
+    pushes.member(key);
+    let later = start + Duration::from_secs(3);
+    drain(&mut pushes, &seen, later);
+    assert_eq!(pushes.next_due(start), Some(later + ACKNOWLEDGED_WITHIN[0]));
+    let due = pushes.take(&seen, later + ACKNOWLEDGED_WITHIN[0]).unwrap();
+    pushes.dropped(due);
+    assert_eq!(pushes.next_due(start), None);
+}
+
+#[test]
+fn pushes_that_wait_for_their_acknowledgement_are_bounded() {
+    let start = clock::now().mono;
+    let mut pushes = Pushes::new(start);
+    for n in 0..100_000 {
+        pushes.sent(Due { key: (NETWORK, node(n)), attempt: 0 }, 7, start);
+    }
+    assert_eq!((pushes.awaited.len(), pushes.by_end.len()), (MAX_AWAITED, MAX_AWAITED));
+}
