@@ -2,10 +2,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::LazyLock;
 
+use ctl_core::Issued;
 use ctl_core::member::Credential;
 use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, MAX_OF_SOURCE, NOTED_EVERY, SAFE_FOR, Source};
 use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
 use rand_core::SeedableRng;
+use zt_proto::config::NetworkConfig;
 use zt_proto::credential::Signature;
 use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::network_config_request::RequestMetadata;
@@ -113,6 +115,11 @@ fn source(n: u32) -> Source {
 
 fn is_refused(answer: &Answer, with: Refusal) -> bool {
     matches!(answer, Answer::Refusal(refusal, _) if *refusal == with)
+}
+
+/// When only repetitions are left.
+fn soon() -> std::time::Instant {
+    clock::now().mono + Duration::from_millis(1_100)
 }
 
 /// Length of the write-ahead log: what was ever written makes it longer.
@@ -352,6 +359,82 @@ fn a_stranger_that_is_known_or_has_no_place_writes_nothing() {
     assert_eq!(written(&path), before);
     fixture.ask(1, source(1), fixture.at(NOTED_EVERY));
     assert!(written(&path) > before, "the measure does not measure");
+}
+
+/// What a member that asks again is sent is what it would be sent by a controller that remembers nothing, but for the
+/// times of issue and what is signed with them.
+#[test]
+fn remembered_answers_are_those_that_would_be_made_anew() {
+    let store = Store::in_memory().unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store.clone(), clock::now());
+    fixture.put(&authorized(5));
+    let issued = |fixture: &Fixture, kind, millis| match fixture
+        .controller
+        .prepare(&request(5, kind), source(1), fixture.at(millis))
+        .unwrap()
+    {
+        Answer::Config(issued) => issued,
+        Answer::Refusal(refusal, _) => panic!("{refusal:?}"),
+    };
+    let first = issued(&fixture, RequestKind::Request, 0);
+    let config = |issued: &Issued| NetworkConfig::parse(issued.dictionary()).unwrap();
+    for (kind, millis) in [(RequestKind::Request, 61_000), (RequestKind::Push, 62_000)] {
+        let again = issued(&fixture, kind, millis);
+        assert!(Arc::ptr_eq(&first, &again), "signed again");
+        let forgetful = Fixture::new(store.clone(), fixture.now);
+        let anew = issued(&forgetful, kind, millis);
+        let (mut remembered, anew) = (config(&again), config(&anew));
+        assert!(remembered.timestamp <= anew.timestamp);
+        (remembered.timestamp, remembered.membership) = (anew.timestamp, anew.membership.clone());
+        assert_eq!(remembered, anew);
+    }
+    // What changed is seen at once.
+    let network = Network { revision: 2, name: "second".to_owned(), ..Network::new(NETWORK, Timestamp(1)) };
+    store.write(|tx| tx.networks().put(&network)).unwrap();
+    assert_eq!(config(&issued(&fixture, RequestKind::Push, 63_000)).name, b"second");
+    // After a revocation nothing is sent again that it voids.
+    let revocation = fixture.controller.make_revocation(NETWORK, identity(5).address, fixture.at(64_000));
+    assert!(issued(&fixture, RequestKind::Push, 64_000).timestamp() > revocation.threshold);
+}
+
+/// Prints how long others wait while a large network is pushed to.
+#[test]
+fn requests_are_answered_while_a_large_network_is_pushed_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("controller.db")).unwrap();
+    put_network(&store, true);
+    let members = 2_000;
+    store.write(|tx| (1..=members).try_for_each(|node| tx.members().put(&authorized(node)))).unwrap();
+    let mut fixture = Fixture::new(store, clock::now());
+    for node in 1..=members {
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    let controller = &fixture.controller;
+    let (answered, pushed_before_the_last) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while lock(&controller.pushes).next_due(clock::now().mono).is_some_and(|due| due <= soon()) {
+                controller.send_due();
+                std::thread::yield_now();
+            }
+        });
+        let asked = (1..=50).map(|node| {
+            let start = clock::now();
+            controller.prepare(&request(node, RequestKind::Request), source(1), start).unwrap();
+            clock::now().mono - start.mono
+        });
+        (asked.collect::<Vec<_>>(), fixture.figure(|tally| &tally.pushes))
+    });
+    let longest = answered.iter().max().unwrap();
+    println!(
+        "measured: longest answer of 50 {longest:.2?}, after which {pushed_before_the_last} of {members} were pushed to"
+    );
+    assert!(pushed_before_the_last < members, "requests waited for the whole network");
+    // Nobody acknowledged any.
+    let repeated = fixture.figure(|tally| &tally.repeated_pushes);
+    assert_eq!(fixture.figure(|tally| &tally.pushes) - repeated, members);
+    fixture.commands.close();
 }
 
 /// Pushing tells what is; it records nobody.
