@@ -93,3 +93,65 @@ fn members_of_a_removed_network_lose_it_at_once() {
         assert!(berta.exchange_data(anna_at, TRIED_LONG_ENOUGH).is_err(), "still connected");
     });
 }
+
+/// `known-flaws.md` row 13.
+#[test]
+fn who_was_away_learns_what_was_revoked_even_from_a_controller_that_was_started_again() {
+    in_private_network(
+        "changes::who_was_away_learns_what_was_revoked_even_from_a_controller_that_was_started_again",
+        || {
+            let mut controller = Controller::start();
+            let network = controller.create_network(true);
+            let home = tempfile::tempdir().unwrap();
+            let [mut anna] = Client::start(&controller, ["anna"]);
+            let mut berta = Client::start_with("berta", &controller.planet(), home.path());
+            let [anna_at, berta_at] = [&mut anna, &mut berta].map(|client| {
+                controller.authorize(&network, client.address(), true);
+                let before = client.mark();
+                client.join(&network);
+                client.wait_configured(before, NEXT_TICK).1
+            });
+            anna.serve_echo();
+            berta.assert_exchanges_data(&anna_at);
+
+            berta.kill();
+            controller.authorize(&network, anna.address(), false);
+            controller.kill_and_restart();
+            let log = controller.mark();
+            let mut berta = Client::start_with("berta again", &controller.planet(), home.path());
+            let before = berta.mark();
+            berta.join(&network);
+            berta.wait_configured(before, NEXT_TICK);
+            let admitted = controller.wait_logged(log, NEXT_TICK, &["answer: admitted", berta.address()]);
+            let told = controller.wait_logged(log, PUSHED, &["revocations sent", berta.address()]);
+            measured("return to revocations sent", told.saturating_duration_since(admitted));
+            berta.serve_echo();
+            assert!(berta.exchange_data(&anna_at, TRIED_LONG_ENOUGH).is_err(), "berta still believes anna");
+            assert!(anna.exchange_data(&berta_at, TRIED_LONG_ENOUGH).is_err(), "berta still answers anna");
+        },
+    );
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn who_was_away_when_its_network_was_removed_loses_it_when_it_returns() {
+    in_private_network("changes::who_was_away_when_its_network_was_removed_loses_it_when_it_returns", || {
+        let mut controller = Controller::start();
+        let network = controller.create_network(false);
+        let home = tempfile::tempdir().unwrap();
+        let mut clara = Client::start_with("clara", &controller.planet(), home.path());
+        let before = clara.mark();
+        clara.join(&network);
+        clara.wait_configured(before, NEXT_TICK);
+        clara.kill();
+        controller.remove_network(&network);
+        controller.kill_and_restart();
+
+        let mut clara = Client::start_with("clara again", &controller.planet(), home.path());
+        let before = clara.mark();
+        clara.join(&network);
+        clara.wait(before, NEXT_TICK, "the network is gone, and its addresses with it", |state| {
+            state["status"] == "NOT_FOUND" && state["addresses"] == json!([])
+        });
+    });
+}

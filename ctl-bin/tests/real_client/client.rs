@@ -43,7 +43,8 @@ impl Client {
         names.map(spawn).map(Self::online)
     }
 
-    /// Starts a client that knows its planet from a file, and keeps what it learns in `home`.
+    /// Starts a client that knows its planet from a file, and keeps what it learns in `home`: it goes on where the last
+    /// one with that home ended.
     pub(crate) fn start_with(name: &str, planet: &Path, home: &Path) -> Self {
         Self::online(Process::spawn(name, command().arg("--planet").arg(planet).arg("--home").arg(home)))
     }
@@ -61,6 +62,11 @@ impl Client {
     pub(crate) fn wait_event(&self, mark: Mark, limit: Duration, event: &str) -> Instant {
         self.process
             .wait_for(mark.0, limit, event, |line| (json(line)?["event"] == *event).then_some(line.at))
+    }
+
+    /// Ends the client at once, as a loss of power does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// The node address, ten hex digits.

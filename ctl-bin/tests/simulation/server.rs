@@ -126,6 +126,7 @@ impl Server {
                 }
                 Event::IdentityWanted(address) => jobs.push((now + 1 + below(rng, 10), Job::Recall(address))),
                 Event::WorldUpdated(planet) => self.planet = *planet,
+                Event::ConfigAcknowledged { .. } => {} // it pushes nothing
                 Event::ConfigRequested(requested) => {
                     let from = requested.identity.address;
                     self.requests.retain(|_, when| now - *when <= REMEMBERED);

@@ -28,6 +28,7 @@ impl Controller {
             let has_revocations = revocations.is_some();
             if let Some((destination, payload)) = revocations {
                 count(&self.tally.revocation_packets);
+                debug!(member = %destination, size_bytes = payload.len(), "revocations sent");
                 self.command(move |node, now| node.push_credentials(now, destination, &payload));
             }
             let due = {
