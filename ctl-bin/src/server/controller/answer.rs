@@ -180,7 +180,12 @@ fn admit_stranger(
 }
 
 /// Puts a stranger on record if there still is room.
-fn save_stranger(tx: &Tx<'_>, stranger: &Member, source: Source, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn save_stranger(
+    tx: &Tx<'_>,
+    stranger: &Member,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     match admit_stranger(tx, stranger.network, source, now)? {
         Admission::Full => return Ok(()),
         Admission::InsteadOfOldest => tx.pending().remove_oldest(stranger.network)?,

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info};
 use zt_crypto::{IdentitySecret, VerifiedIdentity};
 use zt_proto::credential::Revocation;
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
@@ -137,7 +138,14 @@ impl Controller {
                     lock(&self.revocations).add(revocation, online, now.mono + REVOKED_FOR, now.mono);
                 }
                 // The member itself would not notice before its next request, up to a minute later.
-                lock(&self.pushes).member((network, member));
+                if lock(&self.seen).online(network, member, now.mono).is_some() {
+                    lock(&self.pushes).member((network, member));
+                } else {
+                    // After a restart members are connected before they ask.
+                    self.command(move |node, now| {
+                        node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
+                    });
+                }
             }
         }
         self.outgoing.notify_one();

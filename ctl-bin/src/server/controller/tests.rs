@@ -295,6 +295,20 @@ fn strangers_of_one_source_are_recorded_up_to_its_bound() {
     assert!(fixture.member(1_000).is_some(), "another source has room");
 }
 
+/// `known-flaws.md` row 7: many that ask at the same time each find room before any of them is on record.
+#[test]
+fn strangers_that_come_together_do_not_pass_the_bound() {
+    let fixture = Fixture::with_network(true);
+    for node in 1..=MAX_OF_SOURCE {
+        fixture.ask(node, source(1), fixture.now);
+    }
+    let late = Member { revision: 1, ..Member::new(NETWORK, identity(99).address, Timestamp(1)) };
+    let save = |tx: &ctl_store::Tx<'_>| answer::save_stranger(tx, &late, source(1), fixture.now.wall);
+    fixture.controller.store.write(save).unwrap();
+    assert_eq!(fixture.member(99), None);
+    assert_eq!(fixture.pending().len() as u64, MAX_OF_SOURCE);
+}
+
 /// `known-flaws.md` row 7.
 #[test]
 fn strangers_of_one_network_are_recorded_up_to_its_bound_and_the_oldest_gives_way() {
@@ -396,6 +410,25 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
     // After a revocation nothing is sent again that it voids.
     let revocation = fixture.controller.make_revocation(NETWORK, identity(5).address, fixture.at(64_000));
     assert!(issued(&fixture, RequestKind::Push, 64_000).timestamp() > revocation.threshold);
+}
+
+/// `vl2.md` §8.4. They never acknowledge, so nothing is repeated.
+#[test]
+fn a_client_before_1_2_is_only_made_to_ask() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    let (identity, old) = (identity(5), RequestMetadata::parse(b"v=6"));
+    lock(&fixture.controller.seen).note(NETWORK, identity, old, Standing::Admitted, fixture.now.mono);
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    assert_eq!(fixture.send_all(), 1);
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
+    assert_eq!(lock(&fixture.controller.pushes).next_due(fixture.now.mono), None);
+    fixture.put(&Member { authorized: false, ..authorized(6) });
+    let member = Address::from_low_bits(6);
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    // The error for the member that was not seen, which nobody may get, and no revocation.
+    assert_eq!(fixture.send_all(), 1);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0);
 }
 
 /// Prints how long others wait while a large network is pushed to.
