@@ -133,6 +133,8 @@ pub struct RemoteTrace {
 impl Network {
     pub const MIN_MTU: u16 = 1280;
     pub const MAX_MTU: u16 = 10_000;
+    /// Most relays, anchors and replicators, of each kind: members get 256 nodes with roles, bridges among them.
+    pub const MAX_SPECIAL_NODES: usize = 64;
     /// Bounds of the credential window, and what a network without one has: milliseconds.
     pub const MIN_CREDENTIAL_WINDOW: u64 = 5 * 60 * 1000;
     pub const DEFAULT_CREDENTIAL_WINDOW: u64 = 30 * 60 * 1000;

@@ -21,9 +21,6 @@ pub fn write_network(record: &Network, extra: &Map<String, Value>) -> Map<String
         json!({ "default": capability.default, "id": capability.id, "rules": rules })
     });
     fields.insert("capabilities".to_owned(), capabilities.collect());
-    if let Some(window) = record.credential_window {
-        fields.insert("certificateTimeoutWindowSize".to_owned(), window.into());
-    }
     // The original keeps what it does not know.
     if !record.rule_tests.is_empty() {
         fields.insert("ruleTests".to_owned(), record.rule_tests.clone().into());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zt_proto::Timestamp;
 
-use super::{FieldError, apply_remote_trace, lenient};
+use super::{FieldError, apply_remote_trace, lenient, special};
 use crate::Member;
 use crate::member::Credential;
 
@@ -23,6 +23,8 @@ pub struct MemberRecord {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_fingerprint: Option<String>,
     ip_assignments: Vec<String>,
     last_authorized_credential: Option<String>,
     last_authorized_credential_type: Option<&'static str>,
@@ -70,6 +72,7 @@ pub fn render(member: &Member) -> MemberRecord {
         creation_time: member.created.0,
         id: member.address.to_string(),
         identity: member.identity.map(|identity| identity.to_string()),
+        identity_fingerprint: member.fingerprint.as_ref().map(special::render_fingerprint),
         ip_assignments: member.ip_assignments.iter().map(ToString::to_string).collect(),
         last_authorized_credential: credential,
         last_authorized_credential_type: credential_type,
@@ -95,7 +98,8 @@ pub fn render(member: &Member) -> MemberRecord {
 /// `authorized`.
 ///
 /// # Errors
-/// If an entry of `ipAssignments` is not a text. The member may then have been changed in part: use a copy.
+/// If an entry of `ipAssignments` is not a text, or an identity or its fingerprint is not, or not that of the member.
+/// The member may then have been changed in part: use a copy.
 pub fn apply(body: &Map<String, Value>, member: &mut Member, now: Timestamp) -> Result<(), FieldError> {
     if let Some(value) = body.get("activeBridge") {
         member.active_bridge = lenient::boolean(value, false);
@@ -117,6 +121,7 @@ pub fn apply(body: &Map<String, Value>, member: &mut Member, now: Timestamp) -> 
         member.authentication_expiry = Timestamp(lenient::integer(value, 0));
     }
     apply_remote_trace(body, &mut member.remote_trace);
+    apply_identity(body, member)?;
     if let Some(value) = body.get("ipAssignments") {
         apply_ip_assignments(value, member).map_err(|error| error.within("ipAssignments"))?;
     }
@@ -125,6 +130,31 @@ pub fn apply(body: &Map<String, Value>, member: &mut Member, now: Timestamp) -> 
     }
     if let Some(entries) = body.get("capabilities").and_then(lenient::entries) {
         member.capabilities = entries.map(low_32_bits).collect::<BTreeSet<_>>().into_iter().collect();
+    }
+    Ok(())
+}
+
+/// Names the node before it asks; afterwards it is the node that it is.
+fn apply_identity(body: &Map<String, Value>, member: &mut Member) -> Result<(), FieldError> {
+    if let Some(value) = body.get("identityFingerprint") {
+        member.fingerprint = special::fingerprint(value)?;
+    }
+    if let Some(value) = body.get("identity").filter(|value| !value.is_null()) {
+        let identity = special::identity(value, member.address)?;
+        if let Some(known) = member.identity.filter(|known| *known != identity) {
+            let problem =
+                format!("expected {known}, which the member has, or nothing; remove the member first");
+            return Err(FieldError::new("identity", problem));
+        }
+        member.identity = Some(identity);
+    }
+    let own = member.identity.as_ref().map(zt_crypto::fingerprint);
+    if let (Some(fingerprint), Some(own)) = (member.fingerprint, own)
+        && fingerprint != own
+    {
+        let (expected, got) = (special::render_fingerprint(&own), special::render_fingerprint(&fingerprint));
+        let problem = format!("expected {expected}, that of the member's identity, got {got}");
+        return Err(FieldError::new("identityFingerprint", problem));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub(crate) mod lenient;
 pub mod member;
 pub mod network;
 mod read;
+mod special;
 
 use serde_json::{Map, Value};
 

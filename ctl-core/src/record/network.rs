@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use zt_proto::Timestamp;
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES, Rule};
 
-use super::{FieldError, apply_remote_trace, legacy, lenient};
+use super::{FieldError, apply_remote_trace, legacy, lenient, special};
 use crate::Network;
 use crate::network::{CapabilityDefinition, Dns, Pool, Route, TagDefinition, V4Assign, V6Assign};
 use crate::rules::json as rules;
@@ -16,9 +16,15 @@ use crate::rules::json as rules;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkRecord {
+    #[serde(skip_serializing_if = "is_false")]
+    allow_passive_bridging: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchors: Option<Value>,
     auth_tokens: Value,
     authorization_endpoint: &'static str,
     capabilities: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_timeout_window_size: Option<u64>,
     client_id: &'static str,
     creation_time: u64,
     dns: Value,
@@ -27,10 +33,14 @@ pub struct NetworkRecord {
     ip_assignment_pools: Value,
     mtu: u16,
     multicast_limit: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multicast_replicators: Option<Value>,
     name: String,
     nwid: String,
     objtype: &'static str,
     private: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relays: Option<Value>,
     remote_trace_level: u64,
     remote_trace_target: Option<String>,
     revision: u64,
@@ -47,9 +57,12 @@ pub struct NetworkRecord {
 pub fn render(network: &Network) -> NetworkRecord {
     let Network { v4_assign: v4, v6_assign: v6, .. } = network;
     NetworkRecord {
+        allow_passive_bridging: network.passive_bridging,
+        anchors: special::render_nodes(&network.anchors),
         auth_tokens: render_join_tokens(&network.join_tokens),
         authorization_endpoint: "",
         capabilities: network.capabilities.iter().map(render_capability).collect(),
+        certificate_timeout_window_size: network.credential_window,
         client_id: "",
         creation_time: network.created.0,
         dns: network.dns.as_ref().map_or_else(|| json!([]), render_dns),
@@ -58,10 +71,12 @@ pub fn render(network: &Network) -> NetworkRecord {
         ip_assignment_pools: network.pools.iter().map(render_pool).collect(),
         mtu: network.mtu,
         multicast_limit: network.multicast_limit,
+        multicast_replicators: special::render_nodes(&network.multicast_replicators),
         name: network.name.clone(),
         nwid: network.id.to_string(),
         objtype: "network",
         private: network.private,
+        relays: special::render_relays(&network.relays),
         remote_trace_level: network.remote_trace.level,
         remote_trace_target: network.remote_trace.target.clone(),
         revision: network.revision,
@@ -112,12 +127,14 @@ fn render_route(route: &Route) -> Value {
 /// Changes the fields that `body` has; unknown and read-only ones are ignored.
 ///
 /// # Errors
-/// If a rule is not understood, or if there are more rules than members can take. The network may then have been
+/// If a rule is not understood, if there are more rules than members can take, or if a field that the original does
+/// not take is not what it should be. The network may then have been
 /// changed in part: use a copy.
 pub fn apply(body: &Map<String, Value>, network: &mut Network) -> Result<(), FieldError> {
     apply_scalars(body, network);
     apply_remote_trace(body, &mut network.remote_trace);
     apply_addressing(body, network);
+    apply_special(body, network)?;
     if let Some(value) = body.get("rulesSource") {
         network.rules_source = lenient::text(value);
     }
@@ -159,6 +176,31 @@ fn apply_scalars(body: &Map<String, Value>, network: &mut Network) {
         let mtu = mtu.clamp(Network::MIN_MTU.into(), Network::MAX_MTU.into());
         network.mtu = u16::try_from(mtu).unwrap_or(Network::MAX_MTU);
     }
+}
+
+/// Fields that are shown only once they were set.
+fn apply_special(body: &Map<String, Value>, network: &mut Network) -> Result<(), FieldError> {
+    if let Some(value) = body.get("allowPassiveBridging") {
+        network.passive_bridging = lenient::boolean(value, false);
+    }
+    if let Some(value) = body.get("relays") {
+        network.relays = special::nodes("relays", value, special::relay, |relay| relay.address)?;
+    }
+    if let Some(value) = body.get("anchors") {
+        network.anchors = special::nodes("anchors", value, special::node, |node| *node)?;
+    }
+    if let Some(value) = body.get("multicastReplicators") {
+        network.multicast_replicators =
+            special::nodes("multicastReplicators", value, special::node, |node| *node)?;
+    }
+    if let Some(value) = body.get("certificateTimeoutWindowSize") {
+        network.credential_window = special::window(value)?;
+    }
+    Ok(())
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn apply_addressing(body: &Map<String, Value>, network: &mut Network) {

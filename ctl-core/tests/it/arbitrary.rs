@@ -185,8 +185,8 @@ prop_compose! {
     ) -> ConfigRequest {
         let (major, minor, revision) = old;
         let software = SoftwareVersion { major, minor, revision };
-        let known = RequestMetadata { config_version, protocol, software, ..RequestMetadata::default() };
-        let metadata = RequestMetadata { rules_engine, token, ..known };
+        let metadata =
+            RequestMetadata { config_version, protocol, software, rules_engine, token, ..RequestMetadata::default() };
         let kind = if is_push { RequestKind::Push } else { RequestKind::Request };
         ConfigRequest { network: NETWORK, identity, metadata, kind }
     }

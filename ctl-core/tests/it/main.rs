@@ -6,6 +6,7 @@ mod addresses;
 mod arbitrary;
 mod credentials;
 mod decisions;
+mod fields;
 mod golden;
 mod legacy;
 mod memo;

@@ -1,6 +1,6 @@
 //! The records of the vectors (`vl2.md` §9), and what becomes of any record that is read and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use ctl_core::network::RemoteTrace;
@@ -70,11 +70,11 @@ fn empty_record_is_a_network_of_defaults_and_every_one_is_named() {
 #[test]
 fn unknown_fields_survive_and_momentary_ones_do_not() {
     let reading = reading_of(&json!({
-        "clock": 5, "authorizedMemberCount": 3, "allowPassiveBridging": true, "x": { "y": [1, null] }, "clientId": "",
+        "clock": 5, "authorizedMemberCount": 3, "gateways": [], "x": { "y": [1, null] }, "clientId": "",
         "authorizationEndpoint": "https://sso.example",
     }));
     let extra = json!({
-        "allowPassiveBridging": true, "authorizationEndpoint": "https://sso.example", "x": { "y": [1, null] },
+        "authorizationEndpoint": "https://sso.example", "gateways": [], "x": { "y": [1, null] },
     });
     assert_eq!(Value::from(reading.extra.clone()), extra);
     assert_eq!(reading.dropped, ["authorizedMemberCount", "clock"]);
@@ -249,11 +249,15 @@ fn possible_network(mut network: Network) -> Network {
     network.pools.retain(|pool| pool.first.is_ipv4() == pool.last.is_ipv4());
     network.revision = network.revision.max(1);
     network.remote_trace = possible_trace(network.remote_trace);
-    // These have no form in the documents yet.
-    network.passive_bridging = false;
-    network.relays.clear();
-    network.anchors.clear();
-    network.multicast_replicators.clear();
+    let mut relays = BTreeSet::new();
+    network.relays.retain(|relay| {
+        let has_port = relay.endpoint.is_none_or(|endpoint| endpoint.port() != 0);
+        has_port && !relay.address.is_reserved() && relays.len() < 64 && relays.insert(relay.address)
+    });
+    for nodes in [&mut network.anchors, &mut network.multicast_replicators] {
+        let mut seen = BTreeSet::new();
+        nodes.retain(|node| !node.is_reserved() && seen.insert(*node));
+    }
     network
 }
 
@@ -406,4 +410,10 @@ proptest! {
         let again = read_member(&written, member.record.network, member.record.address, NOW);
         prop_assert_eq!((again.record, again.extra), (member.record, member.extra));
     }
+}
+
+/// The bytes that a text of hexadecimal digits stands for.
+pub(crate) fn bytes(hex: &Value) -> Vec<u8> {
+    let hex = hex.as_str().unwrap().as_bytes();
+    hex.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

@@ -8,8 +8,8 @@ use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::{Fields, Reading};
 use crate::Member;
-use crate::member::{ClientVersion, Credential};
-use crate::record::{FieldError, lenient};
+use crate::member::{ClientVersion, Credential, Fingerprint};
+use crate::record::{FieldError, lenient, special};
 
 /// What the original removes itself each time it saves.
 const MOMENTARY: &[&str] = &[
@@ -41,6 +41,7 @@ pub fn read_member(
     let usual = Member::new(network, address, now);
     let member = Member {
         identity: read_identity(&mut fields, address),
+        fingerprint: read_fingerprint(&mut fields),
         name: fields
             .optional("name")
             .filter(|name| !name.is_null())
@@ -82,6 +83,14 @@ fn read_identity(fields: &mut Fields<'_>, address: Address) -> Option<PublicIden
         fields.warn("identity", &expected, value, "left out: whoever asks first with this address is taken");
     }
     identity
+}
+
+fn read_fingerprint(fields: &mut Fields<'_>) -> Option<Fingerprint> {
+    let value = fields.optional("identityFingerprint")?;
+    special::fingerprint(value).unwrap_or_else(|error| {
+        fields.warnings.push(error.and("left out"));
+        None
+    })
 }
 
 fn read_ip_assignments(fields: &mut Fields<'_>) -> Vec<IpAddr> {

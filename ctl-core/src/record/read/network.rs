@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES};
-use zt_proto::{NetworkId, Timestamp};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::{Fields, Reading};
 use crate::Network;
 use crate::network::{CapabilityDefinition, Dns, Pool, Route, TagDefinition, V4Assign, V6Assign};
-use crate::record::{FieldError, legacy, lenient};
+use crate::record::{FieldError, legacy, lenient, special};
 use crate::rules::json::read_table;
 
 /// What the original removes itself each time it saves.
@@ -35,6 +35,11 @@ pub fn read_network(record: &Map<String, Value>, id: NetworkId, now: Timestamp) 
         revision: fields.integer("revision", 1).max(1),
         broadcast: fields.boolean("enableBroadcast", usual.broadcast),
         multicast_limit: fields.integer("multicastLimit", usual.multicast_limit),
+        passive_bridging: fields.optional("allowPassiveBridging").is_some()
+            && fields.boolean("allowPassiveBridging", false),
+        relays: read_nodes(&mut fields, "relays", special::relay, |relay| relay.address),
+        anchors: read_nodes(&mut fields, "anchors", special::node, |node| *node),
+        multicast_replicators: read_nodes(&mut fields, "multicastReplicators", special::node, |node| *node),
         mtu: read_mtu(&mut fields, usual.mtu),
         v4_assign: read_v4_assign(&mut fields),
         v6_assign: read_v6_assign(&mut fields),
@@ -75,6 +80,33 @@ fn drop_empty(fields: &mut Fields<'_>, name: &'static str) {
     if fields.fields.get(name).and_then(Value::as_str) == Some("") {
         fields.taken.insert(name);
     }
+}
+
+/// Reads a list of nodes, leaving out what is none, and whoever is there again.
+fn read_nodes<T>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    read: impl Fn(&Value) -> Result<T, FieldError>,
+    address: impl Fn(&T) -> Address,
+) -> Vec<T> {
+    let Some(value) = fields.optional(name) else { return Vec::new() };
+    let mut nodes: Vec<T> = Vec::new();
+    for (index, entry) in fields.read_entries(name, value).iter().enumerate() {
+        match read(entry) {
+            Ok(node) if nodes.iter().any(|other| address(other) == address(&node)) => {
+                let problem = format!("{} is there twice; kept once", address(&node));
+                fields.warn_entry(name, index, FieldError::new("", problem));
+            }
+            Ok(node) => nodes.push(node),
+            Err(error) => fields.warn_entry(name, index, error.and("left out")),
+        }
+    }
+    let max = Network::MAX_SPECIAL_NODES;
+    if nodes.len() > max {
+        fields.warnings.push(FieldError::new(name, format!("the first {max} of {} were taken", nodes.len())));
+        nodes.truncate(max);
+    }
+    nodes
 }
 
 fn read_name(fields: &mut Fields<'_>) -> String {
