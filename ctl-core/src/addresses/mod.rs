@@ -2,6 +2,7 @@
 
 mod intervals;
 mod occupied;
+mod plan;
 mod pool;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use zt_proto::{Address, IpPrefix, NetworkId};
 
 pub use occupied::Occupied;
+pub use plan::{MemberPlan, Plan, plan};
 pub use pool::assign;
 
 use crate::member::Member;
