@@ -1,20 +1,27 @@
 //! What clients make of a planet that changes.
 
 use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::controller::Controller;
+use crate::http::request;
 use crate::namespace::{ADDRESS, in_private_network, measured};
 use crate::process::{Process, now};
 
 /// A client of this release says HELLO to its root once a minute.
 const NEXT_HELLO: Duration = Duration::from_secs(100);
 const NEXT_TICK: Duration = Duration::from_secs(15);
+/// Making an identity takes half a second, greeting a root five; more on a machine that is busy.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 #[test]
 fn connected_client_learns_a_rolled_planet_without_a_touch() {
@@ -55,28 +62,106 @@ fn connected_client_learns_a_rolled_planet_without_a_touch() {
     });
 }
 
+/// A program of the node under test with a home of its own.
+struct Server {
+    home: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    fn new(folder: &TempDir, name: &str, port: u16) -> Self {
+        Self { home: folder.path().join(name), port }
+    }
+
+    fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
+        command.env("CTL_HOME", &self.home).env("NO_COLOR", "1");
+        command
+    }
+
+    /// Makes a planet whose only root this is.
+    fn create_planet(&self, out: &Path) {
+        let endpoint = format!("{ADDRESS}/{}", self.port);
+        let created =
+            self.program().args(["planet", "create", "--endpoint", &endpoint, "--out"]).arg(out).output();
+        assert!(created.unwrap().status.success());
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Process {
+        let port = self.port.to_string();
+        let process = Process::spawn(&port, self.program().args(["--port", &port]).args(arguments));
+        process.wait_for(0, START_LIMIT, "the program is ready", |line| {
+            line.text.starts_with("ready: ").then_some(())
+        });
+        process
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let token = fs::read_to_string(self.home.join("authtoken.secret")).unwrap();
+        let (status, answer) = request((Ipv4Addr::LOCALHOST, self.port).into(), method, path, &token, body);
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+
+    fn address(&self) -> String {
+        fs::read_to_string(self.home.join("identity.public")).unwrap()[..10].to_owned()
+    }
+}
+
 #[test]
 fn root_without_controller_says_that_it_has_no_networks() {
     in_private_network("worlds::root_without_controller_says_that_it_has_no_networks", || {
         let folder = TempDir::new().unwrap();
-        let (home, planet) = (folder.path().join("root"), folder.path().join("planet"));
-        let program = || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
-            command.env("CTL_HOME", &home).env("NO_COLOR", "1");
-            command
-        };
-        let endpoint = format!("{ADDRESS}/9993");
-        let created =
-            program().args(["planet", "create", "--endpoint", &endpoint, "--out"]).arg(&planet).output();
-        assert!(created.unwrap().status.success());
-        let root = Process::spawn("root", program().args(["--role", "root"]));
-        root.wait_for(0, Duration::from_secs(30), "the root is ready", |line| {
-            line.text.starts_with("ready: root").then_some(())
-        });
-        let public = fs::read_to_string(home.join("identity.public")).unwrap();
+        let planet = folder.path().join("planet");
+        let root = Server::new(&folder, "root", 9993);
+        root.create_planet(&planet);
+        let _process = root.serve(&["--role", "root"]);
         let mut anna = Client::start_with("anna", &planet, &folder.path().join("client"));
         let mark = anna.mark();
-        anna.join(&format!("{}000001", &public[..10]));
+        anna.join(&format!("{}000001", root.address()));
         anna.wait(mark, NEXT_TICK, "there is no such network", |state| state["status"] == "NOT_FOUND");
     });
+}
+
+#[test]
+fn controller_below_a_root_comes_online_with_it_and_is_found_through_it() {
+    in_private_network(
+        "worlds::controller_below_a_root_comes_online_with_it_and_is_found_through_it",
+        || {
+            let folder = TempDir::new().unwrap();
+            let planet = folder.path().join("planet");
+            let root = Server::new(&folder, "root", 9993);
+            root.create_planet(&planet);
+            let controller = Server::new(&folder, "controller", 9995);
+            let _controller =
+                controller.serve(&["--planet", planet.to_str().unwrap(), "--role", "controller"]);
+            let status = controller.call("GET", "/status", None);
+            assert_eq!(status["online"], false, "nobody answers yet");
+            assert_eq!(format!("{:010x}", status["planetWorldId"].as_u64().unwrap()), root.address());
+            let started = now();
+            let _root = root.serve(&["--role", "root"]);
+            while controller.call("GET", "/status", None)["online"] != true {
+                assert!(now() - started < START_LIMIT, "still offline");
+            thread::park_timeout(ASK_AGAIN);
+            }
+            measured("root started to controller online", now() - started);
+            let peers = controller.call("GET", "/peer", None);
+            assert_eq!((&peers[0]["address"], &peers[0]["role"]), (&json!(root.address()), &json!("PLANET")));
+
+            let network = controller.call(
+                "POST",
+                "/controller/network",
+                Some(&json!({
+                    "private": false,
+                    "ipAssignmentPools": [{ "ipRangeStart": "10.147.17.1", "ipRangeEnd": "10.147.17.254" }],
+                    "routes": [{ "target": "10.147.17.0/24" }],
+                    "v4AssignMode": { "zt": true },
+                })),
+            );
+            let mut anna = Client::start_with("anna", &planet, &folder.path().join("client"));
+            let mark = anna.mark();
+            anna.join(network["id"].as_str().unwrap());
+            anna.wait_configured(mark, Duration::from_secs(30));
+        },
+    );
 }

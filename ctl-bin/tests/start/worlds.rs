@@ -45,6 +45,7 @@ fn wait_for(home: &Path, port: u16, path: &str, is_so: impl Fn(&Value) -> bool) 
             return answer;
         }
         assert!(crate::process::now() < deadline, "{path}: {answer}");
+        std::thread::park_timeout(std::time::Duration::from_millis(100));
     }
 }
 
