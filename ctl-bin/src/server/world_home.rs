@@ -76,3 +76,64 @@ fn id_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".moon").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use zt_proto::Timestamp;
+    use zt_proto::credential::Signature;
+
+    use super::*;
+
+    fn moon(id: u64) -> World {
+        let (timestamp, update_key) = (Timestamp(id), [7; 64]);
+        World {
+            kind: WorldKind::Moon,
+            id,
+            timestamp,
+            update_key,
+            signature: Signature::NONE,
+            roots: Vec::new(),
+        }
+    }
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(&folder.path().join("home")).unwrap();
+        (folder, home)
+    }
+
+    #[test]
+    fn moons_are_kept_under_their_id_and_other_files_are_left_alone() {
+        let (_folder, home) = home();
+        assert_eq!(home.moons().unwrap(), []);
+        for id in [9, 0x12_3456_789a, 5] {
+            home.write_moon(&moon(id)).unwrap();
+        }
+        for other in ["README", "5.moon", "000000000000000g.moon"] {
+            fs::write(home.path().join(MOONS).join(other), "no moon").unwrap();
+        }
+        assert_eq!(home.moons().unwrap(), [moon(5), moon(9), moon(0x12_3456_789a)]);
+    }
+
+    #[test]
+    fn more_moons_than_are_orbited_are_refused() {
+        let (_folder, home) = home();
+        for id in 1..=MAX_MOONS as u64 {
+            home.write_moon(&moon(id)).unwrap();
+        }
+        assert_eq!(home.moons().unwrap().len(), MAX_MOONS);
+        home.write_moon(&moon(1_000)).unwrap();
+        let error = home.moons().unwrap_err().to_string();
+        assert!(error.contains("at most 16 moons are orbited, not 17"), "{error}");
+    }
+
+    #[test]
+    fn a_moon_of_somebody_else_is_not_replaced() {
+        use rand_core::SeedableRng as _;
+        let (_folder, home) = home();
+        home.write_moon(&moon(5)).unwrap();
+        let key = WorldKey::generate(&mut rand_chacha::ChaCha20Rng::seed_from_u64(1));
+        assert!(matches!(home.own_moon(&key, 5), Err(HomeError::ForeignPlanet { .. })));
+        assert_eq!(home.own_moon(&key, 6).unwrap(), None);
+    }
+}

@@ -13,7 +13,7 @@
 //! | `hello` | HELLO both ways, new identities | `vl1.md` §10.2, §12.2 |
 //! | `peer`, `path` | what is known of another node, and the ways to it | `vl1.md` §13 |
 //! | `keepalive` | what happens when nothing happens | `vl1.md` §13.2, §13.6 |
-//! | `roots` | planet, upstream roots | `vl1.md` §15, §14.3 |
+//! | `roots` | planet, moons, upstream roots | `vl1.md` §15, §14.3 |
 //! | `relay` | forwarding and introductions, as a root | `vl1.md` §14.4, §14.5 |
 //! | `strangers` | what waits for an identity | `vl1.md` §12.3, §12.4 |
 //! | `whois`, `wanted` | identities asked for and given, what waits for them | `vl1.md` §10.5, §12.3, §14.2 |

@@ -142,7 +142,7 @@ fn controller_below_a_root_comes_online_with_it_and_is_found_through_it() {
             let _root = root.serve(&["--role", "root"]);
             while controller.call("GET", "/status", None)["online"] != true {
                 assert!(now() - started < START_LIMIT, "still offline");
-            thread::park_timeout(ASK_AGAIN);
+                thread::park_timeout(ASK_AGAIN);
             }
             measured("root started to controller online", now() - started);
             let peers = controller.call("GET", "/peer", None);
