@@ -15,6 +15,9 @@ use zt_proto::IpPrefix;
 use crate::State;
 use crate::extract::percent_decode;
 
+/// What the audit log calls whoever has the secret: the file in which it is.
+pub(crate) const TOKEN_NAME: &str = "authtoken.secret";
+
 /// The secret that opens the whole API. Never shown, not even by `Debug`.
 #[derive(Clone)]
 pub struct Token(Arc<str>);

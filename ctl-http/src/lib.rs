@@ -4,11 +4,13 @@
 //! store in one transaction, and renders. Whatever was committed is sent as a [`Change`]; this crate never learns
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
+mod audit;
 mod auth;
 mod error;
 mod extract;
 mod member;
 mod network;
+mod outbox;
 mod peer;
 mod pending;
 mod problem;
@@ -20,14 +22,13 @@ pub mod view;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ctl_core::Change;
 use ctl_store::{Store, StoreError, Tx};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tracing::debug;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
@@ -37,7 +38,9 @@ use zt_proto::{Address, IpPrefix, Timestamp};
 pub use auth::{EmptyToken, Token};
 pub use status::{NodeStatus, PathStatus, PeerRole, PeerStatus};
 
+use audit::Edit;
 use error::ApiError;
+use outbox::Outbox;
 
 /// What the API needs.
 #[derive(Clone)]
@@ -66,7 +69,7 @@ pub struct Api {
 /// Source address and token are checked before anything else, so that without them an unknown path looks like a
 /// known one; `/health` needs no token. What no route takes is 404 without a body, whatever the method.
 pub fn api(api: Api) -> BoxedFilter<(Response,)> {
-    let state = Arc::new(State { api, order: Mutex::new(()) });
+    let state = Arc::new(State { outbox: Outbox::new(api.changes.clone()), api });
     let open = first_of([status::health(Arc::clone(&state))]);
     let of_node = first_of([
         status::status(Arc::clone(&state)),
@@ -98,6 +101,7 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         rules::put(Arc::clone(&state)),
         rules::test(Arc::clone(&state)),
         rules::explain(Arc::clone(&state)),
+        audit::list(Arc::clone(&state)),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
     let closed = if state.api.serves_networks { of_node.or(of_controller).unify().boxed() } else { of_node };
@@ -122,31 +126,33 @@ fn first_of(routes: impl IntoIterator<Item = BoxedFilter<(Response,)>>) -> Boxed
 /// What all handlers share.
 struct State {
     api: Api,
-    /// Held from before a write until its change is sent, so that changes are sent in the order of their commits.
-    order: Mutex<()>,
+    outbox: Outbox,
 }
 
 type Shared = Arc<State>;
 
 impl State {
-    /// Runs `work` in a write transaction and sends the change that it names. That a member was revoked is noted in that
-    /// very transaction: it must be told to others even if the controller ends before it could be.
+    /// Runs `work` in a write transaction, writes the edit that it names into the audit log in the same one, and sends
+    /// what members have to hear of. That a member was revoked is noted there as well: it must be told to others even if
+    /// the controller ends before it could be.
     fn write<T, E: From<StoreError>>(
         &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Change>), E>,
+        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Edit>), E>,
     ) -> Result<T, E> {
-        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        let (result, change) = self.api.store.write(|tx| {
-            let done = work(tx)?;
-            if let Some(Change::MemberRevoked { network, member }) = done.1 {
-                tx.revoked().note(network, member, (self.api.now)())?;
+        let now = (self.api.now)();
+        let (result, ticket) = self.api.store.write(|tx| {
+            let (result, edit) = work(tx)?;
+            let change = edit.as_ref().and_then(|edit| edit.change);
+            if let Some(edit) = edit {
+                tx.audit().add(&edit.into_entry(auth::TOKEN_NAME, now))?;
             }
-            Ok::<_, E>(done)
+            if let Some(Change::MemberRevoked { network, member }) = change {
+                tx.revoked().note(network, member, now)?;
+            }
+            Ok::<_, E>((result, change.map(|change| self.outbox.enter(change))))
         })?;
-        if let Some(change) = change
-            && self.api.changes.send(change).is_err()
-        {
-            debug!(?change, "change went to nobody");
+        if let Some(ticket) = ticket {
+            ticket.committed();
         }
         Ok(result)
     }

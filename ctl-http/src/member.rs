@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use ctl_core::Member;
 use ctl_core::record::member::apply;
-use ctl_core::{Change, Member};
+use ctl_store::Tx;
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use zt_proto::{Address, NetworkId};
 
+use crate::audit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::member::{MemberView, render};
@@ -48,9 +50,10 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .and(with(state))
         .then(async |id: NetworkId, address: Address, state: Shared| {
             respond(move || {
-                let member =
-                    state.api.store.read(|tx| tx.members().get(id, address).map_err(ApiError::from))?;
-                Ok(state.render_member(&member.ok_or(ApiError::NotFound)?))
+                state.api.store.read(|tx| {
+                    let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                    state.render_member(tx, &member)
+                })
             })
             .await
         })
@@ -79,8 +82,9 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
             respond(move || {
                 state.write(|tx| {
                     let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                    let view = state.render_member(tx, &member)?;
                     tx.members().remove(id, address)?;
-                    Ok((state.render_member(&member), Change::of_member(Some(&member), None)))
+                    Ok((view, Edit::of_member(Some(&member), None)))
                 })
             })
             .await
@@ -117,18 +121,20 @@ impl State {
             if member.revise(stored.as_ref()) {
                 tx.members().put(&member)?;
             }
-            Ok((self.render_member(&member), Change::of_member(stored.as_ref(), Some(&member))))
+            Ok((self.render_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
         })
     }
 
     fn members_in_full(&self, network: NetworkId) -> Result<Value, ApiError> {
-        let members = self.api.store.read(|tx| {
+        let (members, sightings) = self.api.store.read(|tx| {
             tx.networks().get(network)?.ok_or(ApiError::NotFound)?;
-            tx.members().list(network).map_err(ApiError::from)
+            Ok::<_, ApiError>((tx.members().list(network)?, tx.sightings().last_of_all(network)?))
         })?;
         let node = self.node();
         let peers: BTreeMap<_, _> = node.peers.iter().map(|peer| (peer.address, peer)).collect();
-        let views = members.iter().map(|member| render(member, peers.get(&member.address).copied()));
+        let views = members.iter().map(|member| {
+            render(member, peers.get(&member.address).copied(), sightings.get(&member.address))
+        });
         let authorized = members.iter().filter(|member| member.authorized).count();
         Ok(json!({
             "data": views.collect::<Vec<_>>(),
@@ -136,7 +142,8 @@ impl State {
         }))
     }
 
-    fn render_member(&self, member: &Member) -> MemberView {
-        render(member, self.node().peer(member.address))
+    fn render_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
+        let sighting = tx.sightings().last(member.network, member.address)?;
+        Ok(render(member, self.node().peer(member.address), sighting.as_ref()))
     }
 }

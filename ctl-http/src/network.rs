@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use ctl_core::Network;
 use ctl_core::record::network::apply;
-use ctl_core::{Change, Network};
 use ctl_store::Tx;
 use serde_json::{Map, Value, json};
 use warp::Filter;
@@ -12,6 +12,7 @@ use warp::reply::Response;
 use zt_proto::address::HexIdError;
 use zt_proto::{Address, NetworkId};
 
+use crate::audit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::network::{NetworkView, render, render_listed};
@@ -112,7 +113,7 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
                     let view = render(&network, &tx.members().counts(id)?);
                     tx.networks().remove(id)?;
-                    Ok((view, Change::of_network(Some(&network), None)))
+                    Ok((view, Edit::of_network(Some(&network), None)))
                 })
             })
             .await
@@ -205,13 +206,13 @@ impl State {
         stored: Option<&Network>,
         mut network: Network,
         body: &Map<String, Value>,
-    ) -> Result<(NetworkView, Option<Change>), ApiError> {
+    ) -> Result<(NetworkView, Option<Edit>), ApiError> {
         apply(body, &mut network)?;
         if network.revise(stored) {
             tx.networks().put(&network)?;
         }
         let view = render(&network, &tx.members().counts(network.id)?);
-        Ok((view, Change::of_network(stored, Some(&network))))
+        Ok((view, Edit::of_network(stored, Some(&network))))
     }
 
     /// Returns a random id that is not in use and does not end in 000000.

@@ -7,7 +7,7 @@ use ctl_core::rules::scenario::{Packet, RuleSet, Selector, parse_tests};
 use ctl_core::rules::{
     Compiled, Errors, Severity, Test, compile, decompile, explain as explain_packet, format,
 };
-use ctl_core::{Change, Member, Network};
+use ctl_core::{Member, Network};
 use ctl_store::Tx;
 use serde_json::{Map, Value};
 use warp::Filter;
@@ -16,6 +16,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::NetworkId;
 
+use crate::audit::Edit;
 use crate::error::ApiError;
 use crate::extract::{self, body, param, reading, segment};
 use crate::problem::{Invalid, Problem, cut};
@@ -34,7 +35,7 @@ const MAX_SERVICES: usize = 64;
 type Body = Result<Vec<u8>, ApiError>;
 
 /// Matches `/api/v2`.
-fn version_2() -> BoxedFilter<()> {
+pub(crate) fn version_2() -> BoxedFilter<()> {
     segment("api").and(segment("v2")).boxed()
 }
 
@@ -226,7 +227,7 @@ impl State {
             }
             let mut answer = view::render_network(&network);
             answer.extend(change.findings(&reports));
-            Ok((Some(answer), Change::of_network(Some(&stored), Some(&network))))
+            Ok((Some(answer), Edit::of_network(Some(&stored), Some(&network))))
         })
     }
 
@@ -448,7 +449,9 @@ fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 /// Runs `work` where it may block, and renders what it returns.
-async fn respond(work: impl FnOnce() -> Result<Map<String, Value>, Problem> + Send + 'static) -> Response {
+pub(crate) async fn respond(
+    work: impl FnOnce() -> Result<Map<String, Value>, Problem> + Send + 'static,
+) -> Response {
     let result = tokio::task::spawn_blocking(work).await;
     match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
         Ok(answer) => extract::json(StatusCode::OK, &answer),

@@ -66,7 +66,8 @@ pub enum InvalidIdentity {
 
 /// An identity whose address belongs to its public keys.
 ///
-/// Only the check makes one, so whoever holds it need not check again.
+/// Only the check makes one, so whoever holds it need not check again; [`VerifiedIdentity::trusted`] is for what was
+/// checked earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VerifiedIdentity(PublicIdentity);
 
@@ -94,6 +95,14 @@ impl VerifiedIdentity {
             return Err(InvalidIdentity::Foreign { claimed, derived });
         }
         Ok(Self(identity))
+    }
+
+    /// Takes an identity that was verified before and has since been kept where only this program writes.
+    ///
+    /// Checks nothing: an identity from a peer, a file of somebody else or an import belongs to
+    /// [`VerifiedIdentity::verify`].
+    pub fn trusted(identity: PublicIdentity) -> Self {
+        Self(identity)
     }
 
     /// Returns the identity.

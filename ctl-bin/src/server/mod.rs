@@ -9,6 +9,7 @@ mod home;
 mod import;
 mod issue_allowance;
 mod moon;
+mod notes;
 mod planet;
 mod push;
 mod revocations;
@@ -207,7 +208,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     helpers.spawn(worlds.follow(command_sender.clone()));
     helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
     helpers.spawn(work::send(Arc::clone(&controller)));
-    helpers.spawn(work::tidy(controller));
+    helpers.spawn(work::tidy(Arc::clone(&controller)));
+    helpers.spawn(work::save_notes(Arc::clone(&controller)));
     helpers.spawn(status::publish(command_sender, status_sender));
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -224,6 +226,10 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     // Open API requests are finished; a client that does not read its answer is not waited for.
     if timeout(SHUTDOWN, tasks.join_all()).await.is_err() {
         warn!("some API requests were still open");
+    }
+    let saved = tokio::task::spawn_blocking(move || controller.save_notes(clock::now()));
+    if timeout(SHUTDOWN, saved).await.is_err() {
+        warn!("the newest last seen data was not saved in time");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ctl_core::Change;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::{interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, PublicIdentity};
 
@@ -22,6 +22,9 @@ const MAX_ANSWERING: usize = 16;
 /// Identities that wait to be verified or recalled. One is worked on at a time: strangers get at most one core.
 const MAX_QUEUED: usize = 512;
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
+/// What is noted and not saved is lost in a crash: these seconds of last seen data.
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
+const AUDIT_SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// What the answers to the node's events need beside the controller.
 pub(super) struct Surroundings {
@@ -165,6 +168,22 @@ pub(super) async fn tidy(controller: SharedController) {
         let controller = Arc::clone(&controller);
         if let Err(error) = spawn_blocking(move || controller.tidy(clock::now())).await {
             tracing::error!(%error, "not tidied up");
+        }
+    }
+}
+
+/// Saves what is noted about members, and keeps the audit log short.
+pub(super) async fn save_notes(controller: SharedController) {
+    let (mut saves, mut sweeps) = (interval(SAVE_INTERVAL), interval(AUDIT_SWEEP_INTERVAL));
+    saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let controller = Arc::clone(&controller);
+        let done = tokio::select! {
+            _ = saves.tick() => spawn_blocking(move || controller.save_notes(clock::now())).await,
+            _ = sweeps.tick() => spawn_blocking(move || controller.sweep_audit_log(clock::now())).await,
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "notes not saved");
         }
     }
 }

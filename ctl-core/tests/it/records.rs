@@ -35,12 +35,6 @@ pub(crate) fn member(record: &Value) -> Member {
     read_member(record.as_object().unwrap(), network_id(&record["nwid"]), address, Timestamp(0)).record
 }
 
-/// The bytes that a text of hexadecimal digits stands for.
-pub(crate) fn bytes(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().unwrap().as_bytes();
-    hex.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
 pub(crate) fn network_id(value: &Value) -> NetworkId {
     value.as_str().unwrap().parse().unwrap()
 }

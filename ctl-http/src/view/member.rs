@@ -2,6 +2,7 @@
 
 use ctl_core::Member;
 use ctl_core::record::{self, MemberRecord};
+use ctl_store::Sighting;
 use serde::Serialize;
 use zt_proto::inet::EndpointText;
 
@@ -16,23 +17,26 @@ pub(crate) struct MemberView {
     /// Milliseconds since 1970, 0 for never.
     last_seen: u64,
     online: bool,
-    /// `IP/port` of the path in use.
+    /// `IP/port` of the path in use, else where the member last asked from.
     physical_address: Option<String>,
 }
 
-/// Renders a member; `peer` is what the node knows of it now.
-pub(crate) fn render(member: &Member, peer: Option<&PeerStatus>) -> MemberView {
+/// Renders a member; `peer` is what the node knows of it now, `sighting` what was noted when it last asked.
+pub(crate) fn render(member: &Member, peer: Option<&PeerStatus>, sighting: Option<&Sighting>) -> MemberView {
     let path = peer.and_then(PeerStatus::path_in_use);
+    let last_seen = peer.and_then(PeerStatus::last_receive).max(sighting.map(|sighting| sighting.last));
+    let wire = path.map(|path| path.address).or(sighting.and_then(|sighting| sighting.client.wire));
     MemberView {
         record: record::member::render(member),
-        last_seen: peer.and_then(PeerStatus::last_receive).unwrap_or_default().0,
+        last_seen: last_seen.unwrap_or_default().0,
         online: path.is_some(),
-        physical_address: path.map(|path| EndpointText(path.address).to_string()),
+        physical_address: wire.map(|wire| EndpointText(wire).to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ctl_store::Client;
     use serde_json::json;
     use zt_proto::{Address, NetworkId, Timestamp};
 
@@ -46,7 +50,7 @@ mod tests {
 
     #[test]
     fn member_of_which_the_node_knows_nothing_is_offline() {
-        let shown = serde_json::to_value(render(&member(), None)).unwrap();
+        let shown = serde_json::to_value(render(&member(), None, None)).unwrap();
         assert_eq!((&shown["address"], &shown["authorized"]), (&json!("a1b2c3d4e5"), &json!(false)));
         assert_eq!((&shown["online"], &shown["lastSeen"]), (&json!(false), &json!(0)));
         assert_eq!(shown.get("physicalAddress"), Some(&json!(null)));
@@ -69,9 +73,16 @@ mod tests {
         ];
         let address = member().address;
         let peer = PeerStatus { address, latency_ms: None, role: PeerRole::Leaf, version: None, paths };
-        let shown = serde_json::to_value(render(&member(), Some(&peer))).unwrap();
+        let client = Client { wire: Some("192.0.2.1:7".parse().unwrap()), ..Client::default() };
+        let sighting = Sighting { first: Timestamp(100), last: Timestamp(850), client };
+        let shown = serde_json::to_value(render(&member(), Some(&peer), Some(&sighting))).unwrap();
         assert_eq!(shown["online"], true);
         assert_eq!(shown["physicalAddress"], "fd00::3/9993");
         assert_eq!(shown["lastSeen"], 900);
+        // After a restart, or once it is gone, what was noted is what is known.
+        let shown = serde_json::to_value(render(&member(), None, Some(&sighting))).unwrap();
+        assert_eq!(shown["online"], false);
+        assert_eq!(shown["physicalAddress"], "192.0.2.1/7");
+        assert_eq!(shown["lastSeen"], 850);
     }
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod arbitrary;
+mod audit;
 mod client;
 mod departures;
 mod pending;

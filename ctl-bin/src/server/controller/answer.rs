@@ -55,7 +55,7 @@ impl Controller {
                 let chunks = issued.reply(self.update_id(), &self.secret);
                 debug!(%network, %member, remote = ?from, "admitted");
                 self.command(move |node, now| node.reply_config(now, id, &chunks));
-                if self.note(request, Standing::Admitted, now) {
+                if self.note(request, from, Standing::Admitted, now) {
                     self.catch_up(network, member, now);
                 }
             }
@@ -68,16 +68,10 @@ impl Controller {
                     node.reply_error(now, id, code, network, &details);
                 });
                 if refusal != Refusal::UnknownNetwork {
-                    self.note(request, Standing::Refused, now);
+                    self.note(request, from, Standing::Refused, now);
                 }
             }
         }
-    }
-
-    /// Remembers who asked; says whether it may have missed something.
-    fn note(&self, request: ConfigRequest, standing: Standing, now: Now) -> bool {
-        let ConfigRequest { network, identity, metadata, .. } = request;
-        lock(&self.seen).note(network, identity, metadata, standing, now.mono)
     }
 
     /// Decides, saves, and signs what is to be sent.

@@ -1,8 +1,9 @@
 //! The controller at work: what it knows, and what a committed change asks for (`vl2.md` §10, §11).
 //!
-//! `answer.rs` answers requests, `send.rs` sends what nobody asked for.
+//! `answer.rs` answers requests, `identity.rs` knows who asks, `send.rs` sends what nobody asked for.
 
 mod answer;
+mod identity;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -18,12 +19,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info};
-use zt_crypto::{IdentitySecret, VerifiedIdentity};
+use zt_crypto::IdentitySecret;
 use zt_proto::credential::Revocation;
 use zt_proto::verb::error::ErrorCode;
-use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
+use super::notes::Notes;
 use super::push::Pushes;
 use super::revocations::{REVOKED_FOR, Revocations};
 use super::seen::{SeenNodes, Standing};
@@ -42,6 +44,7 @@ pub(super) struct Controller {
     allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
     seen: Mutex<SeenNodes>,
+    notes: Mutex<Notes>,
     /// Locked after `seen`, where both are.
     pushes: Mutex<Pushes>,
     revocations: Mutex<Revocations>,
@@ -91,6 +94,7 @@ impl Controller {
             allowance: Mutex::new(IssueAllowance::new(allowed)),
             rng: Mutex::new(rng),
             seen: Mutex::default(),
+            notes: Mutex::default(),
             pushes: Mutex::new(Pushes::new(now.mono)),
             revocations: Mutex::default(),
             outgoing: Notify::new(),
@@ -187,31 +191,6 @@ impl Controller {
             count(&self.tally.acknowledged_pushes);
             debug!(%network, %member, "push acknowledged");
             lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono);
-        }
-    }
-
-    /// Verifies an identity, which takes some milliseconds of computing, and tells the node.
-    pub(super) fn verify(&self, identity: PublicIdentity) {
-        match VerifiedIdentity::verify(identity) {
-            Ok(verified) => self.command(move |node, now| node.identity_verified(now, &verified)),
-            Err(error) => {
-                debug!(peer = %identity.address, %error, "identity refused");
-                self.refuse(identity);
-            }
-        }
-    }
-
-    /// Tells the node that an identity was not verified.
-    pub(super) fn refuse(&self, identity: PublicIdentity) {
-        self.command(move |node, _| node.identity_refused(&identity));
-    }
-
-    /// Looks up the identity of a node that is a member somewhere: after a restart its packets can be read at once.
-    pub(super) fn recall(&self, address: Address) {
-        match self.store.read(|tx| tx.members().identity(address)) {
-            Ok(Some(identity)) => self.verify(identity),
-            Ok(None) => {}
-            Err(error) => error!(peer = %address, %error, "identity not looked up"),
         }
     }
 

@@ -7,6 +7,8 @@ use ctl_core::member::Credential;
 use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, MAX_OF_SOURCE, NOTED_EVERY, SAFE_FOR, Source};
 use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
 use rand_core::SeedableRng;
+use zt_crypto::{InvalidIdentity, VerifiedIdentity};
+use zt_proto::PublicIdentity;
 use zt_proto::config::NetworkConfig;
 use zt_proto::credential::Signature;
 use zt_proto::verb::credentials::NetworkCredentials;
@@ -14,6 +16,7 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 
 use super::super::clock;
 use super::answer::Answer;
+use super::identity::Distrust;
 use super::*;
 
 const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
@@ -478,4 +481,32 @@ fn a_push_leaves_no_record_of_a_stranger() {
     let answer = fixture.controller.prepare(&push, Source::Relayed, fixture.now).unwrap();
     assert!(is_refused(&answer, Refusal::AccessDenied));
     assert_eq!(fixture.member(5), None);
+}
+
+/// An identity that no computing would confirm.
+fn made_up(key: u8) -> PublicIdentity {
+    PublicIdentity { address: Address::from_low_bits(0x12_3456_789a), key: [key; 64] }
+}
+
+fn known(identity: PublicIdentity) -> Member {
+    Member { identity: Some(identity), ..Member::new(NETWORK, identity.address, Timestamp(0)) }
+}
+
+#[test]
+fn identity_that_was_verified_is_believed_after_a_restart_without_computing() {
+    let fixture = Fixture::with_network(true);
+    fixture.put(&known(made_up(1)));
+    assert_eq!(fixture.controller.judge(made_up(1)), Err(Distrust::Invalid(InvalidIdentity::NoWork)));
+    lock(&fixture.controller.notes).identity(made_up(1));
+    fixture.controller.save_notes(clock::now());
+    assert_eq!(fixture.controller.judge(made_up(1)), Ok(VerifiedIdentity::trusted(made_up(1))));
+}
+
+/// `known-flaws.md` row 1: what an earlier process verified holds for the next.
+#[test]
+fn second_identity_of_an_address_is_refused_while_a_member_has_the_first() {
+    let fixture = Fixture::with_network(true);
+    fixture.put(&known(made_up(1)));
+    fixture.controller.store.write(|tx| tx.verified_identities().put(&made_up(1), Timestamp(0))).unwrap();
+    assert_eq!(fixture.controller.judge(made_up(2)), Err(Distrust::Taken));
 }
