@@ -75,11 +75,12 @@ impl ApiError {
     /// Returns the answer; logs an internal error.
     pub(crate) fn into_response(self) -> Response {
         let status = self.status();
+        let retry_after = self.retry_after_seconds();
         let description = match &self {
             Self::NotFound => return extract::empty(status),
             Self::Store(_) | Self::Task(_) => {
                 self.log();
-                "internal error".to_owned()
+                self.public_cause().unwrap_or_else(|| "internal error".to_owned())
             }
             Self::Json(_)
             | Self::Body(_)
@@ -93,7 +94,26 @@ impl ApiError {
             | Self::AddressTaken { .. }
             | Self::NoFreeId => self.to_string(),
         };
-        extract::json(status, &json!({ "error": status.as_u16(), "description": description }))
+        let body = json!({ "error": status.as_u16(), "description": description });
+        extract::come_back(extract::json(status, &body), retry_after)
+    }
+
+    /// Returns what the client may know of a fault that is not its own: whatever stands between it and the disk, but
+    /// no detail of the program.
+    pub(crate) fn public_cause(&self) -> Option<String> {
+        let Self::Store(error) = self else { return None };
+        (error.is_outage() || matches!(error, StoreError::Damaged { .. })).then(|| error.to_string())
+    }
+
+    /// Returns after how many seconds it is worth trying again, if that alone may help.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
+        let Self::Store(error) = self else { return None };
+        let seconds = [
+            (matches!(error, StoreError::Busy), 1),
+            (matches!(error, StoreError::Locked), 5),
+            (error.is_outage(), 30),
+        ];
+        seconds.into_iter().find_map(|(is_it, seconds)| is_it.then_some(seconds))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -109,6 +129,8 @@ impl ApiError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AddressTaken { .. } | Self::Contended => StatusCode::CONFLICT,
             Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -138,4 +160,38 @@ pub(crate) async fn rejected(rejection: Rejection) -> Result<Response, Infallibl
         Some(_) => extract::json(StatusCode::UNAUTHORIZED, &json!({})),
         None => extract::empty(StatusCode::NOT_FOUND),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Problem;
+
+    /// An administrator who sees only the answer learns what to do, and a program when to try again.
+    #[test]
+    fn fault_of_the_disk_is_named_and_one_of_the_program_is_not() {
+        let disk = || StoreError::Disk { what: "disk I/O error".to_owned() };
+        let damaged = StoreError::Damaged { what: "member 0000000001, column identity".to_owned() };
+        for (error, status, retry_after, cause) in [
+            (StoreError::Busy, 503, Some("1"), "too many changes wait"),
+            (StoreError::Locked, 503, Some("5"), "another program keeps the database locked"),
+            (StoreError::DiskFull, 507, Some("30"), "the disk is full, nothing of the change was saved"),
+            (StoreError::ReadOnly, 503, Some("30"), "the database cannot be written"),
+            (disk(), 503, Some("30"), "the disk failed: disk I/O error"),
+            (damaged, 500, None, "damaged record: member 0000000001"),
+            (StoreError::Internal { what: "a detail".to_owned() }, 500, None, "internal error"),
+        ] {
+            let text = error.to_string();
+            let api = ApiError::from(error);
+            let description = api.public_cause().unwrap_or_else(|| "internal error".to_owned());
+            assert!(description.starts_with(cause), "{description}");
+            let response = api.into_response();
+            assert_eq!(response.status().as_u16(), status, "{text}");
+            let header =
+                response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(header.as_deref(), retry_after, "{text}");
+        }
+        let problem = Problem::from(ApiError::Store(disk())).into_response();
+        assert_eq!((problem.status().as_u16(), problem.headers().contains_key("retry-after")), (503, true));
+    }
 }

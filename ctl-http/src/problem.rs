@@ -35,13 +35,14 @@ pub(crate) struct Problem {
     errors: Vec<Value>,
     /// Further members.
     more: Map<String, Value>,
+    retry_after_seconds: Option<u32>,
 }
 
 impl Problem {
     pub(crate) const MEDIA_TYPE: &'static str = "application/problem+json";
 
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Self {
-        Self { status, kind, title, detail, errors: Vec::new(), more: Map::new() }
+        Self { status, kind, title, detail, errors: Vec::new(), more: Map::new(), retry_after_seconds: None }
     }
 
     /// The body is JSON, but cannot be used: 422.
@@ -73,7 +74,7 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let Self { status, kind, title, detail, errors, more } = self;
+        let Self { status, kind, title, detail, errors, more, retry_after_seconds } = self;
         let mut body = json!({
             "type": format!("urn:ctl-bin:problem:{kind}"),
             "title": title,
@@ -86,7 +87,7 @@ impl Problem {
             }
             fields.extend(more);
         }
-        extract::json_as(Self::MEDIA_TYPE, status, &body)
+        extract::come_back(extract::json_as(Self::MEDIA_TYPE, status, &body), retry_after_seconds)
     }
 }
 
@@ -112,8 +113,12 @@ impl From<ApiError> for Problem {
             }
             ApiError::Store(_) | ApiError::Task(_) => {
                 error.log();
-                let (title, detail) = ("internal error", "the log of the controller says more".to_owned());
-                Self::new(error.status(), "internal", title, detail)
+                let unknown =
+                    || ("internal", "internal error", "the log of the controller says more".to_owned());
+                let outage = |cause| ("storage", "the database cannot do this at the moment", cause);
+                let (kind, title, detail) = error.public_cause().map_or_else(unknown, outage);
+                let retry_after_seconds = error.retry_after_seconds();
+                Self { retry_after_seconds, ..Self::new(error.status(), kind, title, detail) }
             }
         }
     }

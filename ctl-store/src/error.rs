@@ -52,6 +52,8 @@ pub enum StoreError {
     ReadOnly,
     #[error("another program keeps the database locked (stop it)")]
     Locked,
+    #[error("too many changes wait to be saved; nothing of this one was (try again in a moment)")]
+    Busy,
     #[error("the disk failed: {what} (look into the system log)")]
     Disk { what: String },
 
@@ -75,10 +77,10 @@ pub(crate) fn is_orphan(error: &rusqlite::Error) -> bool {
     error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let what = error.to_string();
-        match error.sqlite_error_code() {
+impl StoreError {
+    /// Says which fault of SQLite's it is.
+    pub(crate) fn from_sqlite(code: Option<ErrorCode>, what: String) -> Self {
+        match code {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
@@ -88,6 +90,32 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { what },
             _ => Self::Internal { what },
         }
+    }
+
+    /// Says whether the database could not be written just now, whatever was to be written; what it holds can still be
+    /// read, and once the cause is gone it can be written again.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::DiskFull | Self::ReadOnly | Self::Locked | Self::Busy | Self::Disk { .. } => true,
+            Self::Directory { .. }
+            | Self::File { .. }
+            | Self::NotADatabase { .. }
+            | Self::ForeignDatabase { .. }
+            | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::DamagedFile { .. }
+            | Self::NoWriteAheadLog { .. }
+            | Self::Damaged { .. }
+            | Self::AddressTaken { .. }
+            | Self::NoSuchNetwork { .. }
+            | Self::Internal { .. } => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from_sqlite(error.sqlite_error_code(), error.to_string())
     }
 }
 
@@ -102,8 +130,10 @@ impl From<rusqlite_migration::Error> for StoreError {
 }
 
 impl From<r2d2::Error> for StoreError {
-    /// The pool waited for a reader until its patience ended; it keeps only the text of the last cause.
+    /// The pool waited for a reader until its patience ended; it keeps only the text of the last cause, if there was
+    /// one beside too many readers.
     fn from(error: r2d2::Error) -> Self {
-        Self::Internal { what: error.to_string() }
+        let what = error.to_string();
+        if what == "timed out waiting for connection" { Self::Busy } else { Self::Disk { what } }
     }
 }

@@ -25,6 +25,7 @@ mod revoked;
 mod sighting;
 mod snapshot;
 mod token;
+mod writer;
 
 use std::fmt;
 use std::path::Path;
@@ -95,7 +96,13 @@ impl Store {
     /// Runs `f` as the only writer. What it did is on the disk when this returns `Ok`; an `Err`, or a panic,
     /// leaves everything as it was.
     ///
-    /// A `write` inside a `write` waits for itself.
+    /// Calls that wait for each other are committed together, which none of them notices but for the time it saves:
+    /// each has its own result, and one that fails takes nothing of the others along. A `write` inside a `write` waits
+    /// for itself; and `f` must not wait for a lock that somebody holds while he calls `write`.
+    ///
+    /// # Errors
+    /// What `f` returns; [`StoreError::Busy`] if too many wait already; another for which
+    /// [`StoreError::is_outage`] holds if nothing can be written at the moment.
     pub fn write<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         self.connections.write(f)
     }

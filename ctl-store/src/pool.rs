@@ -1,7 +1,6 @@
 //! Connections: one that writes, a few that read, and what is set on each of them.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -9,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::occupied::OccupiedCache;
+use crate::writer::Writer;
 use crate::{Tx, file, migrate};
 
 /// How long a statement waits for another process, a backup for example.
@@ -26,7 +26,7 @@ pub(crate) const WRITABLE: OpenFlags =
 
 /// The connections to one database.
 pub(crate) struct Connections {
-    writer: Mutex<Connection>,
+    pub(crate) writer: Writer,
     /// `None` in memory, where a second connection would be a second database: there the writer reads.
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
     /// Whether nobody may write. Then the writer, whose connection cannot, reads.
@@ -59,7 +59,7 @@ impl Connections {
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
         Ok(Self {
-            writer: Mutex::new(writer),
+            writer: Writer::new(writer),
             readers: Some(readers),
             is_read_only: false,
             occupied_cache: OccupiedCache::default(),
@@ -71,7 +71,7 @@ impl Connections {
         let mut connection = file::open_current(path)?;
         configure(&mut connection)?;
         Ok(Self {
-            writer: Mutex::new(connection),
+            writer: Writer::ungrouped(connection),
             readers: None,
             is_read_only: true,
             occupied_cache: OccupiedCache::default(),
@@ -83,7 +83,7 @@ impl Connections {
         configure(&mut writer)?;
         migrate::migrate(&mut writer)?;
         Ok(Self {
-            writer: Mutex::new(writer),
+            writer: Writer::ungrouped(writer),
             readers: None,
             is_read_only: false,
             occupied_cache: OccupiedCache::default(),
@@ -98,30 +98,19 @@ impl Connections {
         let cache = &self.occupied_cache;
         match &self.readers {
             Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, cache, f),
-            None => run_read(&mut self.writer(), cache, f),
+            None => run_read(&mut self.writer.desk().connection, cache, f),
         }
     }
 
-    /// Runs `f` as the only writer and commits if it succeeds.
+    /// Runs `f` as the only writer and commits if it succeeds, together with others that wait for their turn.
     pub(crate) fn write<T, E: From<StoreError>>(
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         if self.is_read_only {
-            let what = "a store that was opened to be read cannot write".to_owned();
-            return Err(StoreError::Internal { what }.into());
+            return Err(StoreError::ReadOnly.into());
         }
-        let mut connection = self.writer();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let value = f(&Tx::new(&transaction, true, &self.occupied_cache))?;
-        transaction.commit().map_err(StoreError::from)?;
-        Ok(value)
-    }
-
-    /// A panic under the lock rolled its transaction back, so the connection is as good as before.
-    pub(crate) fn writer(&self) -> MutexGuard<'_, Connection> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.write(&self.occupied_cache, f)
     }
 }
 
@@ -162,8 +151,8 @@ mod tests {
         let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
         let readers = connections.readers.as_ref().unwrap();
         let all: Vec<_> = (0..MAX_READERS).map(|_| readers.get().unwrap()).collect();
-        let writer = connections.writer();
-        for connection in all.iter().map(|pooled| &**pooled).chain([&*writer]) {
+        let desk = connections.writer.desk();
+        for connection in all.iter().map(|pooled| &**pooled).chain([&desk.connection]) {
             for (pragma, value) in [
                 ("foreign_keys", 1_i64.into()),
                 ("synchronous", 2.into()), // FULL
@@ -192,9 +181,18 @@ mod tests {
     fn full_disk_is_reported_and_leaves_nothing_of_the_change() {
         let connections = Connections::in_memory().unwrap();
         connections.write(|tx| tx.networks().put(&network(1))).unwrap();
-        let pages: i64 =
-            connections.writer().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-        connections.writer().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let pages: i64 = connections
+            .writer
+            .desk()
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        connections
+            .writer
+            .desk()
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
         let big = Network { name: "x".repeat(1 << 20), ..network(2) };
         let result = connections.write(|tx| {
             tx.networks().remove(NetworkId(1))?;
@@ -211,7 +209,7 @@ mod tests {
         let connections = Connections::open(&path).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        connections.writer().busy_timeout(Duration::ZERO).unwrap();
+        connections.writer.desk().connection.busy_timeout(Duration::ZERO).unwrap();
         let result = connections.write(|tx| tx.networks().put(&network(1)));
         assert!(matches!(result, Err(StoreError::Locked)), "{result:?}");
         connections.read(|tx| tx.networks().list()).unwrap();

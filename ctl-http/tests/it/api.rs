@@ -1,9 +1,11 @@
 //! What the recorded exchanges do not show: errors, changes, limits, concurrency.
 
 use std::net::{IpAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use ctl_core::Change;
+use ctl_store::{Store, StoreError};
 use serde_json::{Value, json};
 use zt_proto::{Address, IpPrefix, NetworkId};
 
@@ -67,6 +69,44 @@ fn own_address() -> Option<IpAddr> {
     socket.connect("203.0.113.1:9").ok()?;
     let own = socket.local_addr().ok()?.ip();
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)
+}
+
+/// Nothing is dropped silently: who cannot be queued is told so, and reading goes on.
+#[test]
+fn full_queue_of_writes_is_503_with_the_time_to_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("ctl.db")).unwrap();
+    let server = Server::with(Options { store: store.clone(), ..Options::default() });
+    server.post(NETWORK, &json!({}));
+    let (enter, entered) = mpsc::channel();
+    let (leave, left) = mpsc::channel::<()>();
+    let (refuse, refused) = mpsc::channel();
+    thread::scope(|scope| {
+        let store = &store;
+        scope.spawn(move || {
+            store.write(|_| {
+                enter.send(()).unwrap();
+                left.recv().unwrap();
+                Ok::<_, StoreError>(())
+            })
+        });
+        entered.recv().unwrap();
+        for _ in 0..300 {
+            let refuse = refuse.clone();
+            scope.spawn(move || {
+                if let Err(error) = store.write(|_| Ok::<_, StoreError>(())) {
+                    refuse.send(error).unwrap();
+                }
+            });
+        }
+        assert!(matches!(refused.recv().unwrap(), StoreError::Busy));
+        let answer = server.post(NETWORK, &json!({ "name": "x" }));
+        assert!(error_of(&answer, 503).starts_with("too many changes wait"), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(server.get(NETWORK).status, 200);
+        leave.send(()).unwrap();
+    });
+    assert_eq!(server.post(NETWORK, &json!({ "name": "x" })).status, 200);
 }
 
 #[test]
@@ -205,7 +245,7 @@ fn extra_keys_tell_members_and_presence_and_move_no_revision() {
 fn concurrent_writers_lose_nothing() {
     let server = Server::start();
     server.post(NETWORK, &json!({}));
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for writer in 0..4 {
             let server = &server;
             scope.spawn(move || {

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ctl_core::farewell::farewell;
 use ctl_core::pending::{Admission, Source};
@@ -48,6 +49,7 @@ impl Controller {
         let source = Source::of(from.map(|from| from.ip()));
         let answer = match self.prepare(&request, source, now) {
             Ok(answer) => answer,
+            Err(AnswerError::Store(error)) if error.is_outage() => return self.drop_request(&error),
             Err(error) => return error!(%network, %member, %error, "request not answered"),
         };
         match answer {
@@ -113,29 +115,43 @@ impl Controller {
         issued: Timestamp,
         now: Timestamp,
     ) -> Result<Decision, StoreError> {
-        let (decision, is_to_be_saved) = self.store.read(|tx| {
-            let (decision, is_stranger) = decide_in(tx, request, issued)?;
+        let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
+            let (decision, stored) = decide_in(tx, request, issued)?;
             let is_to_be_saved = match changed(&decision) {
-                Some(_) if is_stranger => {
+                Some(_) if is_stranger(&decision, stored.as_ref()) => {
                     admit_stranger(tx, request.network, source, now)? != Admission::Full
                 }
                 Some(_) => true,
                 None => is_pending_to_be_noted(tx, &decision, request, now)?,
             };
-            Ok::<_, StoreError>((decision, is_to_be_saved))
+            Ok::<_, StoreError>((decision, stored, is_to_be_saved))
         })?;
         if !is_to_be_saved {
             return Ok(decision);
         }
-        self.store.write(|tx| {
-            let (decision, is_stranger) = decide_in(tx, request, issued)?;
+        let saved = self.store.write(|tx| {
+            let (decision, stored) = decide_in(tx, request, issued)?;
             match changed(&decision) {
-                Some(changed) if is_stranger => save_stranger(tx, changed, source, now)?,
+                Some(changed) if is_stranger(&decision, stored.as_ref()) => {
+                    save_stranger(tx, changed, source, now)?;
+                }
                 Some(changed) => tx.members().put(changed)?,
                 None => tx.pending().touch(request.network, request.identity.address, now)?,
             }
-            Ok(decision)
-        })
+            Ok::<_, StoreError>(decision)
+        });
+        match saved {
+            Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
+            saved => saved,
+        }
+    }
+
+    /// Counts a request that the database keeps from being answered; the client asks again. Only the first of many is
+    /// logged, and their number by the next [`Controller::tidy`].
+    pub(super) fn drop_request(&self, error: &StoreError) {
+        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            error!(%error, "requests of clients that need a change are dropped");
+        }
     }
 
     /// Returns a number for one sending.
@@ -144,18 +160,31 @@ impl Controller {
     }
 }
 
-/// Decides on what is stored. Says as well whether the node is one that nobody has authorized or entered, and of which
-/// there is no record yet.
+/// Decides on what is stored. Returns as well the member as it is stored, if there is a record of it.
 fn decide_in(
     tx: &Tx<'_>,
     request: &ConfigRequest,
     issued: Timestamp,
-) -> Result<(Decision, bool), StoreError> {
+) -> Result<(Decision, Option<Member>), StoreError> {
     let snapshot = tx.snapshot(request.network, request.identity.address)?;
     let decision = decide(snapshot.as_ref(), request, issued);
-    let is_new = snapshot.is_some_and(|snapshot| snapshot.member.is_none());
-    let is_stranger = is_new && matches!(decision, Decision::Refuse { .. });
-    Ok((decision, is_stranger))
+    Ok((decision, snapshot.and_then(|snapshot| snapshot.member)))
+}
+
+/// Says whether the node is one that nobody has authorized or entered, and of which there is no record yet.
+fn is_stranger(decision: &Decision, stored: Option<&Member>) -> bool {
+    stored.is_none() && matches!(decision, Decision::Refuse { .. })
+}
+
+/// Says whether a node may be answered though its record cannot be saved: it gets nothing new, only what is noted about
+/// it is newer. So whoever was admitted stays so while nothing can be written.
+fn can_wait(stored: Option<&Member>, decision: &Decision) -> bool {
+    let Some(changed) = changed(decision) else { return true };
+    let is_admitted = matches!(decision, Decision::Admit { .. });
+    stored.is_some_and(|stored| {
+        let unnoted = Member { version: stored.version, revision: stored.revision, ..changed.clone() };
+        is_admitted && stored.version.is_some() && unnoted == *stored
+    })
 }
 
 /// Returns the member that a decision wants to be saved.

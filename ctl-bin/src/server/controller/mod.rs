@@ -18,7 +18,7 @@ use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use tokio::sync::{Notify, mpsc};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 use zt_crypto::IdentitySecret;
 use zt_proto::credential::Revocation;
 use zt_proto::verb::error::ErrorCode;
@@ -51,6 +51,8 @@ pub(super) struct Controller {
     /// Rings when there is something to send that nobody asked for.
     pub(super) outgoing: Notify,
     tally: Tally,
+    /// Requests that could not be answered since [`Controller::tidy`] last said so.
+    dropped: AtomicU64,
     node: mpsc::Sender<Command>,
 }
 
@@ -99,6 +101,7 @@ impl Controller {
             revocations: Mutex::default(),
             outgoing: Notify::new(),
             tally: Tally::default(),
+            dropped: AtomicU64::new(0),
             node,
         };
         // Whatever was issued before is no newer.
@@ -206,6 +209,10 @@ impl Controller {
         }
         if let Err(error) = self.sweep_store(now.wall) {
             error!(%error, "old records not removed");
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            warn!(dropped, "requests were dropped, as the database could not be written");
         }
         debug!(tally = ?self.tally, "since the start");
     }

@@ -10,7 +10,7 @@ use zt_proto::{Address, NetworkId};
 use super::super::clock;
 use super::super::push::Due;
 use super::super::seen::Standing;
-use super::answer::Answer;
+use super::answer::{Answer, AnswerError};
 use super::{Controller, count, lock};
 use crate::vl1::Now;
 
@@ -75,7 +75,10 @@ impl Controller {
             // It was told when it asked.
             Ok(Answer::Refusal(..)) => lock(&self.pushes).dropped(due),
             Err(error) => {
-                error!(%network, %member, %error, "configuration not pushed");
+                match error {
+                    AnswerError::Store(error) if error.is_outage() => self.drop_request(&error),
+                    error => error!(%network, %member, %error, "configuration not pushed"),
+                }
                 lock(&self.pushes).dropped(due);
             }
         }

@@ -15,7 +15,7 @@ use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
 use super::super::clock;
-use super::answer::Answer;
+use super::answer::{Answer, AnswerError};
 use super::identity::Distrust;
 use super::*;
 
@@ -509,4 +509,30 @@ fn second_identity_of_an_address_is_refused_while_a_member_has_the_first() {
     fixture.put(&known(made_up(1)));
     fixture.controller.store.write(|tx| tx.verified_identities().put(&made_up(1), Timestamp(0))).unwrap();
     assert_eq!(fixture.controller.judge(made_up(2)), Err(Distrust::Taken));
+}
+
+/// A disk that is full keeps strangers out, but nobody who was in.
+#[test]
+fn members_are_served_while_nothing_can_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ctl.db");
+    let store = Store::open(&path).unwrap();
+    put_network(&store, false);
+    let ask = |fixture: &Fixture, node: u64, metadata: &[u8]| {
+        let request = ConfigRequest {
+            metadata: RequestMetadata::parse(metadata),
+            ..request(node, RequestKind::Request)
+        };
+        fixture.controller.prepare(&request, Source::Relayed, fixture.now)
+    };
+    let fixture = Fixture::new(store.clone(), clock::now());
+    assert!(matches!(ask(&fixture, 1, b"v=7\npv=c\nrevr=1\nmajv=1"), Ok(Answer::Config(_))));
+    // To whoever only answers, it is no other than one whose disk is full or gone.
+    let broken = Fixture::new(Store::open_read_only(&path).unwrap(), clock::now());
+    for metadata in ["v=7\npv=c\nrevr=1\nmajv=1", "v=7\npv=c\nrevr=1\nmajv=2"] {
+        assert!(matches!(ask(&broken, 1, metadata.as_bytes()), Ok(Answer::Config(_))), "{metadata}");
+    }
+    let stranger = ask(&broken, 2, b"v=7\npv=c\nrevr=1\nmajv=1");
+    assert!(matches!(&stranger, Err(AnswerError::Store(error)) if error.is_outage()));
+    assert_eq!(store.read(|tx| tx.members().counts(NETWORK)).unwrap().total, 1);
 }
