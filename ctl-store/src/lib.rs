@@ -17,6 +17,7 @@ mod issued;
 mod lease;
 mod member;
 mod migrate;
+mod migration_copy;
 mod network;
 mod occupied;
 mod pending;
@@ -61,7 +62,8 @@ pub struct Store {
 impl Store {
     /// Opens the database at `path`; creates it, readable by its owner only, if there is none.
     ///
-    /// An older schema is brought to the newest version.
+    /// An older schema is brought to the newest version; the database as it was is kept beside it, as
+    /// `PATH.before-vN`.
     ///
     /// # Errors
     /// One of the operator's variants of [`StoreError`] if the file is something else than a sound database of

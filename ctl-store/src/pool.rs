@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::error::StoreError;
 use crate::occupied::OccupiedCache;
 use crate::writer::Writer;
-use crate::{Tx, file, migrate};
+use crate::{Tx, file, migrate, migration_copy};
 
 /// How long a statement waits for another process, a backup for example.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +48,11 @@ impl Connections {
         if mode != "wal" {
             return Err(StoreError::NoWriteAheadLog { path });
         }
-        migrate::migrate(&mut writer)?;
+        let (found, newest) = (migrate::version(&writer)?, migrate::schema_version());
+        if found < newest {
+            migration_copy::keep(&path, &writer, newest)?;
+            migrate::migrate(&mut writer)?;
+        }
         let manager = SqliteConnectionManager::file(&path).with_flags(WRITABLE).with_init(configure);
         let readers = r2d2::Pool::builder()
             .max_size(MAX_READERS)

@@ -8,6 +8,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod identity;
+mod migrations;
 mod occupied;
 mod open;
 mod operations;

@@ -3,12 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ctl_core::Network;
-use ctl_core::network::Route;
 use ctl_store::{Store, StoreError, schema_version};
 use rusqlite::Connection;
 use tempfile::TempDir;
-use zt_proto::rules::Rule;
 
 use crate::sample::{NETWORK, get_member, member, network, put_member, put_network};
 
@@ -96,38 +93,6 @@ fn database_of_another_program_is_refused() {
         Connection::open(&path).unwrap().execute_batch(setup).unwrap();
         refused(directory.path(), |error| matches!(error, StoreError::ForeignDatabase { .. }));
     }
-}
-
-#[test]
-fn database_of_version_1_is_brought_to_the_newest_with_its_content() {
-    let (_directory, path) = place();
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(include_str!("../../migrations/0001_create_tables.sql")).unwrap();
-    old.execute_batch(
-        "PRAGMA application_id = 0x5a546374; PRAGMA user_version = 1; \
-         INSERT INTO network VALUES (x'8056c2e21c000001', 'old', 1, 1795356830104, 7, 1, 32, 2800, 0, 0, 0, 0, \
-         NULL, x'0100', 'accept;', NULL, 0, 0, NULL); \
-         INSERT INTO route VALUES (x'8056c2e21c000001', 0, x'0a000000', 8, NULL);",
-    )
-    .unwrap();
-    drop(old);
-    let expected = Network {
-        name: "old".to_owned(),
-        revision: 7,
-        rules: vec![Rule::ACCEPT],
-        rules_source: "accept;".to_owned(),
-        routes: vec![Route { target: "10.0.0.0/8".parse().unwrap(), via: None }],
-        ..network(NETWORK)
-    };
-    assert_eq!((expected.rule_tests.as_str(), expected.rule_tests_required), ("", false));
-    for _ in 0..2 {
-        let store = Store::open(&path).unwrap();
-        assert_eq!(store.read(|tx| tx.networks().get(NETWORK)).unwrap().as_ref(), Some(&expected));
-    }
-    let store = Store::open(&path).unwrap();
-    let changed = Network { rule_tests: "test".to_owned(), rule_tests_required: true, ..expected };
-    put_network(&store, &changed);
-    assert_eq!(store.read(|tx| tx.networks().get(NETWORK)).unwrap(), Some(changed));
 }
 
 #[test]
@@ -251,7 +216,7 @@ pub(crate) fn place() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let names =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
