@@ -7,6 +7,8 @@ mod aftermath;
 mod concurrency;
 mod crash;
 mod damage;
+#[cfg(target_os = "linux")]
+mod faults;
 mod identity;
 mod migrations;
 mod occupied;
