@@ -87,6 +87,34 @@ impl Members<'_> {
         self.within(Span { network, first, last })
     }
 
+    /// Returns up to `limit` members of the network in full, ascending by address: those after `after`, or the first.
+    pub fn page(
+        &self,
+        network: NetworkId,
+        after: Option<Address>,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        let first = match after {
+            None => Address::NONE,
+            Some(Address::MAX) => return Ok(Vec::new()),
+            Some(after) => Address::from_low_bits(after.to_u64() + 1),
+        };
+        let sql = "SELECT max(address) AS last FROM (SELECT address FROM member INDEXED BY member_revision \
+                   WHERE network = ?1 AND address >= ?2 ORDER BY address LIMIT ?3)";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let record = format_args!("member of network {network}");
+        let found = self.tx.query(
+            sql,
+            params![NetworkColumn(network), AddressColumn(first), limit],
+            record,
+            |row| Ok(row.get::<Option<AddressColumn>>("last")?.map(|last| last.0)),
+        )?;
+        match found.first().copied().flatten() {
+            Some(last) => self.within(Span { network, first, last }),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Returns address and revision of each member of the network, ascending by address.
     pub fn revisions(&self, network: NetworkId) -> Result<Vec<(Address, u64)>, StoreError> {
         let record = format_args!("member of network {network}");

@@ -8,12 +8,12 @@ use ctl_store::{MemberCounts, StoreError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use zt_proto::NetworkId;
 use zt_proto::rules::{MAX_RULES, Rule};
+use zt_proto::{Address, NetworkId};
 
 use crate::sample::{
-    NETWORK, address, any_member, any_network, get_member, ip, member, network, put_member, put_network,
-    store,
+    NETWORK, address, any_member, any_network, get_member, ip, member, member_with, network, put_member,
+    put_network, store,
 };
 
 #[test]
@@ -165,4 +165,26 @@ fn what_is_not_there_is_none_and_counts_nothing() {
 
 fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}
+
+#[test]
+fn pages_follow_each_other_until_all_members_were_there() {
+    let store = store();
+    let last = Address::MAX.to_u64();
+    let numbers = [0, 1, 2, 7, 8, last - 1, last];
+    let expected: Vec<_> =
+        numbers.iter().map(|number| member_with(*number, &[&format!("10.0.0.{}", number % 250)])).collect();
+    expected.iter().for_each(|member| put_member(&store, member).unwrap());
+    for limit in 1..=8 {
+        let (mut after, mut found) = (None, Vec::new());
+        loop {
+            let page = store.read(|tx| tx.members().page(NETWORK, after, limit)).unwrap();
+            assert!(page.len() <= limit);
+            let Some(member) = page.last() else { break };
+            after = Some(member.address);
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "{limit}");
+    }
+    assert_eq!(store.read(|tx| tx.members().page(NETWORK, None, 0)).unwrap(), []);
 }
