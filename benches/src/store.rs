@@ -15,7 +15,7 @@ use benches::identity;
 use criterion::{Criterion, Throughput, criterion_group};
 use ctl_core::network::{Pool, V4Assign};
 use ctl_core::{Member, Network};
-use ctl_store::{Store, StoreError};
+use ctl_store::Store;
 use tempfile::TempDir;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
@@ -136,6 +136,7 @@ fn database(members: u64) -> (TempDir, PathBuf) {
     let path = directory.path().join("controller.db");
     let store = Store::open(&path).expect("a database");
     let mut network = Network::new(NETWORK, NOW);
+    network.private = false; // else a new member gets no address
     network.v4_assign = V4Assign { pool: true };
     network.pools = vec![Pool { first: ip(0), last: ip(0xff_fffe) }];
     network.routes =
