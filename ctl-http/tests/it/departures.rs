@@ -63,6 +63,8 @@ const DNS_SHAPE: &str = "dns is [] or an object with both keys, and servers are 
 const WIDTH: &str = "ids and values of tags and capabilities have 32 bits";
 const TOKENS: &str = "no tokens are shown as in a new network";
 const TRACE_LEVEL: &str = "a trace level that is not sent stays";
+const SETTABLE: &str = "some fields that 1.14 does not take can be set";
+const IDENTITY: &str = "an identity can be named before the node asks, so it must be one";
 const SOURCE: &str = "rulesSource is kept";
 
 /// Exchanges that cannot be replayed here: file, id, reason.
@@ -149,7 +151,12 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     ),
     row(LIFECYCLE, "c-post-multipart", BAD_JSON, Error(400, "at line 1 column 2")),
     row(LIFECYCLE, "c-post-deep", "values nest at most 128 deep", Error(400, "recursion limit")),
-    row(LIFECYCLE, "c-readonly", SOURCE, Shows(&[("/rulesSource", "\"accept;\"")])),
+    row(
+        LIFECYCLE,
+        "c-readonly",
+        SETTABLE,
+        Shows(&[("/rulesSource", "\"accept;\""), ("/allowPassiveBridging", "true")]),
+    ),
     row(LIFECYCLE, "c-delete-foreign", FOLLOWS, Status(404)),
     row(SCALARS, "f-rtl-reset", TRACE_LEVEL, Shows(&[("/remoteTraceLevel", "2")])),
     row(
@@ -269,6 +276,7 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     row(CAPS, "tok-empty", TOKENS, Shows(&[("/authTokens", "[null]")])),
     row(CAPS, "tok-array", FOLLOWS, Shows(&[("/authTokens", "[null]")])),
     row(REVISION, "rev-bad-then-nothing", NOT_UNDERSTOOD, Error(400, "rules[0].mask: expected hexadecimal")),
+    row(MEMBERS, "m-readonly", IDENTITY, Error(400, "identity: expected the public identity of a1b2c3d4e5")),
     row(MEMBERS, "m-list-slash", SLASH, Status(200)),
     row(MEMBERS, "m-id-upper", LOWER, Shows(&[("/id", "\"aabbccddee\""), ("/address", "\"aabbccddee\"")])),
     row(
