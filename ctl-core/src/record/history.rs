@@ -46,13 +46,20 @@ pub fn parse_recent_history(blob: &[u8]) -> History {
     if let Some(newest) = history.entries.first() {
         history.last_seen = newest.get("ts").and_then(Value::as_u64);
         history.last_address = newest.get("fromAddr").and_then(Value::as_str).map(str::to_owned);
-        let part = |name: &str| newest.get(name).and_then(Value::as_u64);
-        let parts = ["clientMajorVersion", "clientMinorVersion", "clientRevision"].map(part);
-        if let [Some(major), Some(minor), Some(revision)] = parts {
-            history.version = Some(ClientVersion { major, minor, revision, protocol: 0 });
-        }
+        history.version = entry_version(newest);
     }
     history
+}
+
+/// Returns the version that an entry of a history has, if it has all of it.
+pub fn entry_version(entry: &Map<String, Value>) -> Option<ClientVersion> {
+    let part = |name: &str| entry.get(name).and_then(Value::as_u64);
+    let [Some(major), Some(minor), Some(revision)] =
+        ["clientMajorVersion", "clientMinorVersion", "clientRevision"].map(part)
+    else {
+        return None;
+    };
+    Some(ClientVersion { major, minor, revision, protocol: 0 })
 }
 
 /// Reads a version of the request log: `1.0.4`.

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 
-use ctl_core::record::{Reading, write_member, write_network};
+use ctl_core::member::ClientVersion;
+use ctl_core::record::{Reading, entry_version, write_member, write_network};
 use ctl_core::{Member, Network};
 use serde_json::{Map, Value};
 use zt_crypto::VerifiedIdentity;
-use zt_proto::{Address, NetworkId, PublicIdentity};
+use zt_proto::inet::EndpointText;
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::report::{NoteKind, Report};
 use super::{ImportError, Options, Progress};
+use crate::sighting::{Client, MAX_SIGHTINGS, Sighting};
 use crate::{Store, StoreError, Tx};
 
 /// Members that are saved in one transaction: enough that the disk is not waited for, few enough to hold.
@@ -248,9 +251,39 @@ fn save_member(
         tx.members().put(&member)?;
         tx.members().put_extra(id, address, &extra)?;
     }
+    if matches!(outcome, Outcome::Added) {
+        tx.sightings().put(id, address, &sightings(&extra, member.version))?;
+    }
     let notes = count(&mut report.members, outcome);
     notes.into_iter().for_each(|(kind, message)| report.note(kind, place, message));
     Ok(())
+}
+
+/// Returns when and from where a member was heard, newest first, as far as its record said.
+fn sightings(extra: &Map<String, Value>, version: Option<ClientVersion>) -> Vec<Sighting> {
+    let Some(legacy) = extra.get("legacy") else { return Vec::new() };
+    let wire = |address: Option<&Value>| {
+        let endpoint = address.and_then(Value::as_str).and_then(|text| text.parse().ok());
+        endpoint.map(|EndpointText(endpoint)| endpoint)
+    };
+    let sighting = |time: u64, address, version| {
+        let client = Client { wire: wire(address), version, platform: String::new() };
+        Sighting { first: Timestamp(time), last: Timestamp(time), client }
+    };
+    let log = legacy.get("recentLog").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+    let logged = log.iter().filter_map(|entry| {
+        let entry = entry.as_object()?;
+        Some(sighting(entry.get("ts")?.as_u64()?, entry.get("fromAddr"), entry_version(entry)))
+    });
+    let logged: Vec<_> = logged.take(MAX_SIGHTINGS).collect();
+    if logged.is_empty() {
+        let last_seen = legacy.get("lastSeen").and_then(Value::as_u64);
+        return last_seen
+            .map(|time| sighting(time, legacy.get("lastAddress"), version))
+            .into_iter()
+            .collect();
+    }
+    logged
 }
 
 /// Says what is to become of a record that is there already.

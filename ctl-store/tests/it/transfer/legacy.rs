@@ -140,3 +140,19 @@ fn authorizations_of_2015_are_trusted_only_when_told_so() {
     assert_eq!(authorized(false), (vec![false, true], true));
     assert_eq!(authorized(true), (vec![true, false], false));
 }
+
+#[test]
+fn last_requests_of_a_member_are_taken_over() {
+    for (version, count, wire) in [("0d0af07ce9", 1, "192.0.2.50:9993"), ("1.0.4", 1, ""), ("1.1.14", 5, "")]
+    {
+        let (_directory, path) = database(version);
+        let store = Store::in_memory().unwrap();
+        import(&path, &store, options()).unwrap();
+        let (network, member) = ("f59381cf73000001".parse().unwrap(), "97f6703e6c".parse().unwrap());
+        let history = store.read(|tx| tx.sightings().history(network, member)).unwrap();
+        assert_eq!(history.len(), count, "{version}");
+        let newest = history[0].client.wire.map(|wire| wire.to_string()).unwrap_or_default();
+        assert_eq!(newest, wire, "{version}");
+        assert!(history.iter().is_sorted_by(|a, b| a.last >= b.last), "{history:?}");
+    }
+}
