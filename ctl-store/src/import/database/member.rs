@@ -113,8 +113,9 @@ impl Database {
                 .all(|column| self.layout.has_column(table, column))
         });
         if let Some(table) = log {
+            let index = if table == "Log" { "INDEXED BY import_of_log" } else { "" };
             let sql = format!(
-                "SELECT * FROM \"{table}\" WHERE networkId = ?1 AND nodeId = ?2 ORDER BY ts DESC, rowid DESC LIMIT 1"
+                "SELECT * FROM \"{table}\" {index} WHERE networkId = ?1 AND nodeId = ?2 ORDER BY ts DESC, rowid DESC LIMIT 1"
             );
             let newest = self.rows(&sql, [&network.key, key])?.into_iter().next();
             return Ok(newest.map_or_else(History::default, |newest| History {
@@ -139,7 +140,9 @@ impl Database {
         place: MemberName,
         writer: &mut Writer<'_>,
     ) -> Result<Vec<IpAddr>, ImportError> {
-        let sql = "SELECT * FROM IpAssignment WHERE networkId = ?1 AND nodeId = ?2 ORDER BY ip";
+        // Told which index, as SQLite may prefer one that has the order and go through the whole network.
+        let sql = "SELECT * FROM IpAssignment INDEXED BY import_of_addresses WHERE networkId = ?1 AND nodeId = ?2 \
+                   ORDER BY ip";
         let mut addresses = Vec::new();
         for row in self.rows(sql, [&network.key, key])? {
             match row.ip("ip").filter(|_| row.integer("type").unwrap_or(0) == 0) {

@@ -72,7 +72,7 @@ impl Database {
         let layout = Layout::detect(&connection).map_err(damaged)?;
         let layout = layout.map_err(|what| ImportError::NotAController { path: path.to_owned(), what })?;
         // Not every layout has one, and without it every member would mean reading all addresses.
-        let index = "CREATE INDEX IF NOT EXISTS import_of_addresses ON IpAssignment (networkId, nodeId)";
+        let index = "CREATE INDEX IF NOT EXISTS import_of_addresses ON IpAssignment (networkId, nodeId, ip)";
         connection.execute_batch(index).map_err(damaged)?;
         if layout.has_table("Log") {
             let index = "CREATE INDEX IF NOT EXISTS import_of_log ON Log (networkId, nodeId, ts)";
