@@ -211,7 +211,8 @@ pub(super) fn verify(kind: WorldKind, args: &WorldVerifyArgs) -> Result<String, 
         return Err(WorldError::Problems { file, problems: problems.join("; ") });
     }
     let Some(old) = &args.after else {
-        return Ok(format!("{file}: a good {} with {} roots", name_of(kind), world.roots.len()));
+        let (count, plural) = (world.roots.len(), if world.roots.len() == 1 { "" } else { "s" });
+        return Ok(format!("{file}: a good {} with {count} root{plural}", name_of(kind)));
     };
     let known = world_file::read(old, Some(kind))?;
     if may_replace(&known, &world) {

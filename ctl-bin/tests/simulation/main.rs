@@ -13,7 +13,8 @@
 //!    not, an OK that is repeated after the 30 s for which it is awaited has no effect, a copy from a foreign address
 //!    makes no path, and an identity is never verified twice at the same time.
 //! 5. Tables hold no more than the world has; nobody sends without end.
-//! 6. The same seed gives the same world, to the last datagram.
+//! 6. A planet that one root rolls reaches all servers within `SETTLED_WITHIN`, whatever else happens.
+//! 7. The same seed gives the same world, to the last datagram.
 //!
 //! A violation prints the seed. To see that world again:
 //! `CTL_SIMULATION_SEED=N cargo test -p ctl-bin --test simulation replay -- --nocapture`.

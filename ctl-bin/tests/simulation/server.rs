@@ -167,6 +167,12 @@ impl Server {
         }
     }
 
+    /// Puts a later version of the planet onto the disk, from where the node takes it.
+    pub(crate) fn roll(&mut self, now: u64, planet: World) {
+        self.node.set_planet(self.now(now), Some(planet.clone()));
+        self.planet = planet;
+    }
+
     /// Changes the network and tells everybody who asked lately.
     pub(crate) fn change(&mut self, now: u64) {
         let Some(network) = self.network else { return };

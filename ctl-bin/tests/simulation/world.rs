@@ -10,6 +10,7 @@ use std::time::Instant;
 use ctl_bin::vl1::Link;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use zt_crypto::WorldKey;
 use zt_proto::credential::Signature;
 use zt_proto::packet::PacketHeader;
 use zt_proto::world::{Root, World as Planet, WorldKind};
@@ -76,6 +77,8 @@ enum Fault {
     ClockJump(HostId, i64),
     /// The controller has something new for its members.
     Change,
+    /// A root gets a later version of the planet from its administrator.
+    Roll,
     /// No more losses, and one last change.
     Quiet,
 }
@@ -113,6 +116,9 @@ pub(crate) struct World {
     controller: HostId,
     members: Vec<HostId>,
     replayer: HostId,
+    /// The latest version, and the key that signs the next.
+    planet: Planet,
+    planet_key: WorldKey,
     queue: BTreeMap<(u64, u64), Happening>,
     next_number: u64,
     /// The wake-up that is in the queue for each host.
@@ -143,11 +149,12 @@ impl World {
             identities::secret(next)
         };
         let mut root_secrets = Vec::new();
+        let planet_key = WorldKey::generate(&mut rng);
         let mut planet = Planet {
             kind: WorldKind::Planet,
             id: 42,
             timestamp: Timestamp(1),
-            update_key: [0; 64],
+            update_key: *planet_key.public(),
             signature: Signature::NONE,
             roots: Vec::new(),
         };
@@ -202,6 +209,8 @@ impl World {
             controller,
             members: member_hosts,
             replayer,
+            planet,
+            planet_key,
             queue: BTreeMap::new(),
             next_number: 0,
             wake_at: vec![None; count],
@@ -228,7 +237,7 @@ impl World {
             let server = self.pick_server();
             let is_member = happens(&mut self.rng, 400);
             let either = if is_member { member } else { server };
-            let (begin, end) = match below(&mut self.rng, 7) {
+            let (begin, end) = match below(&mut self.rng, 8) {
                 0 | 1 => (Fault::Down(either), Some(Fault::Up(either))),
                 2 => {
                     let group: Vec<_> =
@@ -248,6 +257,7 @@ impl World {
                     let by = i64::try_from(below(&mut self.rng, 200_000_000)).unwrap() - 100_000_000;
                     (Fault::ClockJump(server, by), None)
                 }
+                7 => (Fault::Roll, None),
                 _ => (Fault::Change, None),
             };
             self.at(when, Happening::Fault(begin));
@@ -299,10 +309,11 @@ impl World {
                 && end.is_none()
             {
                 let revision = self.controller_server().revision;
-                if is_inspection && self.all_have(revision, "newest").is_ok() {
+                let settled = self.all_have(revision, "newest").and_then(|()| self.all_on_planet());
+                if is_inspection && settled.is_ok() {
                     end = Some(when + stays);
                 } else if when > since + SETTLED_WITHIN {
-                    self.all_have(revision, "newest")?;
+                    settled?;
                 }
             }
         }
@@ -349,6 +360,20 @@ impl World {
                     "member {host} has {has:?}, not the {which} configuration ({revision}), after {} s",
                     (self.now - self.quiet_since.unwrap_or(0)) / 1_000
                 )));
+            }
+        }
+        Ok(())
+    }
+
+    /// All servers have the latest version of the planet.
+    fn all_on_planet(&self) -> Result<(), Violation> {
+        let latest = self.planet.timestamp;
+        for (id, host) in self.hosts.iter().enumerate() {
+            if let Host::Server(server) = host
+                && let Some((_, has)) = server.node.planet()
+                && has != latest
+            {
+                return Err(Violation(format!("host {id} has planet {}, not {}", has.0, latest.0)));
             }
         }
         Ok(())
@@ -415,6 +440,15 @@ impl World {
                 if let Host::Server(server) = &mut self.hosts[host] {
                     server.clock_error += by;
                 }
+            }
+            Fault::Roll => {
+                let planet = &mut self.planet;
+                planet.timestamp = planet.timestamp.plus_millis(1);
+                self.planet_key.sign_world(planet);
+                if let Host::Server(root) = &mut self.hosts[0] {
+                    root.roll(now, planet.clone());
+                }
+                return self.settle(0);
             }
             Fault::Change => return self.change(),
             Fault::Quiet => {

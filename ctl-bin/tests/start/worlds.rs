@@ -78,7 +78,7 @@ fn a_planet_is_made_shown_rolled_and_verified() {
     ] {
         assert!(shown.contains(part), "{part:?} in {shown}");
     }
-    assert!(printed(&["planet", "verify", name], &home).contains("a good planet with 1 roots"));
+    assert!(printed(&["planet", "verify", name], &home).contains("a good planet with 1 root\n"));
 
     // A second root, and another address for this one.
     let (_other_folder, other_home) = crate::program::home();
