@@ -157,8 +157,8 @@ mod tests {
 
     fn plan(sql: &str) -> String {
         let connections = Connections::in_memory().unwrap();
-        let writer = connections.writer();
-        let mut statement = writer.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let desk = connections.writer.desk();
+        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let count = statement.parameter_count();
         let lines =
             statement.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3)).unwrap();
