@@ -1,5 +1,6 @@
 //! What goes out comes back in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,7 +31,16 @@ fn possible_trace(trace: RemoteTrace) -> RemoteTrace {
     RemoteTrace { target: trace.target.filter(|target| target.len() == 10), ..trace }
 }
 
-fn possible_network(network: Network) -> Network {
+fn possible_network(mut network: Network) -> Network {
+    let mut seen = BTreeSet::new();
+    network.relays.retain(|relay| {
+        let has_port = relay.endpoint.is_none_or(|endpoint| endpoint.port() != 0);
+        has_port && !relay.address.is_reserved() && seen.insert(relay.address)
+    });
+    for nodes in [&mut network.anchors, &mut network.multicast_replicators] {
+        let mut seen = BTreeSet::new();
+        nodes.retain(|node| !node.is_reserved() && seen.insert(*node));
+    }
     let (remote_trace, revision) = (possible_trace(network.remote_trace), network.revision.max(1));
     Network { remote_trace, revision, ..network }
 }
