@@ -57,6 +57,9 @@ pub(crate) struct ServeArgs {
     /// UDP port for clients, on all addresses; also the TCP port of the API unless --api says otherwise
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+    /// Second UDP port; 0 is none [default: random, none if this controller is a root of its planet]
+    #[arg(long, value_name = "N")]
+    pub secondary_port: Option<u16>,
     /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,

@@ -12,10 +12,12 @@ mod moon;
 mod notes;
 mod planet;
 mod push;
+mod reach;
 mod revocations;
 mod rules;
 mod seen;
 mod share;
+mod sockets;
 mod status;
 mod udp;
 mod work;
@@ -49,6 +51,7 @@ use crate::vl1::Node;
 use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
+use sockets::{SecondaryPort, Sockets};
 use worlds::WorldFiles;
 
 /// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
@@ -149,7 +152,9 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         WorldFiles::open(Arc::clone(&home), args.planet.clone(), args.role.clone(), secret.address())?;
     let token = Token::new(&home.token(&mut rng)?)?;
     let store = Store::open(&home.database())?;
-    let sockets = udp::Sockets::bind(args.port).map_err(|source| udp_error(args.port, source))?;
+    let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
+    let sockets =
+        Sockets::bind(args.port, secondary, &mut rng).map_err(|source| udp_error(args.port, source))?;
     let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
@@ -210,6 +215,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     helpers.spawn(work::send(Arc::clone(&controller)));
     helpers.spawn(work::tidy(Arc::clone(&controller)));
     helpers.spawn(work::save_notes(Arc::clone(&controller)));
+    let (_mapped_sender, mapped) = watch::channel(None);
+    helpers.spawn(reach::tell(args.port, mapped, command_sender.clone()));
     helpers.spawn(status::publish(command_sender, status_sender));
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -251,6 +258,17 @@ fn api_error(address: SocketAddr, source: io::Error) -> StartError {
         StartError::ApiInUse { address }
     } else {
         StartError::Api { address, source }
+    }
+}
+
+/// Returns which secondary port to bind: what the operator says; else a random one, as clients have, for the NATs that give
+/// the primary port away. A root needs none, since clients write to the address that the planet names.
+fn secondary_port(asked: Option<u16>, is_root: bool) -> SecondaryPort {
+    match asked {
+        Some(0) => SecondaryPort::Off,
+        Some(port) => SecondaryPort::Fixed(port),
+        None if is_root => SecondaryPort::Off,
+        None => SecondaryPort::Random,
     }
 }
 

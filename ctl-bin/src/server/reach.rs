@@ -1,0 +1,79 @@
+//! Where this machine may be reached, as far as it knows itself: the addresses of its interfaces and a port map.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use nix::ifaddrs::getifaddrs;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::debug;
+
+use super::udp::Command;
+
+/// How often the interfaces are looked at.
+const SCAN_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Tells the node the addresses at which its peers may try it, as long as it runs. `mapped` is what a port map leads here.
+pub(super) async fn tell(
+    port: u16,
+    mut mapped: watch::Receiver<Option<SocketAddr>>,
+    node: mpsc::Sender<Command>,
+) {
+    let mut ticks = interval(SCAN_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut has_mapper = true;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            changed = mapped.changed(), if has_mapper => has_mapper = changed.is_ok(),
+        }
+        let external = *mapped.borrow_and_update();
+        let own: Vec<_> = external.into_iter().chain(interface_addresses(port)).collect();
+        let tell = move |node: &mut crate::vl1::Node, _| node.set_own_addresses(&own);
+        if node.send(Box::new(tell)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns the addresses of all interfaces that are up, with `port`. The node leaves out what is of no use.
+fn interface_addresses(port: u16) -> Vec<SocketAddr> {
+    let interfaces = match getifaddrs() {
+        Ok(interfaces) => interfaces,
+        Err(error) => {
+            debug!(%error, "interfaces not listed");
+            return Vec::new();
+        }
+    };
+    let addresses = interfaces.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        let v6 = address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip()));
+        Some(SocketAddr::new(v4.or(v6)?, port))
+    });
+    addresses.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_node_is_told_when_a_port_map_changes() {
+        let (sender, mut commands) = mpsc::channel(1);
+        let (map, mapped) = watch::channel(None);
+        let teller = tokio::spawn(tell(9993, mapped, sender));
+        assert!(commands.recv().await.is_some());
+        map.send_replace(Some("9.9.9.9:1234".parse().unwrap()));
+        assert!(commands.recv().await.is_some());
+        drop(commands);
+        map.send_replace(None);
+        teller.await.unwrap();
+    }
+
+    #[test]
+    fn loopback_is_among_the_interfaces_of_every_machine() {
+        let addresses = interface_addresses(7);
+        assert!(addresses.contains(&"127.0.0.1:7".parse().unwrap()), "{addresses:?}");
+    }
+}

@@ -1,0 +1,383 @@
+//! The UDP sockets: a primary port and perhaps a secondary one, each for both address families.
+//!
+//! All are bound to the wildcard address, and the kernel tells with each datagram to which address it came. So new
+//! interfaces and addresses are served the moment they are there, without a scan; an answer from an address that is gone
+//! leaves from another one.
+
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::Poll;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
+use rand_core::Rng;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tracing::{debug, warn};
+
+use crate::vl1::{Link, Transmit};
+
+/// What the kernel may hold for us while the loop is busy.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Room for one datagram: the longest packet, which some peers send uncut (`vl1.md` §7.2).
+const BUFFER_BYTES: usize = 10_240;
+/// Where a secondary port is drawn from (`vl1.md` §17.1), and how many are tried.
+const SECONDARY_PORTS: std::ops::Range<u16> = 20_000..65_535;
+const SECONDARY_TRIES: usize = 16;
+/// What the kernel takes in one message that it cuts itself.
+const MAX_JOINED_BYTES: usize = 60_000;
+
+/// Which second port is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecondaryPort {
+    Off,
+    /// Any that is free.
+    Random,
+    Fixed(u16),
+}
+
+/// Receive buffers of one batch.
+pub(super) struct Buffers {
+    bytes: Vec<Vec<u8>>,
+    meta: Vec<RecvMeta>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![vec![0; BUFFER_BYTES]; BATCH_SIZE], meta: vec![RecvMeta::default(); BATCH_SIZE] }
+    }
+}
+
+/// A bound socket that tells to which of this machine's addresses a datagram came, and sends from the one it is told.
+struct Bound {
+    port: u16,
+    is_ipv6: bool,
+    io: UdpSocket,
+    state: UdpSocketState,
+}
+
+impl Bound {
+    fn new(ip: IpAddr, port: u16) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address((ip, port).into()), Type::DGRAM, Some(Protocol::UDP))?;
+        if ip.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddr::from((ip, port)).into())?;
+        tell_local_address(&socket, ip)?;
+        // A state made for the socket itself would forbid the network to cut datagrams; but paths that carry less than
+        // 1460 bytes exist, and clients let theirs be cut (`vl1.md` §17.2). So it is made for another one.
+        let model = std::net::UdpSocket::bind((loopback_of(ip), 0))?;
+        let state = UdpSocketState::new(UdpSockRef::from(&model))?;
+        for result in [
+            state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER_BYTES),
+            state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER_BYTES),
+        ] {
+            if let Err(error) = result {
+                debug!(%error, "socket buffer stays at its default");
+            }
+        }
+        let io = UdpSocket::from_std(socket.into())?;
+        let port = io.local_addr()?.port();
+        Ok(Self { port, is_ipv6: ip.is_ipv6(), io, state })
+    }
+
+    /// Receives a batch; [`ErrorKind::WouldBlock`] if there is nothing.
+    fn try_receive(&self, buffers: &mut Buffers) -> io::Result<usize> {
+        let Buffers { bytes, meta } = buffers;
+        let mut slices: Vec<_> = bytes.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+        let receive = || self.state.recv(UdpSockRef::from(&self.io), &mut slices, meta);
+        self.io.try_io(Interest::READABLE, receive)
+    }
+
+    /// Sends `contents`, cut by the kernel into datagrams of `segment_size` if that is given.
+    async fn send(&self, link: Link, contents: &[u8], segment_size: Option<usize>) -> io::Result<()> {
+        let source = link.local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
+        let sent = self.send_from(source, link.remote, contents, segment_size).await;
+        if sent.is_err() && source.is_some() {
+            // The address to which the peer wrote may be gone from this machine.
+            return self.send_from(None, link.remote, contents, segment_size).await;
+        }
+        sent
+    }
+
+    async fn send_from(
+        &self,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        contents: &[u8],
+        segment_size: Option<usize>,
+    ) -> io::Result<()> {
+        let message = quinn_udp::Transmit { destination, ecn: None, contents, segment_size, src_ip: source };
+        let send = || self.state.try_send(UdpSockRef::from(&self.io), &message);
+        self.io.async_io(Interest::WRITABLE, send).await
+    }
+}
+
+/// Has the kernel tell to which of this machine's addresses a datagram came.
+fn tell_local_address(socket: &Socket, ip: IpAddr) -> io::Result<()> {
+    match ip {
+        IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
+}
+
+fn loopback_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+/// The sockets of the node.
+pub(super) struct Sockets {
+    /// IPv4 of the primary port first.
+    bound: Vec<Bound>,
+    /// The one whose turn it is to be received on.
+    turn: usize,
+}
+
+impl Sockets {
+    /// Binds UDP `port` on all addresses of both families, and the secondary port likewise.
+    ///
+    /// # Errors
+    /// What the operating system says about IPv4, or about IPv6 where the machine has it. Without a random secondary port
+    /// the node works as well.
+    pub(super) fn bind(port: u16, secondary: SecondaryPort, rng: &mut impl Rng) -> io::Result<Self> {
+        let mut bound = bind_both(port)?;
+        if bound.len() == 1 {
+            warn!("no IPv6 on this machine; clients reach the controller over IPv4 only");
+        }
+        match secondary {
+            SecondaryPort::Off => {}
+            SecondaryPort::Fixed(port) => bound.extend(bind_both(port)?),
+            SecondaryPort::Random => {
+                let found = (0..SECONDARY_TRIES).find_map(|_| bind_both(random_port(rng)).ok());
+                match found {
+                    Some(found) => bound.extend(found),
+                    None => warn!("no secondary UDP port is free"),
+                }
+            }
+        }
+        Ok(Self { bound, turn: 0 })
+    }
+
+    /// Returns the addresses that are bound.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.bound.iter().filter_map(|bound| bound.io.local_addr().ok()).collect()
+    }
+
+    /// Waits for a batch on any socket, each in its turn. Nothing is lost when the wait is given up.
+    pub(super) async fn receive(&mut self, buffers: &mut Buffers) -> io::Result<Batch> {
+        loop {
+            let count = self.bound.len();
+            let ready = poll_fn(|context| {
+                let order = (0..count).map(|step| (self.turn + step) % count);
+                for index in order {
+                    let Some(bound) = self.bound.get(index) else { continue };
+                    if bound.io.poll_recv_ready(context).is_ready() {
+                        return Poll::Ready(index);
+                    }
+                }
+                Poll::Pending
+            });
+            let index = ready.await;
+            self.turn = index + 1;
+            let Some(bound) = self.bound.get(index) else { continue };
+            match bound.try_receive(buffers) {
+                Ok(count) => return Ok(Batch { port: bound.port, count }),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends datagrams in order; the kernel is called once for those that are the pieces of one packet.
+    pub(super) async fn send(&self, transmits: &[Transmit]) {
+        let mut joined = Vec::new();
+        for run in transmits.chunk_by(|a, b| a.link == b.link && a.bytes.len() >= b.bytes.len()) {
+            let Some(first) = run.first() else { continue };
+            for bound in self.sockets_of(first.link) {
+                for pieces in equal_pieces(run, bound.state.max_gso_segments()) {
+                    let sent = send_pieces(bound, pieces, &mut joined).await;
+                    if let Err(error) = sent {
+                        debug!(remote = %first.link.remote, %error, "datagram not sent");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the socket of a link, or all of its family if it names none.
+    fn sockets_of(&self, link: Link) -> impl Iterator<Item = &Bound> {
+        let family = move |bound: &&Bound| bound.is_ipv6 == link.remote.is_ipv6();
+        let port = link.local.map(|local| local.port());
+        let named = self.bound.iter().filter(family).find(|bound| Some(bound.port) == port);
+        // A port that is no longer bound is like none.
+        self.bound
+            .iter()
+            .filter(family)
+            .filter(move |bound| named.is_none_or(|named| named.port == bound.port))
+    }
+}
+
+/// Datagrams that came together, in the buffers that were handed in.
+pub(super) struct Batch {
+    port: u16,
+    count: usize,
+}
+
+impl Batch {
+    /// Returns each datagram, and over which link it came.
+    pub(super) fn datagrams<'a>(
+        &self,
+        buffers: &'a mut Buffers,
+    ) -> impl Iterator<Item = (Link, &'a mut [u8])> {
+        let port = self.port;
+        let received = buffers.bytes.iter_mut().zip(&buffers.meta).take(self.count);
+        received.flat_map(move |(buffer, meta)| {
+            let local = meta.dst_ip.map(|ip| SocketAddr::new(ip, port));
+            let link = Link { local, remote: meta.addr };
+            let filled = buffer.get_mut(..meta.len).unwrap_or_default();
+            filled.chunks_mut(meta.stride.max(1)).map(move |datagram| (link, datagram))
+        })
+    }
+}
+
+/// Binds a port on all addresses of both families: of IPv4 alone where there is no IPv6.
+fn bind_both(port: u16) -> io::Result<Vec<Bound>> {
+    let v4 = Bound::new(Ipv4Addr::UNSPECIFIED.into(), port)?;
+    match Bound::new(Ipv6Addr::UNSPECIFIED.into(), v4.port) {
+        Ok(v6) => Ok(vec![v4, v6]),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
+        Err(error) => {
+            debug!(%error, "IPv6 not bound");
+            Ok(vec![v4])
+        }
+    }
+}
+
+fn random_port(rng: &mut impl Rng) -> u16 {
+    let span = u32::from(SECONDARY_PORTS.end - SECONDARY_PORTS.start);
+    SECONDARY_PORTS.start + u16::try_from(rng.next_u32() % span).unwrap_or(0)
+}
+
+/// Cuts a run of datagrams over one link, none longer than the one before, into what the kernel can cut again: all of one
+/// length but the last.
+fn equal_pieces(run: &[Transmit], max_segments: usize) -> Vec<&[Transmit]> {
+    let mut rest = run;
+    let mut pieces = Vec::new();
+    while let Some(first) = rest.first() {
+        let length = first.bytes.len();
+        let equal = rest.iter().take_while(|transmit| transmit.bytes.len() == length).count();
+        let with_last = if equal < rest.len() { equal + 1 } else { equal };
+        let most = max_segments.min(MAX_JOINED_BYTES / length.max(1)).max(1);
+        let (head, tail) = rest.split_at(with_last.min(most));
+        pieces.push(head);
+        rest = tail;
+    }
+    pieces
+}
+
+async fn send_pieces(bound: &Bound, pieces: &[Transmit], joined: &mut Vec<u8>) -> io::Result<()> {
+    if let [first, _, ..] = pieces {
+        joined.clear();
+        pieces.iter().for_each(|piece| joined.extend_from_slice(&piece.bytes));
+        if bound.send(first.link, joined, Some(first.bytes.len())).await.is_ok() {
+            return Ok(());
+        }
+        // Some devices cannot do it.
+    }
+    for piece in pieces {
+        bound.send(piece.link, &piece.bytes, None).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([7; 32])
+    }
+
+    fn transmit(remote: &str, len: usize) -> Transmit {
+        let bytes = (0..len).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        Transmit { link: Link { local: None, remote: remote.parse().unwrap() }, bytes }
+    }
+
+    fn lengths(pieces: &[&[Transmit]]) -> Vec<Vec<usize>> {
+        pieces.iter().map(|piece| piece.iter().map(|transmit| transmit.bytes.len()).collect()).collect()
+    }
+
+    #[test]
+    fn pieces_of_a_packet_are_joined_and_others_are_not() {
+        let run: Vec<_> = [1432, 1432, 1432, 70, 60, 60].map(|len| transmit("10.0.0.1:1", len)).into();
+        assert_eq!(lengths(&equal_pieces(&run, 64)), [vec![1432, 1432, 1432, 70], vec![60, 60]]);
+        assert_eq!(lengths(&equal_pieces(&run, 2)), [vec![1432, 1432], vec![1432, 70], vec![60, 60]]);
+        assert_eq!(equal_pieces(&run, 1).len(), 6);
+    }
+
+    /// On loopback, with the kernel cutting and without.
+    #[tokio::test]
+    async fn every_datagram_arrives_as_it_was_through_the_socket_that_was_named() {
+        let mut sockets = Sockets::bind(0, SecondaryPort::Random, &mut rng()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = peer.local_addr().unwrap();
+        for port in
+            sockets.bound.iter().filter(|bound| !bound.is_ipv6).map(|bound| bound.port).collect::<Vec<_>>()
+        {
+            let link = Link { local: Some(SocketAddr::new("127.0.0.1".parse().unwrap(), port)), remote: to };
+            let sent: Vec<_> =
+                [1432, 1432, 700, 100].map(|len| Transmit { link, ..transmit("10.0.0.1:1", len) }).into();
+            sockets.send(&sent).await;
+            for expected in &sent {
+                let mut buffer = vec![0; BUFFER_BYTES];
+                let (length, from) = peer.recv_from(&mut buffer).await.unwrap();
+                assert_eq!((&buffer[..length], from.port()), (&expected.bytes[..], port));
+            }
+            peer.send_to(b"answer", from(port)).await.unwrap();
+            let mut buffers = Buffers::new();
+            let batch = sockets.receive(&mut buffers).await.unwrap();
+            let received: Vec<_> =
+                batch.datagrams(&mut buffers).map(|(link, bytes)| (link, bytes.to_vec())).collect();
+            assert_eq!(received, [(link, b"answer".to_vec())]);
+        }
+    }
+
+    fn from(port: u16) -> SocketAddr {
+        SocketAddr::new("127.0.0.1".parse().unwrap(), port)
+    }
+
+    #[tokio::test]
+    async fn a_link_without_a_socket_leaves_through_all_of_its_family() {
+        let sockets = Sockets::bind(0, SecondaryPort::Random, &mut rng()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = peer.local_addr().unwrap();
+        sockets.send(&[transmit(&to.to_string(), 50)]).await;
+        let mut ports = Vec::new();
+        for _ in 0..2 {
+            ports.push(peer.recv_from(&mut [0; 100]).await.unwrap().1.port());
+        }
+        let bound: Vec<_> =
+            sockets.bound.iter().filter(|bound| !bound.is_ipv6).map(|bound| bound.port).collect();
+        assert_eq!(ports, bound);
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_an_address_that_is_gone_leaves_from_another_one() {
+        let sockets = Sockets::bind(0, SecondaryPort::Off, &mut rng()).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let remote = peer.local_addr().unwrap();
+        let gone = Some("198.51.100.77:1".parse().unwrap());
+        sockets.send(&[Transmit { link: Link { local: gone, remote }, bytes: vec![1] }]).await;
+        assert_eq!(peer.recv_from(&mut [0; 10]).await.unwrap().0, 1);
+    }
+}
