@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ctl_http::{NodeStatus, PathStatus, PeerRole, PeerStatus};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
+use zt_proto::world::World;
 use zt_proto::{PublicIdentity, Timestamp};
 
 use super::home::Home;
@@ -15,6 +16,9 @@ use crate::vl1::{Node, Now, PeerView};
 
 /// How often the API sees a new state of the node.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// Peers that are described at once, which takes some 100 µs.
+const PAGE: usize = 256;
+const PAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Returns the state at the start.
 pub(super) fn initial(
@@ -37,38 +41,73 @@ pub(super) fn initial(
         moons: Vec::new(),
         peers: Vec::new(),
     };
-    describe(node, now, &mut status);
+    apply(NodeState::of(node, now), &mut status);
     status
 }
 
-/// Publishes the state of the node for the API.
+/// Publishes the state of the node for the API, once a second or as often as many peers allow.
+///
+/// The loop of the node describes a page of peers at a time, and does something else for a hundred times as long between
+/// two of them.
 pub(super) async fn publish(node: mpsc::Sender<Command>, status: watch::Sender<Arc<NodeStatus>>) {
-    let status = Arc::new(status);
     loop {
-        // Describing many peers takes a while, during which the node does nothing else: a hundredth of the time at most.
-        let peers = u32::try_from(status.borrow().peers.len()).unwrap_or(u32::MAX);
-        sleep(STATUS_INTERVAL.max(peers.saturating_mul(100) * Duration::from_micros(1))).await;
-        let status = Arc::clone(&status);
-        let publish = move |node: &mut Node, now| {
-            status.send_modify(|status| describe(node, now, Arc::make_mut(status)));
-        };
-        if node.send(Box::new(publish)).await.is_err() {
-            return;
+        sleep(STATUS_INTERVAL).await;
+        let Some((state, peers)) = look(&node).await else { return };
+        status.send_modify(|status| {
+            let status = Arc::make_mut(status);
+            apply(state, status);
+            status.peers = peers;
+        });
+    }
+}
+
+/// What the node says about itself.
+struct NodeState {
+    online: bool,
+    planet: Option<(u64, Timestamp)>,
+    surface_addresses: Vec<SocketAddr>,
+    moons: Vec<World>,
+}
+
+impl NodeState {
+    fn of(node: &Node, now: Now) -> Self {
+        Self {
+            online: node.is_online(now),
+            planet: node.planet(),
+            surface_addresses: node.surface_addresses(now),
+            moons: node.moons().to_vec(),
         }
     }
 }
 
-/// Writes what the node knows now into what the API shows.
-fn describe(node: &Node, now: Now, status: &mut NodeStatus) {
-    let (planet_id, planet_timestamp) = node.planet().unwrap_or((0, Timestamp(0)));
-    status.surface_addresses = node.surface_addresses(now);
-    status.online = node.is_online(now);
+/// Looks at the node and all its peers; `None` when the node has stopped.
+async fn look(node: &mpsc::Sender<Command>) -> Option<(NodeState, Vec<PeerStatus>)> {
+    let mut peers: Vec<PeerStatus> = Vec::new();
+    loop {
+        let (answer, answered) = oneshot::channel();
+        let last = peers.last().map(|peer| peer.address);
+        let page = move |node: &mut Node, now| {
+            let views = node.peers_after(now, last, PAGE);
+            // Nobody waits for it any more when the program ends.
+            drop(answer.send((NodeState::of(node, now), views, now)));
+        };
+        node.send(Box::new(page)).await.ok()?;
+        let (state, views, now) = answered.await.ok()?;
+        peers.extend(views.iter().map(|peer| describe_peer(peer, now)));
+        if views.len() < PAGE {
+            return Some((state, peers));
+        }
+        sleep(PAGE_PAUSE).await;
+    }
+}
+
+fn apply(state: NodeState, status: &mut NodeStatus) {
+    let (planet_id, planet_timestamp) = state.planet.unwrap_or((0, Timestamp(0)));
+    status.online = state.online;
     status.planet_id = planet_id;
     status.planet_timestamp = planet_timestamp;
-    if status.moons != node.moons() {
-        status.moons = node.moons().to_vec();
-    }
-    status.peers = node.peers(now).iter().map(|peer| describe_peer(peer, now)).collect();
+    status.surface_addresses = state.surface_addresses;
+    status.moons = state.moons;
 }
 
 fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
@@ -93,5 +132,34 @@ fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
         },
         version: peer.version,
         paths: paths.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The node's loop, for this test.
+    async fn run(mut node: Node, mut commands: mpsc::Receiver<Command>) -> usize {
+        let mut count = 0;
+        while let Some(command) = commands.recv().await {
+            command(&mut node, super::super::clock::now());
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn many_peers_are_looked_at_a_page_at_a_time_and_none_is_missed() {
+        const PEERS: u64 = 1_000;
+        let node = Node::with_peers(PEERS);
+        let (sender, commands) = mpsc::channel(1);
+        let node = tokio::spawn(run(node, commands));
+        let (_, peers) = look(&sender).await.unwrap();
+        let addresses: Vec<_> = peers.iter().map(|peer| peer.address).collect();
+        let expected: Vec<_> = (1..=PEERS).map(zt_proto::Address::from_low_bits).collect();
+        assert_eq!(addresses, expected);
+        drop(sender);
+        assert_eq!(node.await.unwrap(), 4, "a thousand peers are four pages");
     }
 }

@@ -26,6 +26,7 @@ impl Node {
     pub(super) fn insert_peer(&mut self, now: Now, peer: Peer) {
         let address = peer.address();
         self.peers.insert(address, peer);
+        self.peer_order.insert(address);
         self.arm_peer(now.mono + FORGET_AFTER, address);
     }
 
@@ -158,6 +159,7 @@ impl Node {
 
     fn forget_peer(&mut self, address: Address) {
         let Some(peer) = self.peers.remove(&address) else { return };
+        self.peer_order.remove(&address);
         self.timers.disarm(peer.due, Timer::Peer(address));
         for path in peer.paths {
             self.hosts.remove(path.link.remote.ip());

@@ -1,7 +1,8 @@
 //! The node: its state, the commands it takes, what comes out of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,8 @@ pub struct Node {
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
     pub(super) peers: HashMap<Address, Peer>,
+    /// The addresses of all peers, for those who look at them a page at a time.
+    pub(super) peer_order: BTreeSet<Address>,
     /// The hosts to which confirmed paths lead.
     pub(super) hosts: Hosts,
     pub(super) strangers: Strangers,
@@ -182,6 +185,7 @@ impl Node {
             strangers: Strangers::new(&mut rng, now.mono),
             rng,
             peers: HashMap::new(),
+            peer_order: BTreeSet::new(),
             hosts: Hosts::default(),
             reassembly: Reassembly::default(),
             awaited: AwaitedPackets::default(),
@@ -339,9 +343,15 @@ impl Node {
 
     /// Describes all peers, ascending by address.
     pub fn peers(&self, now: Now) -> Vec<PeerView> {
-        let mut views: Vec<_> = self.peers.values().map(|peer| self.view(peer, now.mono)).collect();
-        views.sort_unstable_by_key(|view| view.address);
-        views
+        self.peers_after(now, None, usize::MAX)
+    }
+
+    /// Describes the peers that follow `last` in the order of their addresses, at most `limit`: about half a microsecond
+    /// each, so that whoever wants to see many asks in pages.
+    pub fn peers_after(&self, now: Now, last: Option<Address>, limit: usize) -> Vec<PeerView> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let addresses = self.peer_order.range((from, Bound::Unbounded)).take(limit);
+        addresses.filter_map(|address| Some(self.view(self.peers.get(address)?, now.mono))).collect()
     }
 
     fn view(&self, peer: &Peer, now: Instant) -> PeerView {

@@ -123,3 +123,18 @@ fn sign_on(node: &mut Node, client: &mut Client, now: Now) {
 pub(super) fn link(remote: &str) -> Link {
     Link { local: Some(HERE.parse().unwrap()), remote: remote.parse().unwrap() }
 }
+
+impl Node {
+    /// A node that knows so many peers, with the addresses from 1 on.
+    pub(crate) fn with_peers(count: u64) -> Self {
+        let mut node = leaf();
+        let key = *identity("A").public();
+        for n in 1..=count {
+            node.take_up(
+                at(0),
+                &zt_proto::PublicIdentity { address: zt_proto::Address::from_low_bits(n), ..key },
+            );
+        }
+        node
+    }
+}
