@@ -7,15 +7,13 @@ use zt_proto::Address;
 use zt_proto::inet::Scope;
 use zt_proto::verb::Verb;
 
-use super::path::Path;
+use super::path::{PROBE_AFTER, Path};
 use super::peer::{FORGET_AFTER, Peer};
 use super::timer::Timer;
 use super::{Link, Node, Now};
 
 /// HELLO on all paths of an active peer.
 const HELLO_INTERVAL: Duration = Duration::from_secs(60);
-/// ECHO on a path on which nothing was sent for this long.
-const ECHO_AFTER: Duration = Duration::from_secs(14);
 /// Time between the peers whose paths have to prove anew that they work.
 const PROOF_PACE: Duration = Duration::from_micros(500);
 /// A peer is looked at no more often.
@@ -45,7 +43,7 @@ impl Node {
     /// Sees that a peer whose paths are kept alive is looked at in time.
     fn keep_alive_from(&mut self, now: Now, address: Address) {
         let Some(peer) = self.peers.get(&address) else { return };
-        let due = now.mono + ECHO_AFTER;
+        let due = now.mono + PROBE_AFTER;
         if peer.due > due && (peer.is_active(now.mono) || self.roots.contains(address)) {
             self.arm_peer(due, address);
         }
@@ -94,8 +92,7 @@ impl Node {
             }
             return;
         }
-        let is_idle = |path: &&Path| path.last_send.is_none_or(|last| since(last) >= ECHO_AFTER);
-        let idle = peer.living_paths(now.mono).filter(is_idle);
+        let idle = peer.living_paths(now.mono).filter(|path| path.probe_at(now.mono) <= now.mono);
         let links: Vec<_> = idle.map(|path| path.link).collect();
         for link in links {
             self.contact(now, address, link);
@@ -124,8 +121,7 @@ impl Node {
         // A root is never forgotten; one without paths is greeted by the timer of all roots.
         let mut next = if is_root { now + FORGET_AFTER } else { forget };
         if is_root || peer.is_active(now) {
-            let idle = |path: &Path| path.last_send.map_or(now, |last| last + ECHO_AFTER);
-            let echo = peer.living_paths(now).map(idle).min();
+            let echo = peer.living_paths(now).map(|path| path.probe_at(now)).min();
             let hello = peer.last_hello_round.map(|last| last + HELLO_INTERVAL).filter(|_| echo.is_some());
             next = [echo, hello].into_iter().flatten().min().map_or(next, |due| due.min(next));
         }

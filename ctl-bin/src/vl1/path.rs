@@ -11,6 +11,11 @@ use super::rate::{Bucket, Limit};
 pub(super) const ALIVE_FOR: Duration = Duration::from_secs(19);
 /// A path that was silent for longer is forgotten.
 pub(super) const EXPIRES_AFTER: Duration = Duration::from_secs(243);
+/// A path on which nothing was sent or heard for so long is probed, and again sooner while there is no answer.
+pub(super) const PROBE_AFTER: Duration = Duration::from_secs(14);
+const PROBE_AGAIN: Duration = Duration::from_secs(3);
+/// A path that answers no probe for so long is used no more while there is another way: three were lost.
+const FAILS_AFTER: Duration = Duration::from_secs(8);
 /// ECHOs that are answered on one path.
 const ECHO_LIMIT: Limit = Limit { burst: 1, interval: Duration::from_millis(166) };
 
@@ -24,7 +29,10 @@ pub(super) struct Path {
     /// Round trip of the last HELLO, in milliseconds.
     pub latency_ms: Option<u32>,
     /// The network between the two ends changed: not used until something comes over it again.
-    pub is_doubtful: bool,
+    is_doubtful: bool,
+    /// When something was sent over it that should have been answered by now.
+    unanswered_since: Option<Instant>,
+    last_probe: Option<Instant>,
     echo: Bucket,
 }
 
@@ -36,6 +44,8 @@ impl Path {
             last_send: None,
             latency_ms: None,
             is_doubtful: false,
+            unanswered_since: None,
+            last_probe: None,
             echo: Bucket::full(now),
         }
     }
@@ -44,6 +54,35 @@ impl Path {
     pub(super) fn heard(&mut self, now: Instant) {
         self.last_receive = now;
         self.is_doubtful = false;
+        self.unanswered_since = None;
+    }
+
+    /// Notes that something is sent; `must_answer` says that every peer answers it.
+    pub(super) fn sent(&mut self, must_answer: bool, now: Instant) {
+        self.last_send = Some(now);
+        if must_answer {
+            self.last_probe = Some(now);
+            self.unanswered_since.get_or_insert(now);
+        }
+    }
+
+    /// Says whether the path can be used: whatever else there is, is better than one that fails.
+    pub(super) fn works(&self, now: Instant) -> bool {
+        !self.is_doubtful && !self.is_failing(now) && !self.is_expired(now)
+    }
+
+    fn is_failing(&self, now: Instant) -> bool {
+        self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > FAILS_AFTER)
+    }
+
+    /// Returns when the path should be probed: when nothing was sent for so long that a NAT may forget it, when nothing was
+    /// heard for as long whatever was sent, and soon again while there is no answer.
+    pub(super) fn probe_at(&self, now: Instant) -> Instant {
+        let Some(last_send) = self.last_send else { return now };
+        match self.last_probe {
+            Some(last) if self.unanswered_since.is_some() && !self.is_failing(now) => last + PROBE_AGAIN,
+            last => last_send.min(self.last_receive.max(last.unwrap_or(self.last_receive))) + PROBE_AFTER,
+        }
     }
 
     /// Has the path proven anew before it is used again.

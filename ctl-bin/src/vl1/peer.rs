@@ -130,7 +130,7 @@ impl Peer {
 
     /// Returns the best path that works.
     pub(super) fn best_path(&self, now: Instant) -> Option<&Path> {
-        let working = self.living_paths(now).filter(|path| !path.is_doubtful);
+        let working = self.paths.iter().filter(|path| path.works(now));
         working.min_by_key(|path| path.badness(now))
     }
 
@@ -189,7 +189,7 @@ impl Peer {
         self.paths.iter().any(|path| {
             let is_beside =
                 path.link.remote.ip() == link.remote.ip() && path.link.remote.port() != link.remote.port();
-            is_beside && path.link.shares_socket(link) && path.is_alive(now) && !path.is_doubtful
+            is_beside && path.link.shares_socket(link) && path.is_alive(now) && path.works(now)
         })
     }
 

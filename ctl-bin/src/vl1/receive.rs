@@ -199,12 +199,21 @@ impl Node {
         }
         let Rendezvous { peer: other, endpoint, .. } = Rendezvous::parse(payload)?;
         let link = link.toward(endpoint);
-        let may_test = self.may_be_path(other, link);
-        let Some(peer) = self.peers.get_mut(&other).filter(|_| may_test) else { return Ok(()) };
-        if peer.take_test(link, now.mono) {
-            self.contact(now, other, link);
+        if self.peers.contains_key(&other) {
+            self.meet(now, other, link);
+        } else {
+            self.wanted.meet(other, link);
         }
         Ok(())
+    }
+
+    /// Contacts a peer where somebody says that it can be found.
+    pub(super) fn meet(&mut self, now: Now, address: Address, link: Link) {
+        let may_test = self.may_be_path(address, link);
+        let Some(peer) = self.peers.get_mut(&address).filter(|_| may_test) else { return };
+        if peer.take_test(link, now.mono) {
+            self.contact(now, address, link);
+        }
     }
 
     /// Notes that an authentic packet came: a direct one keeps its path alive, and over a new link it is a reason to

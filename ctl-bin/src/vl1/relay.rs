@@ -134,7 +134,8 @@ impl Node {
         let path = self.peers.get(&to).and_then(|peer| peer.best_path(now.mono));
         let direct = path.map(|path| (path.link, true));
         let through_root = || self.relay_link(now, to).map(|link| (link, false));
-        let target = direct.or_else(through_root);
+        let last_resort = || Some((self.peers.get(&to)?.last_resort()?.link, true));
+        let target = direct.or_else(through_root).or_else(last_resort);
         // Never back to where it came from.
         target.filter(|(link, _)| link.remote != from.remote).ok_or(Ignored::NotRelayed)
     }

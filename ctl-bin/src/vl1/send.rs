@@ -107,9 +107,13 @@ impl Node {
         paths.min_by_key(|path| path.badness(now.mono)).map(|path| path.link)
     }
 
-    /// Sends what waited for the identity of `to`.
+    /// Sends what waited for the identity of `to`, and goes to meet it where a root said.
     pub(super) fn flush_wanted(&mut self, now: Now, to: Address) {
-        for packet in self.wanted.take(to, now.mono) {
+        let (packets, meeting) = self.wanted.take(to, now.mono);
+        if let Some(link) = meeting {
+            self.meet(now, to, link);
+        }
+        for packet in packets {
             self.dispatch(now, to, packet);
         }
     }
@@ -140,6 +144,7 @@ impl Node {
     ) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         let verb = packet.get(VERB_OFFSET).map(|byte| Verb::from_byte(*byte).0);
+        let is_probe = matches!(verb, Some(Verb::HELLO | Verb::ECHO));
         // Size and flags enter the MAC, so fragmentation is decided before the packet is armored.
         if packet.len() > DEFAULT_MTU
             && let Some(mut header) = HeaderMut::of(&mut packet)
@@ -148,7 +153,7 @@ impl Node {
         }
         armor::seal(&mut packet, &peer.key, suite);
         if let Some(path) = peer.path(link) {
-            path.last_send = Some(now.mono);
+            path.sent(is_probe, now.mono);
         }
         if let Some(verb) = verb.filter(|verb| is_awaited(*verb))
             && let Ok(header) = PacketHeader::parse(&packet)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use zt_proto::Address;
 
+use super::Link;
 use super::rate::{Bucket, Limit};
 
 /// Identities that are asked for at the same time. Those that this node has something to send to displace the others,
@@ -26,6 +27,8 @@ struct Want {
     asked: Option<Instant>,
     /// Without armor, in the order in which they were sent.
     packets: Vec<Vec<u8>>,
+    /// Where a root says that the node can be met.
+    meeting: Option<Link>,
 }
 
 /// The identities that are asked for.
@@ -78,7 +81,7 @@ impl Wanted {
     }
 
     fn insert(&mut self, address: Address, now: Instant) {
-        self.by_address.insert(address, Want { since: now, asked: None, packets: Vec::new() });
+        self.by_address.insert(address, Want { since: now, asked: None, packets: Vec::new(), meeting: None });
     }
 
     /// Makes room by giving up an identity for which no packet waits.
@@ -110,11 +113,20 @@ impl Wanted {
         questions
     }
 
-    /// Ends the wait for an identity; returns the packets that waited and are not too old.
-    pub(super) fn take(&mut self, address: Address, now: Instant) -> Vec<Vec<u8>> {
-        let Some(want) = self.by_address.remove(&address) else { return Vec::new() };
+    /// Notes where a root says that a wanted node can be met: the introduction comes right behind the first packet that the
+    /// root relays, and is not repeated soon.
+    pub(super) fn meet(&mut self, address: Address, link: Link) {
+        if let Some(want) = self.by_address.get_mut(&address) {
+            want.meeting = Some(link);
+        }
+    }
+
+    /// Ends the wait for an identity; returns the packets that waited and where to meet the node, if that is not too old.
+    pub(super) fn take(&mut self, address: Address, now: Instant) -> (Vec<Vec<u8>>, Option<Link>) {
+        let Some(want) = self.by_address.remove(&address) else { return (Vec::new(), None) };
         self.packets -= want.packets.len();
-        if now.saturating_duration_since(want.since) <= WANT_FOR { want.packets } else { Vec::new() }
+        let is_current = now.saturating_duration_since(want.since) <= WANT_FOR;
+        if is_current { (want.packets, want.meeting) } else { (Vec::new(), None) }
     }
 
     /// Gives up what was not answered in time.
@@ -165,9 +177,9 @@ mod tests {
         let mut wanted = Wanted::new(at(0).mono);
         assert!(wanted.keep(node(1), vec![1], at(0).mono));
         assert!(!wanted.keep(node(1), vec![2], at(1_000).mono));
-        assert_eq!(wanted.take(node(1), at(6_000).mono), [vec![1], vec![2]]);
+        assert_eq!(wanted.take(node(1), at(6_000).mono), (vec![vec![1], vec![2]], None));
         wanted.keep(node(1), vec![3], at(7_000).mono);
-        assert!(wanted.take(node(1), at(12_001).mono).is_empty());
+        assert_eq!(wanted.take(node(1), at(12_001).mono), (Vec::new(), None));
         assert_eq!(wanted.len(), (0, 0));
     }
 

@@ -39,8 +39,19 @@ pub(crate) struct Report {
 impl Client {
     /// Starts clients side by side and waits until all of them have found the controller.
     pub(crate) fn start<const N: usize>(controller: &Controller, names: [&str; N]) -> [Self; N] {
-        let spawn = |name| Process::spawn(name, command().arg("--planet").arg(controller.planet()));
-        names.map(spawn).map(Self::online)
+        Self::start_by(names, |_| {
+            let mut command = command();
+            command.arg("--planet").arg(controller.planet());
+            command
+        })
+    }
+
+    /// Starts clients by commands, side by side, and waits until all of them have found their root.
+    pub(crate) fn start_by<const N: usize>(
+        names: [&str; N],
+        mut command: impl FnMut(&str) -> Command,
+    ) -> [Self; N] {
+        names.map(|name| Process::spawn(name, &mut command(name))).map(Self::online)
     }
 
     /// Starts a client that knows its planet from a file, and keeps what it learns in `home`: it goes on where the last
@@ -98,6 +109,12 @@ impl Client {
     ) -> Report {
         self.process
             .wait_for(mark.0, limit, what, |line| self.report(line).filter(|report| wanted(&report.state)))
+    }
+
+    /// Says whether the client reports, within `limit`, a state of its network that it did not have before `mark`.
+    pub(crate) fn find(&self, mark: Mark, limit: Duration, wanted: impl Fn(&Value) -> bool) -> bool {
+        let look = |line: &Line| self.report(line).filter(|report| wanted(&report.state));
+        self.process.find(mark.0, limit, look).is_some()
     }
 
     /// Waits until the client is told that it may not be in the network.

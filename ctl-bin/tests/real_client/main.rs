@@ -6,6 +6,7 @@
 //! tests neither reach the outside nor each other.
 //!
 //! Needs python3 with pip, a C compiler called `cc`, x86-64 Linux and permission to make namespaces.
+//! The test behind NATs needs root and iproute2 as well; without them it says so and is skipped.
 //! `CTL_SKIP_REAL_CLIENT=1` skips these tests, and says so.
 
 #[cfg(test)]
@@ -18,6 +19,8 @@ mod controller;
 mod http;
 #[cfg(test)]
 mod namespace;
+#[cfg(test)]
+mod nat;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

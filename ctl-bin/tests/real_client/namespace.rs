@@ -22,10 +22,9 @@ pub(crate) fn in_private_network(test: &str, scenario: fn()) {
     if env::var_os(INSIDE).is_some() {
         return scenario();
     }
-    if env::var_os(SKIP).is_some_and(|value| value == "1") {
-        return say(&format!("skipped because {SKIP}=1: {test}"));
+    if skipped(test) {
+        return;
     }
-    check_equipment();
     wheel();
     let output = python()
         .args(["netns", "-a", ADDRESS, "--"])
@@ -47,6 +46,17 @@ pub(crate) fn in_private_network(test: &str, scenario: fn()) {
         "{test} failed in its private network ({}); if that could not be made, allow user namespaces or set {SKIP}=1",
         output.status
     );
+}
+
+/// Says whether a test is to be skipped; otherwise what it needs is there.
+pub(crate) fn skipped(test: &str) -> bool {
+    let is_skipped = env::var_os(SKIP).is_some_and(|value| value == "1");
+    if is_skipped {
+        say(&format!("skipped because {SKIP}=1: {test}"));
+    } else {
+        check_equipment();
+    }
+    is_skipped
 }
 
 const MEASURED: &str = "measured: ";
@@ -105,7 +115,7 @@ fn check_equipment() {
 }
 
 /// Past the test runner, which keeps what a passing test prints to itself.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // Nowhere to say it is no reason to fail.
     drop(writeln!(io::stderr(), "real client: {line}"));
 }

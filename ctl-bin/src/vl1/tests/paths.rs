@@ -126,11 +126,27 @@ fn an_introduction_by_a_root_leads_to_a_direct_path() {
     client.deliver(&mut node, at(210), answer).unwrap();
     let view = node.peers(at(210)).into_iter().find(|peer| peer.address == client.address()).unwrap();
     assert_eq!(view.paths.len(), 1);
-    // Somebody unknown is not looked for.
+    // Nobody looks for somebody of whom nothing is known.
     let mut payload = Vec::new();
     Rendezvous { flags: 0, peer: Address::from_low_bits(0x12_3456), endpoint }.write(&mut payload);
     above.say(&mut node, at(300), Verb::RENDEZVOUS, &payload).unwrap();
     assert!(transmits(&mut node).is_empty());
+}
+
+/// A root introduces right after it has relayed the first packet, when this node has yet to learn whose it is.
+#[test]
+fn an_introduction_to_somebody_whose_identity_is_still_asked_for_is_not_lost() {
+    let (mut node, mut above) = leaf_under("A");
+    let mut client = Client::new("B", "8.8.8.8:4444");
+    to_relay(&mut client, &above);
+    client.say(&mut node, at(100), Verb::NETWORK_CONFIG_REQUEST, &[0; 10]).unwrap_err();
+    let mut payload = Vec::new();
+    let endpoint = "8.8.8.8:4444".parse().unwrap();
+    Rendezvous { flags: 0, peer: client.address(), endpoint }.write(&mut payload);
+    above.say(&mut node, at(101), Verb::RENDEZVOUS, &payload).unwrap();
+    assert!(!destinations(&mut node).contains(&endpoint));
+    node.take_up(at(200), client.secret.public());
+    assert!(destinations(&mut node).contains(&endpoint));
 }
 
 #[test]
@@ -291,4 +307,38 @@ fn a_link_to_another_family_leaves_from_any_socket() {
         Link { local: None, remote: "[2003::1]:1".parse().unwrap() }
     );
     assert_eq!(identity("R").address(), leaf().address());
+}
+
+/// A NAT that was restarted: nothing gets through any more, and it takes three lost probes to notice.
+#[test]
+fn a_path_that_fails_gives_way_to_the_root_until_it_answers_again() {
+    let (mut node, mut above) = leaf_under("A");
+    let mut client = Client::new("B", "8.8.8.8:9993");
+    sign_on(&mut node, &mut client, at(0));
+    client.say(&mut node, at(100), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    let mut ways = Vec::new();
+    for ms in (500..=80_000).step_by(500) {
+        let now = at(ms);
+        node.handle_timeout(now);
+        for transmit in transmits(&mut node) {
+            let is_for = |who: &Client| transmit.bytes[8..13] == who.address().octets();
+            let answers = !(20_000..50_000).contains(&ms);
+            if is_for(&above) {
+                let message = above.open(transmit.bytes).unwrap();
+                above.answer(&message).map(|answer| above.deliver(&mut node, now, answer));
+            } else if answers && is_for(&client) && transmit.link == client.link {
+                let message = client.open(transmit.bytes).unwrap();
+                client.answer(&message).map(|answer| client.deliver(&mut node, now, answer));
+            }
+        }
+        transmits(&mut node);
+        node.push_config(now, client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+        let is_direct = destinations(&mut node) == [client.link.remote];
+        if ways.last().is_none_or(|(_, last)| *last != is_direct) {
+            ways.push((ms, is_direct));
+        }
+    }
+    let directs: Vec<_> = ways.iter().map(|(_, is_direct)| *is_direct).collect();
+    assert_eq!(directs, [true, false, true], "{ways:?}");
+    assert!(ways[1].0 <= 20_000 + 23_000 && ways[2].0 <= 50_000 + 15_000, "{ways:?}");
 }
