@@ -60,6 +60,9 @@ pub(crate) struct ServeArgs {
     /// Second UDP port; 0 is none [default: random, none if this controller is a root of its planet]
     #[arg(long, value_name = "N")]
     pub secondary_port: Option<u16>,
+    /// Asks the router to let the UDP port through, by PCP, NAT-PMP or UPnP
+    #[arg(long)]
+    pub port_mapping: bool,
     /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,

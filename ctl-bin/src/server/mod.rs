@@ -11,6 +11,7 @@ mod issue_allowance;
 mod moon;
 mod notes;
 mod planet;
+mod port_map;
 mod push;
 mod reach;
 mod revocations;
@@ -215,7 +216,10 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     helpers.spawn(work::send(Arc::clone(&controller)));
     helpers.spawn(work::tidy(Arc::clone(&controller)));
     helpers.spawn(work::save_notes(Arc::clone(&controller)));
-    let (_mapped_sender, mapped) = watch::channel(None);
+    let (map, mapped) = watch::channel(None);
+    if args.port_mapping {
+        helpers.spawn(port_map::keep(args.port, map));
+    }
     helpers.spawn(reach::tell(args.port, mapped, command_sender.clone()));
     helpers.spawn(status::publish(command_sender, status_sender));
 
