@@ -1,6 +1,7 @@
 //! Everything that touches the operating system, put together.
 
 mod announce;
+mod background;
 mod clock;
 pub(crate) mod config;
 mod controller;

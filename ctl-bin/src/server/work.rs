@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, PublicIdentity};
 
+use super::background::Background;
 use super::clock;
 use super::controller::SharedController;
 use super::home::Home;
@@ -43,7 +44,11 @@ pub(super) async fn answer_events(
     let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
     let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
-    tokio::spawn(verify_identities(Arc::clone(&controller), verify_queue, recall_queue));
+    let background = match Background::start() {
+        Ok(background) => background,
+        Err(error) => return tracing::error!(%error, "no thread to verify identities on"),
+    };
+    tokio::spawn(verify_identities(Arc::clone(&controller), background, verify_queue, recall_queue));
     while let Some(event) = events.recv().await {
         let controller = Arc::clone(&controller);
         match event {
@@ -89,6 +94,7 @@ pub(super) async fn answer_events(
 /// raise.
 async fn verify_identities(
     controller: SharedController,
+    background: Background,
     mut to_verify: mpsc::Receiver<PublicIdentity>,
     mut to_recall: mpsc::Receiver<Address>,
 ) {
@@ -97,16 +103,16 @@ async fn verify_identities(
         let verified = tokio::select! {
             biased;
             address = to_recall.recv() => match address {
-                Some(address) => spawn_blocking(move || controller.recall(address)).await,
+                Some(address) => spawn_blocking(move || controller.recall(address)).await.ok(),
                 None => return,
             },
             identity = to_verify.recv() => match identity {
-                Some(identity) => spawn_blocking(move || controller.verify(identity)).await,
+                Some(identity) => background.run(move || controller.verify(identity)).await,
                 None => return,
             },
         };
-        if let Err(error) = verified {
-            tracing::error!(%error, "identity not verified");
+        if verified.is_none() {
+            tracing::error!("an identity was not verified");
         }
     }
 }
