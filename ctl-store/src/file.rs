@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::StoreError;
@@ -47,6 +48,35 @@ pub(crate) fn open_current(path: &Path) -> Result<Connection, StoreError> {
     let connection = inspect(&path)?;
     let (found, needed) = (migrate::version(&connection)?, migrate::schema_version());
     if found == needed { Ok(connection) } else { Err(StoreError::OlderSchema { path, found, needed }) }
+}
+
+/// Opens the database at `path` beside the program that may be using it, for more than a look: what that program commits
+/// meanwhile is seen by the next transaction. Schema and content stay as they are, and so does a write-ahead log that
+/// was there: it may be somebody's business to copy it first.
+///
+/// # Errors
+/// As [`open_current`], but an older version is as good.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, StoreError> {
+    let file_error = |source| StoreError::File { path: path.to_owned(), source };
+    let path = fs::canonicalize(path).map_err(file_error)?;
+    let found = fs::metadata(&path).map_err(file_error)?;
+    if !found.is_file() {
+        return Err(StoreError::NotADatabase { path });
+    }
+    require_length(&path, found.len())?;
+    let failed = |error| opening_failed(&path, error);
+    let mut connection = Connection::open_with_flags(&path, pool::WRITABLE).map_err(failed)?;
+    connection.busy_timeout(pool::BUSY_TIMEOUT)?;
+    if connection.is_readonly("main")? {
+        // Where nothing can be written, nobody else is writing either.
+        connection = open_to_look(&path).map_err(failed)?;
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log_of(&path).exists())?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    require_ours(&path, &connection)?;
+    Ok(connection)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -93,32 +123,10 @@ fn create(path: &Path) -> Result<(), StoreError> {
 fn inspect(path: &Path) -> Result<Connection, StoreError> {
     let owned = || path.to_owned();
     let length = fs::metadata(path).map_err(|source| StoreError::File { path: owned(), source })?.len();
-    if length == 0 {
-        // `create` never leaves one, so it has lost its content.
-        let what = "it is empty; if there never was a database, delete it and a new one is made".to_owned();
-        return Err(StoreError::DamagedFile { path: owned(), what });
-    }
-    if length < SMALLEST_BYTES {
-        // To SQLite such a file is an empty database, for it would be written over.
-        return Err(StoreError::NotADatabase { path: owned() });
-    }
-    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path: owned() },
-        Some(ErrorCode::DatabaseCorrupt) => {
-            StoreError::DamagedFile { path: owned(), what: error.to_string() }
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => cannot_open(path, error),
-        _ => error.into(),
-    };
+    require_length(path, length)?;
+    let failed = |error| opening_failed(path, error);
     let connection = open_to_look(path).map_err(failed)?;
-    let application_id = migrate::application_id(&connection).map_err(failed)?;
-    if application_id != migrate::APPLICATION_ID {
-        return Err(StoreError::ForeignDatabase { path: owned(), application_id });
-    }
-    let (found, known) = (migrate::version(&connection).map_err(failed)?, migrate::schema_version());
-    if found > known {
-        return Err(StoreError::NewerSchema { path: owned(), found, known });
-    }
+    require_ours(path, &connection)?;
     let check = if length <= FULL_CHECK_MAX_BYTES {
         "PRAGMA quick_check(1)"
     } else {
@@ -128,15 +136,60 @@ fn inspect(path: &Path) -> Result<Connection, StoreError> {
     if what == "ok" { Ok(connection) } else { Err(StoreError::DamagedFile { path: owned(), what }) }
 }
 
+/// Refuses a file that cannot be a database by its length alone.
+fn require_length(path: &Path, length: u64) -> Result<(), StoreError> {
+    if length == 0 {
+        // `create` never leaves one, so it has lost its content.
+        let what = "it is empty; if there never was a database, delete it and a new one is made".to_owned();
+        return Err(StoreError::DamagedFile { path: path.to_owned(), what });
+    }
+    if length < SMALLEST_BYTES {
+        // To SQLite such a file is an empty database, for it would be written over.
+        return Err(StoreError::NotADatabase { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Refuses the database of another program, or of a later release.
+fn require_ours(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let failed = |error| opening_failed(path, error);
+    let application_id = migrate::application_id(connection).map_err(failed)?;
+    if application_id != migrate::APPLICATION_ID {
+        return Err(StoreError::ForeignDatabase { path: path.to_owned(), application_id });
+    }
+    let (found, known) = (migrate::version(connection).map_err(failed)?, migrate::schema_version());
+    if found > known {
+        return Err(StoreError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+/// Says what an error means before anything of the content was used.
+fn opening_failed(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::NotADatabase { path: path.to_owned() },
+        Some(ErrorCode::DatabaseCorrupt) => {
+            StoreError::DamagedFile { path: path.to_owned(), what: error.to_string() }
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => cannot_open(path, error),
+        _ => error.into(),
+    }
+}
+
+/// Returns where the write-ahead log of a database is.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 /// Opens a database that is not to change, not even by the files that SQLite puts beside one.
 ///
 /// Where there is a write-ahead log, another process has the database open or had not the time to close it:
 /// then the log belongs to the content, and the files are there anyway. Where there is none, the file is all.
 fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
-    let connection = if Path::new(&log).exists() {
+    let connection = if log_of(path).exists() {
         Connection::open_with_flags(path, read_only)?
     } else {
         let mut uri = String::from("file:");

@@ -6,6 +6,7 @@
 //! Every call may wait for the disk or for another caller: async code gets here by `spawn_blocking`.
 
 mod audit;
+mod backup;
 mod column;
 mod error;
 pub mod export;
@@ -26,6 +27,7 @@ mod revoked;
 mod sighting;
 mod snapshot;
 mod token;
+mod verify;
 mod writer;
 
 use std::fmt;
@@ -38,6 +40,7 @@ pub use audit::{
     AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE, AUDIT_MAX_VALUE_BYTES, Audit,
     AuditEntry, AuditRecord,
 };
+pub use backup::{DatabaseCopy, copy_database};
 pub use error::StoreError;
 pub use identity::VerifiedIdentities;
 pub use lease::{Lease, Leases};
@@ -48,6 +51,7 @@ pub use pending::PendingMembers;
 pub use revoked::Revoked;
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
+pub use verify::{Finding, Report, Severity, check_database, verify_database};
 
 use column::Columns;
 use occupied::{OccupiedCache, OwnOccupied};

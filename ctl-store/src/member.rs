@@ -77,7 +77,7 @@ impl Members<'_> {
         self.within(Span::all(network))
     }
 
-    /// Returns the members from `first` to `last` in full, ascending by address.
+    /// Returns the members of the network from `first` to `last`, both included, in full, ascending by address.
     pub(crate) fn between(
         &self,
         network: NetworkId,

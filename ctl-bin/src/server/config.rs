@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zt_proto::NetworkId;
 
+use super::backup::sealing::Recipient;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
 
@@ -41,6 +44,12 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Moves out: writes all networks and members for another controller
     Export(ExportArgs),
+    /// Makes one file of everything that another machine needs to take over, while the controller runs
+    Backup(BackupArgs),
+    /// Makes a home from a backup; nothing that is there is overwritten
+    Restore(RestoreArgs),
+    /// Looks whether a backup, a home or a database is sound. Exit code 0: it is, 1: it is not, 2: it could not be told
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +82,115 @@ pub(crate) struct ServeArgs {
     /// What this node is [default: controller, and root where the planet or a moon names it]
     #[arg(long, value_name = "ROLE", value_delimiter = ',')]
     pub role: Vec<Role>,
+    #[command(flatten)]
+    pub backups: ScheduleArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// New file, or directory in which it gets a name with the time [default: `backups` in the home]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub to: Option<PathBuf>,
+    #[command(flatten)]
+    pub sealing: SealingArgs,
+    /// Leaves only so many backups of this controller in the directory: the newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SealingArgs {
+    /// Encrypts to the holder of this public key, as age-keygen prints it; may be repeated
+    #[arg(long, value_name = "RECIPIENT", num_args = 1..)]
+    pub encrypt_to: Vec<Recipient>,
+    /// Encrypts with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "encrypt_to")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// Backup to restore
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub home: HomeArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Backup, or a database by itself [default: the home, beside the controller that may be running in it]
+    #[arg(value_name = "FILE", conflicts_with = "home")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub home: HomeArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Checks the address of each member against its keys as well, at some milliseconds each
+    #[arg(long)]
+    pub deep: bool,
+    /// Prints the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What opens an encrypted backup.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// Secret keys, as age-keygen writes them
+    #[arg(long, value_name = "FILE")]
+    pub identity_file: Option<PathBuf>,
+    /// Passphrase, in the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "identity_file")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The backups that a running controller makes by itself.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScheduleArgs {
+    /// Makes backups by itself, into this directory
+    #[arg(long, value_name = "DIR")]
+    pub backup_dir: Option<PathBuf>,
+    /// Time between two of them, for example 6h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", requires = "backup_dir")]
+    pub backup_every: Period,
+    /// How many stay; the oldest go
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_dir", value_parser = clap::value_parser!(u32).range(1..))]
+    pub backup_keep: u32,
+    /// Encrypts them to the holder of this public key, as age-keygen prints it; may be repeated
+    #[arg(long, value_name = "RECIPIENT", num_args = 1.., requires = "backup_dir")]
+    pub backup_encrypt_to: Vec<Recipient>,
+    /// Encrypts them with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE", requires = "backup_dir", conflicts_with = "backup_encrypt_to")]
+    pub backup_passphrase_file: Option<PathBuf>,
+}
+
+/// A time of at least a second, written like 90s, 30m, 24h or 7d.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Period(pub Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected a time like 90s, 30m, 24h or 7d, not {text:?}");
+        let (count, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
+        let seconds: u64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err(expected()),
+        };
+        let count: u64 = count.parse().map_err(|_| expected())?;
+        let seconds =
+            count.checked_mul(seconds).filter(|seconds| (1..=u64::from(u32::MAX)).contains(seconds));
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(expected)
+    }
 }
 
 /// The controller of the home must not be running.
@@ -261,6 +379,18 @@ mod tests {
         assert_eq!((both.role.as_slice(), both.is_controller()), (&[Role::Controller, Role::Root][..], true));
         assert!(!parse(&["--role", "root"]).unwrap().is_controller());
         assert!(parse(&["--role", "king"]).unwrap_err().to_string().contains("controller, root"));
+    }
+
+    #[test]
+    fn periods_are_a_number_and_a_unit() {
+        for (text, seconds) in [("1s", 1), ("30m", 1800), ("24h", 86_400), ("7d", 604_800)] {
+            assert_eq!(text.parse(), Ok(Period(Duration::from_secs(seconds))));
+        }
+        for text in
+            ["", "h", "24", "0s", "-1h", "1.5h", "1w", "1h30m", "99999999999999999999d", "9999999999d", "1ü"]
+        {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
     }
 
     #[test]

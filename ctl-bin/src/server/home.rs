@@ -7,19 +7,38 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 use zt_crypto::{IdentitySecret, WorldKey};
+use zt_proto::Address;
 use zt_proto::codec::Reader;
 use zt_proto::world::{World, WorldKind};
 
-pub(super) const IDENTITY_SECRET: &str = "identity.secret";
+pub(crate) const IDENTITY_SECRET: &str = "identity.secret";
 pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
 pub(super) const PLANET: &str = "planet";
 /// Signs every later version of the planet and of the moon that this controller makes.
 const PLANET_KEY: &str = "planet.secret";
-const DATABASE: &str = "controller.db";
+pub(crate) const DATABASE: &str = "controller.db";
 const PORT: &str = "zerotier-one.port";
 const LOCK: &str = "ctl-bin.lock";
+
+/// The moons that this node orbits, one file each: `ID.moon`, 16 hex digits.
+const MOONS: &str = "moons.d";
+
+/// The files of a home, but for the moons, that a backup keeps, with the mode that each is to have. The first, without
+/// which a home is refused, is the last that a restore puts into place.
+const KEPT: [(&str, u32); 6] = [
+    (IDENTITY_SECRET, 0o600),
+    (IDENTITY_PUBLIC, 0o644),
+    (AUTHTOKEN, 0o600),
+    (PLANET, 0o644),
+    (PLANET_KEY, 0o600),
+    (DATABASE, 0o600),
+];
+
+/// Files of a home that another one, on another machine, has no use for.
+const LEFT_BEHIND: [&str; 2] = [PORT, LOCK];
 
 const TOKEN_LEN: usize = 24;
 
@@ -32,6 +51,10 @@ pub(crate) enum HomeError {
     TooOpen { path: PathBuf, mode: u32, wanted: u32 },
     #[error("{} belongs to user {owner}, not to the user that runs this ({user}); run as that user, or: chown -R {user} {}", path.display(), path.display())]
     ForeignOwner { path: PathBuf, owner: u32, user: u32 },
+    #[error("{} is no home of a controller: it has no identity.secret; name another with --home", path.display())]
+    NoHome { path: PathBuf },
+    #[error("another backup of {} is being made; wait until it is done", path.display())]
+    BackupRuns { path: PathBuf },
     #[error("{} is used by another running controller; stop that one, or choose another directory with --home", path.display())]
     InUse { path: PathBuf },
     #[error(
@@ -63,8 +86,11 @@ pub(super) const WRITABLE: &str =
     "the user that runs this must be able to write there; choose another place with --home";
 pub(super) const READABLE: &str = "it must be readable by the user that runs this";
 
+/// A file of a home: its name in there, and what is in it.
+pub(crate) type KeptFile = (String, Zeroizing<Vec<u8>>);
+
 /// An opened home directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Home {
     dir: PathBuf,
 }
@@ -86,6 +112,17 @@ impl Home {
         }
         check_mode(&dir, metadata.permissions().mode(), 0o700)?;
         Ok(Self { dir })
+    }
+
+    /// Opens `dir`, which is the home of a controller already.
+    ///
+    /// # Errors
+    /// [`HomeError::NoHome`] if it is not, else as [`Self::open`]. Nothing is made.
+    pub(crate) fn open_existing(dir: &Path) -> Result<Self, HomeError> {
+        if !dir.join(IDENTITY_SECRET).exists() {
+            return Err(HomeError::NoHome { path: dir.to_owned() });
+        }
+        Self::open(dir)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -112,21 +149,48 @@ impl Home {
         }
     }
 
+    /// Keeps a second backup from being made of this directory for as long as the returned file is open.
+    pub(crate) fn lock_backup(&self) -> Result<File, HomeError> {
+        // The directory itself, so that nothing more lies in it.
+        let file = File::open(&self.dir).map_err(|source| self.io("open", "", source, READABLE))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(HomeError::BackupRuns { path: self.dir.clone() }),
+            Err(TryLockError::Error(source)) => Err(self.io("lock", "", source, READABLE)),
+        }
+    }
+
+    /// Reads what a backup keeps, but for the database: name and content of each file that is there.
+    pub(crate) fn kept_files(&self) -> Result<Vec<KeptFile>, HomeError> {
+        let mut files = Vec::new();
+        for (name, _) in KEPT.iter().filter(|(name, _)| *name != DATABASE) {
+            files.extend(self.read(name)?.map(|content| ((*name).to_owned(), Zeroizing::new(content))));
+        }
+        let moons = match fs::read_dir(self.dir.join(MOONS)) {
+            Ok(moons) => moons,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+            Err(source) => return Err(self.io("read", MOONS, source, READABLE)),
+        };
+        let mut names = Vec::new();
+        for moon in moons {
+            let moon = moon.map_err(|source| self.io("read", MOONS, source, READABLE))?;
+            names.push(format!("{MOONS}/{}", moon.file_name().to_string_lossy()));
+        }
+        names.retain(|name| is_moon(name));
+        names.sort();
+        for name in names {
+            files.extend(self.read(&name)?.map(|content| (name, Zeroizing::new(content))));
+        }
+        Ok(files)
+    }
+
     /// Reads the identity, or makes one if there is none, and sees that `identity.public` matches.
     ///
     /// # Errors
     /// If it is damaged or its address does not belong to its keys; nothing is changed then.
     pub(crate) fn identity(&self, rng: &mut impl CryptoRng) -> Result<IdentitySecret, HomeError> {
         let secret = match self.read_secret(IDENTITY_SECRET)? {
-            Some(bytes) => {
-                let damaged =
-                    |reason: String| HomeError::Identity { path: self.dir.join(IDENTITY_SECRET), reason };
-                let text = std::str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
-                let secret: IdentitySecret =
-                    text.trim().parse().map_err(|error| damaged(format!("{error}")))?;
-                secret.verify().map_err(|error| damaged(error.to_string()))?;
-                secret
-            }
+            Some(bytes) => self.sound_identity(&bytes)?,
             None => {
                 for name in [IDENTITY_PUBLIC, DATABASE] {
                     if self.dir.join(name).exists() {
@@ -142,6 +206,26 @@ impl Home {
         if self.read(IDENTITY_PUBLIC)?.is_none_or(|bytes| bytes.trim_ascii() != public.as_bytes()) {
             self.replace(IDENTITY_PUBLIC, public.as_bytes(), 0o644)?;
         }
+        Ok(secret)
+    }
+
+    /// Reads the identity of a home that has one, and returns its address.
+    ///
+    /// # Errors
+    /// As [`Self::identity`]; nothing is made.
+    pub(crate) fn known_identity(&self) -> Result<Address, HomeError> {
+        let Some(bytes) = self.read_secret(IDENTITY_SECRET)? else {
+            return Err(HomeError::NoHome { path: self.dir.clone() });
+        };
+        Ok(self.sound_identity(&bytes)?.address())
+    }
+
+    /// Reads an identity that is to be ours.
+    pub(crate) fn sound_identity(&self, bytes: &[u8]) -> Result<IdentitySecret, HomeError> {
+        let damaged = |reason: String| HomeError::Identity { path: self.dir.join(IDENTITY_SECRET), reason };
+        let text = std::str::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+        let secret: IdentitySecret = text.trim().parse().map_err(|error| damaged(format!("{error}")))?;
+        secret.verify().map_err(|error| damaged(error.to_string()))?;
         Ok(secret)
     }
 
@@ -274,7 +358,27 @@ fn random_token(rng: &mut impl CryptoRng) -> String {
     (0..TOKEN_LEN).map(|_| draw()).collect()
 }
 
-fn check_mode(path: &Path, mode: u32, wanted: u32) -> Result<(), HomeError> {
+/// Returns the mode that a file of a home is to have; `None` if a backup does not keep a file of this name.
+pub(crate) fn kept_mode(name: &str) -> Option<u32> {
+    if is_moon(name) {
+        return Some(0o644);
+    }
+    KEPT.iter().find(|(kept, _)| *kept == name).map(|(_, mode)| *mode)
+}
+
+/// Says whether `name` is that of a file which a home may have before anything was put into it.
+pub(crate) fn is_left_behind(name: &str) -> bool {
+    LEFT_BEHIND.contains(&name)
+}
+
+fn is_moon(name: &str) -> bool {
+    let id = name.strip_prefix(MOONS).and_then(|name| name.strip_prefix('/')?.strip_suffix(".moon"));
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    id.is_some_and(|id| id.len() == 16 && id.bytes().all(is_digit))
+}
+
+/// Refuses a file or directory into which other users can look.
+pub(crate) fn check_mode(path: &Path, mode: u32, wanted: u32) -> Result<(), HomeError> {
     let mode = mode & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(HomeError::TooOpen { path: path.to_owned(), mode, wanted }) }
 }

@@ -2,6 +2,7 @@
 
 mod announce;
 mod background;
+mod backup;
 mod clock;
 pub(crate) mod config;
 mod controller;
@@ -15,6 +16,7 @@ mod planet;
 mod port_map;
 mod push;
 mod reach;
+mod restore;
 mod revocations;
 mod rules;
 mod seen;
@@ -22,6 +24,7 @@ mod share;
 mod sockets;
 mod status;
 mod udp;
+mod verify;
 mod work;
 mod world_args;
 mod world_file;
@@ -58,6 +61,8 @@ use worlds::WorldFiles;
 
 /// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
 const LOG_VARIABLE: &str = "RUST_LOG";
+/// What is logged unless that says otherwise: what the migrations of the database tell is in its own words already.
+const LOG_DEFAULT: &str = "info,rusqlite_migration=warn";
 /// How long open API requests may take once the program is told to stop.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 /// Commands to the node that wait; whoever has more waits himself.
@@ -81,6 +86,12 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Export(#[from] export::MoveOutError),
     #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
+    Restore(#[from] restore::RestoreError),
+    #[error(transparent)]
+    Verify(#[from] verify::VerifyError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
         "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
@@ -103,10 +114,18 @@ pub(crate) enum StartError {
     Died(Option<JoinError>),
 }
 
+impl StartError {
+    fn exit_code(&self) -> ExitCode {
+        // What could not be looked at is another thing than what is known to be broken.
+        let is_unknown = matches!(self, Self::Verify(error) if !error.is_verdict());
+        if is_unknown { ExitCode::from(2) } else { ExitCode::FAILURE }
+    }
+}
+
 /// Runs the program with the arguments of the process.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
     let is_terminal = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
     match run(cli) {
@@ -115,7 +134,7 @@ pub(crate) fn main() -> ExitCode {
             // One line, whatever the cause has to say.
             let message = error.to_string().replace('\n', "; ");
             writeln!(io::stderr(), "error: {message}").unwrap_or(());
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }
@@ -133,6 +152,9 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         Some(Command::Rules(command)) => rules::run(&command)?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall())?),
         Some(Command::Export(args)) => export::run(&args)?,
+        Some(Command::Backup(args)) => backup::run(&args, clock::wall())?,
+        Some(Command::Restore(args)) => restore::run(&args)?,
+        Some(Command::Verify(args)) => verify::run(&args, clock::wall())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -222,6 +244,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         helpers.spawn(port_map::keep(args.port, map));
     }
     helpers.spawn(reach::tell(args.port, mapped, command_sender.clone()));
+    helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, args.backups.clone()));
     helpers.spawn(status::publish(command_sender, status_sender));
 
     let mut terminate = signal(SignalKind::terminate())?;

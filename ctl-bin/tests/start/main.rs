@@ -1,6 +1,8 @@
 //! Starting, stopping and failing to start: what somebody sees who runs the program.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
 #[cfg(test)]
@@ -17,5 +19,7 @@ mod rules;
 mod serving;
 #[cfg(test)]
 mod transfer;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod worlds;

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod aftermath;
+mod backup;
 mod concurrency;
 mod crash;
 mod damage;

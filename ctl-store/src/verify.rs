@@ -1,0 +1,331 @@
+//! Whether a database is what it should be: page by page, record by record, and as a whole.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use ctl_core::{Member, Network};
+use rusqlite::{Connection, ErrorCode};
+use zt_proto::{Address, PublicIdentity, Timestamp};
+
+use crate::Tx;
+use crate::audit::AUDIT_MAX_PAGE;
+use crate::error::StoreError;
+use crate::occupied::OccupiedCache;
+use crate::{file, migrate};
+
+/// Findings of one kind that are told one by one; past it only their number is.
+const MAX_TOLD: usize = 20;
+/// Members that are read at a time.
+const BATCH: usize = 1000;
+/// A time that is further in the future was not set by a clock that is about right.
+const FUTURE_MS: u64 = 24 * 3600 * 1000;
+/// What records have in common that do not decode.
+const UNREADABLE: &str = "records that cannot be read";
+/// Tables that a replicating program keeps in the database are its own.
+const OTHERS_TABLES: &str = "_litestream_";
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth a look; the controller works with it.
+    Warning,
+    /// Something is broken, and somebody is or will be hurt by it.
+    Error,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// What is wrong with which record, in words.
+    pub what: String,
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    pub schema_version: i64,
+    pub networks: u64,
+    pub members: u64,
+    pub findings: Vec<Finding>,
+}
+
+/// A report that is being made.
+struct Looking<'a> {
+    report: Report,
+    /// How many findings there are of each kind, told or not.
+    counts: BTreeMap<&'static str, (Severity, usize)>,
+    controller: Option<Address>,
+    now: Timestamp,
+    /// What else is to be said of an identity.
+    judge: &'a mut dyn FnMut(&PublicIdentity) -> Option<String>,
+}
+
+impl Report {
+    /// Says whether nothing is broken.
+    pub fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity < Severity::Error)
+    }
+}
+
+impl Looking<'_> {
+    /// Takes up a finding; `kind` is what those have in common of which only the first are told.
+    fn add(&mut self, severity: Severity, kind: &'static str, what: impl fmt::Display) {
+        let (_, count) = self.counts.entry(kind).or_insert((severity, 0));
+        *count += 1;
+        if *count <= MAX_TOLD {
+            self.report.findings.push(Finding { severity, what: what.to_string() });
+        }
+    }
+
+    fn finish(self) -> Report {
+        let Self { mut report, counts, .. } = self;
+        for (kind, (severity, count)) in counts {
+            if count > MAX_TOLD {
+                let what = format!("{} more: {kind}", count - MAX_TOLD);
+                report.findings.push(Finding { severity, what });
+            }
+        }
+        report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        report
+    }
+}
+
+/// Checks the pages of the database at `path` and whether its references hold, and nothing that depends on the release.
+/// The file stays as it is, and nobody may be using it.
+///
+/// # Errors
+/// [`StoreError::DamagedFile`] says what was found first; else as [`crate::Store::open_read_only`], but an older version
+/// is as good.
+pub fn check_database(path: &Path) -> Result<(), StoreError> {
+    let connection = file::open_beside(path)?;
+    let damaged = |what| StoreError::DamagedFile { path: path.to_owned(), what };
+    if let Some(what) = pages(&connection, 1)?.pop() {
+        return Err(damaged(what));
+    }
+    match references(&connection)?.pop() {
+        Some(what) => Err(damaged(what)),
+        None => Ok(()),
+    }
+}
+
+/// Checks the database at `path` in full, beside the controller that may be using it and without changing anything: each
+/// page, each reference, the schema, each record and how they fit together. `now` tells which times are of the future;
+/// `controller` is whose networks they must be, if that is known; `judge` is asked what is wrong with the identity of each
+/// member, beyond what can be seen here.
+///
+/// Records are looked into only if the schema is of this release.
+///
+/// # Errors
+/// Why the database could not be looked at. What is wrong with it is in the report.
+pub fn verify_database(
+    path: &Path,
+    controller: Option<Address>,
+    now: Timestamp,
+    judge: &mut dyn FnMut(&PublicIdentity) -> Option<String>,
+) -> Result<Report, StoreError> {
+    let mut connection = file::open_beside(path)?;
+    let report = Report { schema_version: migrate::version(&connection)?, ..Report::default() };
+    let mut looking = Looking { report, counts: BTreeMap::new(), controller, now, judge };
+    // One state of the database, whoever writes meanwhile.
+    let transaction = connection.transaction()?;
+    for what in pages(&transaction, 100)? {
+        looking.add(Severity::Error, "damage of pages and indices", what);
+    }
+    for what in references(&transaction)? {
+        looking.add(Severity::Error, "references to records that are not there", what);
+    }
+    let (found, known) = (looking.report.schema_version, migrate::schema_version());
+    if found != known {
+        let what = format!(
+            "the schema has version {found}, and this release {known}: the records were not looked into"
+        );
+        looking.add(Severity::Warning, "schema", what);
+        return Ok(looking.finish());
+    }
+    looking.schema(&transaction)?;
+    if looking.report.is_sound() {
+        looking.records(&Tx::new(&transaction, false, &OccupiedCache::default()));
+    }
+    Ok(looking.finish())
+}
+
+/// Returns what SQLite finds wrong with pages, indices and constraints.
+fn pages(connection: &Connection, max: u32) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({max})"))?;
+    let mut found = Vec::new();
+    let mut rows = statement.query([])?;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => found.push(row.get::<_, String>(0)?),
+            Ok(None) => break,
+            // Damage so bad that not even the check gets through.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                found.push(error.to_string());
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    found.retain(|line| line != "ok");
+    Ok(found)
+}
+
+/// Returns the references that lead nowhere.
+fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let rows = statement.query_map([], |row| {
+        Ok(format!(
+            "a row of {} names a {} that is not there",
+            row.get::<_, String>(0)?,
+            row.get::<_, String>(2)?
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Tables, indices and the like by name, with their definitions.
+fn objects(connection: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+impl Looking<'_> {
+    /// Compares tables and indices with those that this release makes.
+    fn schema(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut fresh = Connection::open_in_memory()?;
+        migrate::migrate(&mut fresh)?;
+        let (expected, mut found) = (objects(&fresh)?, objects(connection)?);
+        for (name, sql) in expected {
+            match found.remove(&name) {
+                None => self.add(Severity::Error, "schema", format!("the table or index {name} is missing")),
+                Some(other) if other != sql => {
+                    self.add(
+                        Severity::Error,
+                        "schema",
+                        format!("{name} is defined otherwise than by this release"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        for name in found.into_keys().filter(|name| !name.starts_with(OTHERS_TABLES)) {
+            self.add(Severity::Warning, "schema", format!("{name} is not of this release"));
+        }
+        Ok(())
+    }
+
+    /// Reads every record and looks at what it says.
+    fn records(&mut self, tx: &Tx<'_>) {
+        self.read(tx.api_tokens().list());
+        self.read(tx.lease().get());
+        self.read(tx.audit().page(None, AUDIT_MAX_PAGE));
+        let networks = match tx.networks().list() {
+            Ok(networks) => networks,
+            Err(error) => return self.add(Severity::Error, UNREADABLE, error),
+        };
+        for id in networks {
+            self.report.networks += 1;
+            let network = match tx.networks().get(id) {
+                Ok(Some(network)) => network,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.add(Severity::Error, UNREADABLE, error);
+                    continue;
+                }
+            };
+            self.look_at_network(&network);
+            self.read(tx.sightings().last_of_all(id));
+            let addresses = match tx.members().revisions(id) {
+                Ok(members) => members.into_iter().map(|(address, _)| address).collect::<Vec<_>>(),
+                Err(error) => {
+                    self.add(Severity::Error, UNREADABLE, error);
+                    continue;
+                }
+            };
+            for batch in addresses.chunks(BATCH) {
+                self.report.members += u64::try_from(batch.len()).unwrap_or(0);
+                let (Some(first), Some(last)) = (batch.first(), batch.last()) else { continue };
+                if let Ok(members) = tx.members().between(id, *first, *last) {
+                    members.iter().for_each(|member| self.look_at_member(member, &network));
+                    continue;
+                }
+                // One of them is damaged; the others are looked at all the same.
+                for address in batch {
+                    match tx.members().get(id, *address) {
+                        Ok(Some(member)) => self.look_at_member(&member, &network),
+                        Ok(None) => {}
+                        Err(error) => self.add(Severity::Error, UNREADABLE, error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what was read only to see whether it can be.
+    fn read<T>(&mut self, result: Result<T, StoreError>) {
+        if let Err(error) = result {
+            self.add(Severity::Error, UNREADABLE, error);
+        }
+    }
+
+    fn look_at_network(&mut self, network: &Network) {
+        let id = network.id;
+        if let Some(controller) = self.controller.filter(|controller| id.controller() != *controller) {
+            let what = format!(
+                "network {id} is of controller {}, not of {controller}: nobody can join it",
+                id.controller()
+            );
+            self.add(Severity::Warning, "networks of other controllers", what);
+        }
+        self.look_at_time(network.created, "was created", &format_args!("network {id}"));
+        for pool in &network.pools {
+            let is_routed =
+                |ip| network.routes.iter().any(|route| route.via.is_none() && route.target.contains(ip));
+            if !(is_routed(pool.first) && is_routed(pool.last)) {
+                let what = format!("network {id}: the pool {} to {} is in no route", pool.first, pool.last);
+                self.add(Severity::Warning, "pools outside of all routes", what);
+            }
+        }
+    }
+
+    fn look_at_member(&mut self, member: &Member, network: &Network) {
+        let Member { address, .. } = *member;
+        let record = format_args!("member {address} of network {}", network.id);
+        if let Some(identity) = member.identity.filter(|identity| identity.address != address) {
+            let what = format!("{record} has the identity of {}", identity.address);
+            self.add(Severity::Error, "members with the identity of another node", what);
+        }
+        if let Some(what) = member.identity.as_ref().and_then(|identity| (self.judge)(identity)) {
+            let what = format!("{record}: {what}");
+            self.add(Severity::Error, "members with an identity that nobody can have", what);
+        }
+        let is_routed =
+            |ip| network.routes.iter().any(|route| route.via.is_none() && route.target.contains(ip));
+        for ip in member.ip_assignments.iter().filter(|ip| !is_routed(**ip)) {
+            let what = format!("{record} has the address {ip}, which is in no route");
+            self.add(Severity::Warning, "addresses outside of all routes", what);
+        }
+        if member.authorized && member.last_authorized == Timestamp(0) {
+            let what = format!("{record} is authorized, but never was");
+            self.add(Severity::Warning, "members authorized at no time", what);
+        }
+        for (time, what) in [
+            (member.created, "was created"),
+            (member.last_authorized, "was authorized"),
+            (member.last_deauthorized, "lost its authorization"),
+        ] {
+            self.look_at_time(time, what, &record);
+        }
+    }
+
+    /// Times of the future come from a clock that was wrong; members would not believe certificates of the present.
+    fn look_at_time(&mut self, time: Timestamp, what: &str, record: &dyn fmt::Display) {
+        if time > self.now.plus_millis(FUTURE_MS) {
+            let what = format!("{record} {what} in the future ({} ms since 1970)", time.0);
+            self.add(Severity::Warning, "times of the future", what);
+        }
+    }
+}
