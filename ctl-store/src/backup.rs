@@ -16,7 +16,7 @@ pub struct DatabaseCopy {
     pub size_bytes: u64,
 }
 
-/// Copies the database at `from` into the empty file `to`, which is whole, checked page by page and on the disk when this
+/// Copies the database at `from`, all but its lease, into the empty file `to`, which is whole, checked page by page and on the disk when this
 /// returns. It holds one consistent state: the last one that was committed when the copying began. Writers do not wait
 /// for it, and it does not start again because of them.
 ///
@@ -40,6 +40,7 @@ pub fn copy_database(from: &Path, to: &Path) -> Result<DatabaseCopy, StoreError>
         return Err(StoreError::Locked);
     }
     drop(source);
+    forget_lease(&copy)?;
     // Else the copy could not be read where nothing may be written beside it.
     copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     let what: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
@@ -51,4 +52,13 @@ pub fn copy_database(from: &Path, to: &Path) -> Result<DatabaseCopy, StoreError>
     let failed = |source| StoreError::File { path: to.to_owned(), source };
     File::open(to).and_then(|file| file.sync_all()).map_err(failed)?;
     Ok(DatabaseCopy { schema_version, size_bytes: fs::metadata(to).map_err(failed)?.len() })
+}
+
+/// Takes out who serves with the original: nobody serves with the copy.
+fn forget_lease(copy: &Connection) -> Result<(), StoreError> {
+    let is_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'lease')";
+    if copy.query_row(is_table, [], |row| row.get(0))? {
+        copy.execute("DELETE FROM lease", [])?;
+    }
+    Ok(())
 }

@@ -82,6 +82,9 @@ pub(crate) struct ServeArgs {
     /// What this node is [default: controller, and root where the planet or a moon names it]
     #[arg(long, value_name = "ROLE", value_delimiter = ',')]
     pub role: Vec<Role>,
+    /// Serves although another controller with this database seems to run; only if it is certain that it does not
+    #[arg(long)]
+    pub take_over: bool,
     #[command(flatten)]
     pub backups: ScheduleArgs,
 }

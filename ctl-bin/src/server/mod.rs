@@ -10,6 +10,7 @@ mod export;
 mod home;
 mod import;
 mod issue_allowance;
+mod lease;
 mod moon;
 mod notes;
 mod planet;
@@ -92,6 +93,8 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
     #[error(transparent)]
+    Lease(#[from] lease::LeaseError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
         "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
@@ -170,12 +173,14 @@ fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
 /// Runs the controller until it is told to stop.
 async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
     let home = Arc::new(Home::open(&args.home.home)?);
-    let _lock = home.lock()?;
+    let lock = home.lock()?;
     let secret = Arc::new(home.identity(&mut rng)?);
     let worlds =
         WorldFiles::open(Arc::clone(&home), args.planet.clone(), args.role.clone(), secret.address())?;
     let token = Token::new(&home.token(&mut rng)?)?;
     let store = Store::open(&home.database())?;
+    let holder = lease::Holder::new(&lock, home.path(), &mut rng);
+    lease::acquire(&store, &holder, args.take_over).await?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
     let sockets =
         Sockets::bind(args.port, secondary, &mut rng).map_err(|source| udp_error(args.port, source))?;
@@ -213,9 +218,10 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     if !address.ip().is_loopback() {
         warn!(%address, "the API is reachable from other machines without encryption; put TLS in front of it");
     }
+    let mut lease = tokio::spawn(lease::keep(store.clone(), holder.clone()));
     let controller = Arc::new(Controller::new(
         secret,
-        store,
+        store.clone(),
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
         command_sender.clone(),
         now,
@@ -253,6 +259,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // At once: whoever has it is serving.
+        lost = &mut lease => return Err(lost.map_or_else(|error| StartError::Died(Some(error)), StartError::Lease)),
         // Half a controller is worse than none: whoever supervises this program starts it again.
         ended = tasks.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
         ended = helpers.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
@@ -266,6 +274,12 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     if timeout(SHUTDOWN, saved).await.is_err() {
         warn!("the newest last seen data was not saved in time");
     }
+    lease.abort();
+    let released = tokio::task::spawn_blocking(move || holder.release(&store));
+    if timeout(SHUTDOWN, released).await.is_err() {
+        warn!("the lease was not ended in time");
+    }
+    drop(lock);
     Ok(())
 }
 

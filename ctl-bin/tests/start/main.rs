@@ -6,6 +6,8 @@ mod backup;
 #[path = "../real_client/http.rs"]
 mod http;
 #[cfg(test)]
+mod lease;
+#[cfg(test)]
 #[path = "../real_client/process.rs"]
 #[expect(dead_code, reason = "the tests with real clients need more of it")]
 mod process;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ctl_core::Network;
-use ctl_store::{Store, StoreError, copy_database};
+use ctl_store::{Lease, Store, StoreError, copy_database};
 use rusqlite::Connection;
 use zt_proto::{NetworkId, Timestamp};
 
@@ -102,6 +102,17 @@ fn damage_that_only_a_comparison_shows_is_found_in_the_copy() {
     File::create(&to).unwrap();
     let error = copy_database(&path, &to).unwrap_err();
     assert!(matches!(&error, StoreError::DamagedFile { path: named, .. } if *named == path), "{error:?}");
+}
+
+#[test]
+fn copy_has_no_lease_that_a_successor_would_wait_for() {
+    let (directory, path) = place();
+    let store = Store::open(&path).unwrap();
+    let lease = Lease { holder: "one".to_owned(), hint: String::new(), until: Timestamp(1) };
+    store.write(|tx| tx.lease().put(&lease)).unwrap();
+    let copy = Store::open(&copy(&path, directory.path())).unwrap();
+    assert_eq!(copy.read(|tx| tx.lease().get()).unwrap(), None);
+    assert_eq!(store.read(|tx| tx.lease().get()).unwrap(), Some(lease));
 }
 
 #[test]
