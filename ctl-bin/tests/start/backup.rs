@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::http::request;
 use crate::process::Process;
-use crate::program::{START_LIMIT, api, fail, free_port, home, refused, serve};
+use crate::program::{START_LIMIT, api, fail, free_port, home, moon, refused, serve};
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     // What root or a user may have in the environment is not to matter.
@@ -83,7 +83,8 @@ fn a_backup_made_beside_the_running_controller_is_the_same_controller_elsewhere(
     ]));
     let (mut process, path) = serve_network(&home, port);
     fs::create_dir(home.join("moons.d")).unwrap();
-    fs::write(home.join("moons.d/000000d8d3a20d30.moon"), "moon").unwrap();
+    let (moon_name, moon) = moon();
+    fs::write(home.join("moons.d").join(&moon_name), &moon).unwrap();
     let to = folder.path().join("backups");
     fs::create_dir(&to).unwrap();
     let said = printed(run(&["backup", "--home", text(&home), "--to", text(&to)]));
@@ -117,7 +118,7 @@ fn a_backup_made_beside_the_running_controller_is_the_same_controller_elsewhere(
     for name in kept.iter().filter(|name| !["controller.db", "moons.d"].contains(name)) {
         assert!(fs::read(new.join(name)).unwrap() == fs::read(home.join(name)).unwrap(), "{name}");
     }
-    assert_eq!(fs::read(new.join("moons.d/000000d8d3a20d30.moon")).unwrap(), b"moon");
+    assert_eq!(fs::read(new.join("moons.d").join(moon_name)).unwrap(), moon);
     let port = free_port();
     let (_process, _) = serve(&new, port);
     assert_eq!(request(api(port), "GET", &path, &token(&home), None), (200, network));

@@ -1,5 +1,6 @@
 //! The program, its home, and a port that is free.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -40,6 +41,19 @@ pub(crate) fn command(home: &Path, port: u16) -> Command {
     // No test says hello to the public root servers.
     command.env("CTL_PLANET", "none");
     command
+}
+
+/// Has the program make the moon of another node, and returns the name of its file and what is in it.
+pub(crate) fn moon() -> (String, Vec<u8>) {
+    let (folder, home) = home();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
+    command
+        .args(["moon", "create", "--endpoint", "203.0.113.1/9993", "--out"])
+        .arg(folder.path().join("moon"));
+    let output = command.arg("--home").arg(&home).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let kept = fs::read_dir(home.join("moons.d")).unwrap().next().expect("the home keeps its moon").unwrap();
+    (kept.file_name().into_string().unwrap(), fs::read(kept.path()).unwrap())
 }
 
 /// Starts the program and returns the line that says that it is ready.

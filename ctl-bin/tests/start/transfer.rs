@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::request;
-use crate::program::{api, free_port, home, refused, serve};
+use crate::program::{api, free_port, home, moon, refused, serve};
 
 /// A public test key.
 const SECRET: &str = include_str!("../../testdata/import/identity.secret");
@@ -48,7 +48,8 @@ fn old_home() -> (TempDir, PathBuf) {
     // As installers leave them: readable by others.
     fs::write(old.join("identity.secret"), SECRET).unwrap();
     fs::write(old.join("authtoken.secret"), "oldtoken\n").unwrap();
-    fs::write(old.join("moons.d/000000f59381cf73.moon"), "moon").unwrap();
+    let (name, moon) = moon();
+    fs::write(old.join("moons.d").join(name), moon).unwrap();
     (folder, old)
 }
 
@@ -78,10 +79,11 @@ fn whole_home_moves_in_and_is_served_with_its_identity_and_token() {
         ("identity.public", 0o644),
         ("authtoken.secret", 0o600),
         ("moons.d", 0o700),
-        ("moons.d/000000f59381cf73.moon", 0o644),
     ] {
         assert_eq!(mode(&home.join(name)), wanted, "{name}");
     }
+    let moon = fs::read_dir(home.join("moons.d")).unwrap().next().expect("the moon came along").unwrap();
+    assert_eq!(mode(&moon.path()), 0o644);
     let said = printed(&run("import", &old, &home, &[]), 0);
     assert!(said.contains("networks: 1 found, 0 added, 1 here already"), "{said}");
     assert!(said.contains("authtoken.secret: the same is here already"), "{said}");

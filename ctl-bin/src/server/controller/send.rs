@@ -77,7 +77,9 @@ impl Controller {
             Err(error) => {
                 match error {
                     AnswerError::Store(error) if error.is_outage() => self.drop_request(&error),
-                    error => error!(%network, %member, %error, "configuration not pushed"),
+                    error @ (AnswerError::Store(_) | AnswerError::TooLong(_)) => {
+                        error!(%network, %member, %error, "configuration not pushed");
+                    }
                 }
                 lock(&self.pushes).dropped(due);
             }
