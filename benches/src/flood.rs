@@ -133,10 +133,14 @@ impl Controller {
     fn start() -> Result<Self> {
         let binary = env::var_os("CTL_BIN").map_or_else(beside_this, |path| Ok(PathBuf::from(path)))?;
         let home = env::temp_dir().join(format!("ctl-flood-{}", std::process::id()));
-        let mut process =
-            Command::new(&binary).arg("--home").arg(&home).stdout(Stdio::piped()).spawn().map_err(
-                |error| format!("cannot run {}: {error}; cargo build --release -p ctl-bin", binary.display()),
-            )?;
+        let mut process = Command::new(&binary)
+            .args(["--planet", "none", "--home"])
+            .arg(&home)
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                format!("cannot run {}: {error}; cargo build --release -p ctl-bin", binary.display())
+            })?;
         let output = process.stdout.take().ok_or("no output")?;
         let mut lines = BufReader::new(output).lines();
         lines

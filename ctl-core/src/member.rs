@@ -130,7 +130,7 @@ impl Member {
     pub fn revise(&mut self, stored: Option<&Self>) -> bool {
         let changed = stored != Some(self);
         if changed {
-            self.revision += 1;
+            self.revision = self.revision.saturating_add(1);
         }
         changed
     }

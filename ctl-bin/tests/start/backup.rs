@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::http::request;
 use crate::process::Process;
-use crate::program::{START_LIMIT, api, fail, free_port, home, moon, refused, serve};
+use crate::program::{START_LIMIT, api, command, fail, free_port, home, moon, refused, serve};
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     // What root or a user may have in the environment is not to matter.
@@ -308,9 +308,8 @@ fn the_running_controller_makes_backups_by_itself_and_goes_on_when_it_cannot() {
     let blocked = folder.path().join("blocked");
     fs::write(&blocked, "a file where a directory is wanted").unwrap();
     let start = |to: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
-        command.arg("--home").arg(&home).args(["--port", &port.to_string(), "--backup-every", "1s"]);
-        command.args(["--backup-keep", "2", "--backup-dir"]).arg(to);
+        let mut command = command(&home, port);
+        command.args(["--backup-every", "1s", "--backup-keep", "2", "--backup-dir"]).arg(to);
         let process = Process::spawn("controller", &mut command);
         process.wait_for(0, START_LIMIT, "ready", |line| line.text.starts_with("ready:").then_some(()));
         process

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::program::{free_port, home, refused, serve};
+use crate::program::{command, fail, free_port, home, serve};
 
 /// Waiting for the end of a lease takes 20 s.
 const LEASE_LIMIT: Duration = Duration::from_secs(60);
@@ -28,9 +28,7 @@ fn second_home(folder: &TempDir, first: &Path) -> PathBuf {
 }
 
 fn start(home: &Path, arguments: &[&str]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
-    command.arg("--home").arg(home).args(["--port", &free_port().to_string()]).args(arguments);
-    Process::spawn("second", &mut command)
+    Process::spawn("second", command(home, free_port()).args(arguments))
 }
 
 fn wait_for(process: &Process, words: &str) {
@@ -42,9 +40,7 @@ fn a_second_controller_on_the_same_database_is_refused_and_may_take_over_by_forc
     let (folder, home) = home();
     let (first, _) = serve(&home, free_port());
     let second = second_home(&folder, &home);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
-    command.arg("--home").arg(&second).args(["--port", &free_port().to_string()]);
-    let error = refused(command.output().unwrap());
+    let error = fail(&second, free_port());
     assert!(error.contains("another controller serves with this database: process "), "{error}");
     assert!(error.contains("--take-over") && error.contains(home.to_str().unwrap()), "{error}");
     assert!(first.lines_since(0).iter().all(|line| !line.text.contains("error")));
@@ -72,13 +68,7 @@ fn a_controller_that_was_killed_is_replaced_at_once_at_home_and_after_its_lease_
 #[test]
 fn a_controller_that_was_stopped_leaves_no_lease() {
     let (folder, home) = home();
-    let mut first = Command::new(env!("CARGO_BIN_EXE_ctl-bin"))
-        .arg("--home")
-        .arg(&home)
-        .args(["--port", &free_port().to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut first = command(&home, free_port()).stdout(Stdio::piped()).spawn().unwrap();
     first.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap(); // "ready:"
     let second = second_home(&folder, &home);
     assert!(Command::new("kill").args(["-TERM", &first.id().to_string()]).status().unwrap().success());

@@ -333,7 +333,7 @@ impl NetworkConfig {
 }
 
 /// The entries of a dictionary that are long and the same for all members of a network, written once for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SharedEntries {
     routes: Vec<u8>,
     rules: Vec<u8>,

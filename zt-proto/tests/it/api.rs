@@ -58,7 +58,7 @@ fn every_public_type_has_the_common_traits() {
         MulticastFrame, MulticastFrameAnswer, Rendezvous, Echo, Like, NetworkCredentials, NetworkConfigRequest,
         RequestMetadata, SoftwareVersion, ConfigChunk, ChunkPart, ConfigAcknowledgement, MulticastGather,
         GatherAnswer, Gathered, DirectPath, CircuitTest, CircuitTestReport, UserMessage, NetworkConfig, Specialist,
-        ConfigRoute, ConfigDns, Sso, OpenId, TextConfig, Relay, Gateway, MulticastRate, Dictionary, OldDictionary,
+        ConfigRoute, ConfigDns, Sso, OpenId, TextConfig, Relay, Gateway, MulticastRate, Dictionary, OldDictionary, SharedEntries,
         World, WorldKind, WorldVersion, Root, RootTopology, OldRoot, Signature, CredentialType,
         CertificateOfMembership, Qualifier, CertificateOfOwnership, Thing, Tag, Capability, Custody, Revocation,
         Rule, RuleBody, TagMatch,
