@@ -6,7 +6,7 @@
 //! - **Same inputs.** Network, bridges, the whole member record and the generation of the client are compared, not
 //!   their revisions: a network that was removed and made anew begins at revision 1 again.
 //! - **Fresh enough.** Members accept each other while their certificates are no further apart than the credential
-//!   window (`vl2.md` §7.1). What is sent again is at most a [fifth](REUSED_FOR) of that old: with the time until the
+//!   window (`vl2.md` §7.1). What is sent again is at most a fifth of that old: with the time until the
 //!   next poll, a minute, that stays far below the window even where it is shortest, five minutes.
 //! - **Later than every revocation** of that member (`vl2.md` §19.1, item 15): one makes the member's entry void, and
 //!   what was decided before it is not kept.
