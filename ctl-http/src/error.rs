@@ -165,7 +165,7 @@ pub(crate) async fn rejected(rejection: Rejection) -> Result<Response, Infallibl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Problem;
+    use crate::v2::problem::Problem;
 
     /// An administrator who sees only the answer learns what to do, and a program when to try again.
     #[test]

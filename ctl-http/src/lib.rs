@@ -4,20 +4,17 @@
 //! store in one transaction, and renders. Whatever was committed is sent as a [`Change`]; this crate never learns
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
-mod audit;
 mod auth;
+mod edit;
 mod error;
 mod extract;
 mod member;
 mod network;
 mod outbox;
 mod peer;
-mod pending;
-mod problem;
 mod rule_tests;
-mod rules;
 pub mod status;
-mod strict;
+mod v2;
 pub mod view;
 
 use std::convert::Infallible;
@@ -38,7 +35,7 @@ use zt_proto::{Address, IpPrefix, Timestamp};
 pub use auth::{EmptyToken, Token};
 pub use status::{NodeStatus, PathStatus, PeerRole, PeerStatus};
 
-use audit::Edit;
+use edit::Edit;
 use error::ApiError;
 use outbox::Outbox;
 
@@ -93,18 +90,14 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::update(Arc::clone(&state)),
         member::remove(Arc::clone(&state)),
         member::list_in_full(Arc::clone(&state)),
-        pending::list(Arc::clone(&state)),
-        rules::compile_source(),
-        rules::format_source(),
-        rules::decompile_tables(),
-        rules::get(Arc::clone(&state)),
-        rules::put(Arc::clone(&state)),
-        rules::test(Arc::clone(&state)),
-        rules::explain(Arc::clone(&state)),
-        audit::list(Arc::clone(&state)),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
-    let closed = if state.api.serves_networks { of_node.or(of_controller).unify().boxed() } else { of_node };
+    let of_version_2 = first_of(v2::routes(&state));
+    let closed = if state.api.serves_networks {
+        of_node.or(of_controller).unify().or(of_version_2).unify().boxed()
+    } else {
+        of_node
+    };
     auth::allowed_source(Arc::clone(&state))
         .and(open.or(auth::authorized(state).and(closed)).unify())
         .recover(error::rejected)

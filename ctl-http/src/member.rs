@@ -11,7 +11,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use zt_proto::{Address, NetworkId};
 
-use crate::audit::Edit;
+use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::member::{MemberView, render};

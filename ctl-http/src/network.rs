@@ -12,7 +12,7 @@ use warp::reply::Response;
 use zt_proto::address::HexIdError;
 use zt_proto::{Address, NetworkId};
 
-use crate::audit::Edit;
+use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::view::network::{NetworkView, render, render_listed};

@@ -8,7 +8,7 @@ use ctl_core::rules::{Errors, Span, Test, compile};
 use ctl_core::{Member, Network};
 
 use crate::error::ApiError;
-use crate::problem::{cut, cut_sentence};
+use crate::v2::problem::{cut, cut_sentence};
 use crate::view::rules_language::TestText;
 
 pub(crate) type Reports = Vec<(TestText, TestReport)>;

@@ -13,8 +13,8 @@ use ctl_core::rules::{Compiled, NamedTag};
 use serde_json::{Map, Value, json};
 use zt_proto::rules::{MAX_CAPABILITY_RULES, MAX_RULES, Rule};
 
-pub use crate::problem::Invalid;
-use crate::strict::{Fields, escaped, expected};
+pub use crate::v2::problem::Invalid;
+use crate::v2::strict::{Fields, escaped, expected};
 
 /// Most tags, capabilities, or names of them: far more than anybody uses, and few enough to look at.
 const MAX_ENTRIES: usize = 4096;

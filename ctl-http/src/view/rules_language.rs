@@ -9,8 +9,8 @@ use ctl_core::rules::{Compiled, Diagnostic, Errors, Explanation, Severity, Span}
 use serde_json::{Map, Value, json};
 
 use super::rule_tables;
-use crate::problem::{MAX_ERRORS, cut, cut_sentence};
 use crate::rule_tests::reason;
+use crate::v2::problem::{MAX_ERRORS, cut, cut_sentence};
 
 /// Most changed pairs that a dry run lists; the rest is only counted.
 pub(crate) const MAX_LISTED_CHANGES: usize = 5_000;

@@ -1,21 +1,11 @@
-//! The audit log: what every write leaves in it, and how it is read.
+//! What a write did: the change that members hear of, and what the audit log says of it.
 
 use ctl_core::record::{member, network};
 use ctl_core::{Change, Member, Network};
-use ctl_store::{AUDIT_MAX_PAGE, AuditEntry, AuditRecord};
+use ctl_store::AuditEntry;
 use serde_json::{Map, Value, json};
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
 use zt_proto::{Address, NetworkId, Timestamp};
 
-use crate::extract::{reading, segment};
-use crate::problem::{Problem, cut};
-use crate::rules::{respond, version_2};
-use crate::{Shared, with};
-
-/// Entries of a page unless the request says otherwise.
-const DEFAULT_PAGE: usize = 100;
 /// Bytes of a field, as JSON; of one that is longer only the length is written down.
 const MAX_FIELD_BYTES: usize = 16 << 10;
 
@@ -116,87 +106,6 @@ fn bounded(mut fields: Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-/// `GET /api/v2/audit`: who changed what, newest first. `?before=ID` continues where a page ended, `?limit=N` is its
-/// length.
-pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    version_2()
-        .and(segment("audit"))
-        .and(reading())
-        .and(query)
-        .and(with(state))
-        .then(async |query: String, state: Shared| {
-            respond(move || {
-                let Page { before, limit } = Page::read(&query)?;
-                let entries =
-                    state.api.store.read(|tx| tx.audit().page(before, limit).map_err(Problem::from))?;
-                // A page that is not full is the last one.
-                let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
-                let entries: Vec<_> = entries.iter().map(render).collect();
-                Ok(Map::from_iter([("entries".to_owned(), entries.into()), ("next".to_owned(), next.into())]))
-            })
-            .await
-        })
-        .boxed()
-}
-
-/// Which entries are wanted.
-#[derive(Debug, PartialEq, Eq)]
-struct Page {
-    before: Option<i64>,
-    limit: usize,
-}
-
-impl Page {
-    fn read(query: &str) -> Result<Self, Problem> {
-        let (mut before, mut limit) = (None, None);
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let is_new = match name {
-                "before" => before.replace(number(name, value, i64::MAX)?).is_none(),
-                "limit" => limit.replace(number(name, value, AUDIT_MAX_PAGE as i64)?).is_none(),
-                "auth" => true, // a token, which has been looked at
-                _ => {
-                    return Err(refused(format!(
-                        "unknown parameter {}; expected before or limit",
-                        cut(name)
-                    )));
-                }
-            };
-            if !is_new {
-                return Err(refused(format!("{name} is there twice, expected it once")));
-            }
-        }
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(DEFAULT_PAGE);
-        Ok(Self { before, limit })
-    }
-}
-
-fn number(name: &str, value: &str, max: i64) -> Result<i64, Problem> {
-    let number = value.parse().ok().filter(|number| (1..=max).contains(number));
-    number.ok_or_else(|| refused(format!("{name}: expected a number from 1 to {max}, got {}", cut(value))))
-}
-
-fn refused(detail: String) -> Problem {
-    Problem::unusable("invalid-query", "the query cannot be used", detail)
-}
-
-fn render(entry: &AuditRecord) -> Value {
-    let value = |text: &Option<String>| {
-        text.as_deref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)))
-    };
-    json!({
-        "id": entry.id,
-        "time": entry.time.0,
-        "actor": entry.actor,
-        "action": entry.action,
-        "network": entry.network.map(|network| network.to_string()),
-        "member": entry.member.map(|member| member.to_string()),
-        "before": value(&entry.before),
-        "after": value(&entry.after),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use ctl_core::member::Credential;
@@ -262,17 +171,5 @@ mod tests {
         let after = Network { rules_source: "x".repeat(1 << 20), ..network() };
         let (_, _, after) = entry(Edit::of_network(Some(&network()), Some(&after)));
         assert_eq!(after, json!({ "rulesSource": { "omitted": "1048578 bytes" } }));
-    }
-
-    #[test]
-    fn page_is_read_strictly() {
-        let page = |query| Page::read(query).ok();
-        assert_eq!(page(""), Some(Page { before: None, limit: DEFAULT_PAGE }));
-        assert_eq!(page("limit=500&before=7&auth=x"), Some(Page { before: Some(7), limit: 500 }));
-        for query in
-            ["limit=0", "limit=501", "limit=", "before=-1", "before=x", "limit=1&limit=2", "offset=1"]
-        {
-            assert_eq!(page(query), None, "{query}");
-        }
     }
 }

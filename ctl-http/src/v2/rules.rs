@@ -12,16 +12,16 @@ use ctl_store::Tx;
 use serde_json::{Map, Value};
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::NetworkId;
 
-use crate::audit::Edit;
+use super::problem::{Invalid, Problem, cut};
+use super::strict::{Fields, parse_object};
+use super::{Body, posting, respond, version_2};
+use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{self, body, param, reading, segment};
-use crate::problem::{Invalid, Problem, cut};
+use crate::extract::{body, param, reading, segment};
 use crate::rule_tests::{self, Reports, Tests, Verdict, describe_failures};
-use crate::strict::{Fields, parse_object};
 use crate::view::rule_tables;
 use crate::view::rules_language as view;
 use crate::{Shared, State, settle, with};
@@ -32,21 +32,9 @@ pub(crate) const MAX_DRY_RUN_COMPARISONS: usize = 250_000;
 /// Most services that a dry run may name.
 const MAX_SERVICES: usize = 64;
 
-type Body = Result<Vec<u8>, ApiError>;
-
-/// Matches `/api/v2`.
-pub(crate) fn version_2() -> BoxedFilter<()> {
-    segment("api").and(segment("v2")).boxed()
-}
-
 /// Matches `/api/v2/network/{network}/rules`.
 fn network_rules() -> BoxedFilter<(NetworkId,)> {
     version_2().and(segment("network")).and(param()).and(segment("rules")).boxed()
-}
-
-/// Matches the end of the path and POST; extracts the body.
-fn posting() -> BoxedFilter<(Body,)> {
-    warp::path::end().and(warp::post()).and(body()).boxed()
 }
 
 /// `POST /api/v2/rules/compile`: what a source means, or everything that is wrong with it.
@@ -446,17 +434,6 @@ fn no_source(error: DecompileError) -> Problem {
 
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Runs `work` where it may block, and renders what it returns.
-pub(crate) async fn respond(
-    work: impl FnOnce() -> Result<Map<String, Value>, Problem> + Send + 'static,
-) -> Response {
-    let result = tokio::task::spawn_blocking(work).await;
-    match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
-        Ok(answer) => extract::json(StatusCode::OK, &answer),
-        Err(problem) => problem.into_response(),
-    }
 }
 
 #[cfg(test)]

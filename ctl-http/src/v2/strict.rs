@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::problem::{Invalid, MAX_ERRORS, Problem};
 use crate::error::ApiError;
-use crate::problem::{Invalid, MAX_ERRORS, Problem};
 
 /// Reads a body that is an object; nothing at all counts as `{}`.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
