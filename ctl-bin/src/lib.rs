@@ -4,11 +4,14 @@
 //! system. `vl1` names nothing of this crate outside itself.
 
 #[cfg(feature = "server")]
+mod cli;
+#[cfg(feature = "server")]
 mod server;
 pub mod vl1;
 
 /// Runs the program with the arguments of the process, and returns its exit code: 0, 1 for what it could not do, 2 for
-/// a command line that it does not understand, 3 for an import whose report somebody should read.
+/// a command line that it does not understand, 3 for an import whose report somebody should read, 4 if no controller
+/// answers, 5 if it refuses the token, 6 if it knows no such network or member.
 #[cfg(feature = "server")]
 pub fn main() -> std::process::ExitCode {
     server::main()

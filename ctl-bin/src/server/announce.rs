@@ -24,12 +24,9 @@ pub(super) fn ready(
     worlds: &Worlds,
     serves_networks: bool,
 ) {
-    let reachable = if api.ip().is_unspecified() { loopback_of(api) } else { api };
+    let api = url(api);
     let role = if serves_networks { "controller" } else { "root" };
-    say(&format!(
-        "ready: {role} {node}, UDP port {port}, API http://{reachable}, home {}",
-        home.path().display()
-    ));
+    say(&format!("ready: {role} {node}, UDP port {port}, API {api}, home {}", home.path().display()));
     say(&found_by(home, node, port, worlds));
     if !serves_networks {
         return;
@@ -37,12 +34,12 @@ pub(super) fn ready(
     let token = quoted(&home.token_file());
     say(&format!(
         "next: make a network whose members get addresses from a pool:\n\
-        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" http://{reachable}/controller/network/{node}______ -d \
+        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" {api}/controller/network/{node}______ -d \
          '{{\"name\":\"my network\",\"v4AssignMode\":{{\"zt\":true}},\
          \"ipAssignmentPools\":[{{\"ipRangeStart\":\"10.147.17.1\",\"ipRangeEnd\":\"10.147.17.254\"}}],\
          \"routes\":[{{\"target\":\"10.147.17.0/24\"}}]}}'\n\
          \x20     a client that joins it waits until it is authorized:\n\
-        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" http://{reachable}/controller/network/NETWORK/member/CLIENT \
+        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" {api}/controller/network/NETWORK/member/CLIENT \
          -d '{{\"authorized\":true}}'"
     ));
 }
@@ -68,6 +65,12 @@ fn found_by(home: &Home, node: Address, port: u16, worlds: &Worlds) -> String {
             )
         }
     }
+}
+
+/// Returns how the API is reached from this machine.
+pub(super) fn url(api: SocketAddr) -> String {
+    let reachable = if api.ip().is_unspecified() { loopback_of(api) } else { api };
+    format!("http://{reachable}")
 }
 
 fn loopback_of(address: SocketAddr) -> SocketAddr {

@@ -11,6 +11,7 @@ use zt_proto::NetworkId;
 use super::backup::sealing::Recipient;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
+use crate::cli::args::{MemberCommand, NetworkCommand};
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -40,6 +41,10 @@ pub(crate) enum Command {
     /// Compiles, tests and explains flow rules
     #[command(subcommand)]
     Rules(RulesCommand),
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    #[command(subcommand)]
+    Member(MemberCommand),
     /// Moves in: takes networks and members of another controller over
     Import(ImportArgs),
     /// Moves out: writes all networks and members for another controller

@@ -21,6 +21,8 @@ pub(super) const PLANET: &str = "planet";
 const PLANET_KEY: &str = "planet.secret";
 pub(crate) const DATABASE: &str = "controller.db";
 const PORT: &str = "zerotier-one.port";
+/// Where the API of the controller that runs, or ran last, is reached from this machine.
+const API_URL: &str = "ctl-bin.url";
 const LOCK: &str = "ctl-bin.lock";
 
 /// The moons that this node orbits, one file each: `ID.moon`, 16 hex digits.
@@ -38,7 +40,7 @@ const KEPT: [(&str, u32); 6] = [
 ];
 
 /// Files of a home that another one, on another machine, has no use for.
-const LEFT_BEHIND: [&str; 2] = [PORT, LOCK];
+const LEFT_BEHIND: [&str; 3] = [PORT, API_URL, LOCK];
 
 const TOKEN_LEN: usize = 24;
 
@@ -298,6 +300,16 @@ impl Home {
     /// Notes the port where tools look for it.
     pub(crate) fn write_port(&self, port: u16) -> Result<(), HomeError> {
         self.replace(PORT, port.to_string().as_bytes(), 0o644)
+    }
+
+    /// Notes where the API is reached from this machine.
+    pub(crate) fn write_api_url(&self, url: &str) -> Result<(), HomeError> {
+        self.replace(API_URL, url.as_bytes(), 0o644)
+    }
+
+    /// Returns where the API of the controller that runs, or ran last, is reached from this machine.
+    pub(crate) fn api_url(&self) -> Result<Option<String>, HomeError> {
+        Ok(self.read(API_URL)?.map(|url| String::from_utf8_lossy(&url).trim().to_owned()))
     }
 
     pub(super) fn io(

@@ -7,7 +7,7 @@ mod clock;
 pub(crate) mod config;
 mod controller;
 mod export;
-mod home;
+pub(crate) mod home;
 mod import;
 mod issue_allowance;
 mod lease;
@@ -53,6 +53,7 @@ use tracing::warn;
 use tracing_subscriber::EnvFilter;
 use zt_proto::IpPrefix;
 
+use crate::cli::{self, CliError};
 use crate::vl1::Node;
 use config::{Cli, Command, ServeArgs};
 use controller::Controller;
@@ -93,6 +94,8 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Verify(#[from] verify::VerifyError),
     #[error(transparent)]
+    Cli(#[from] CliError),
+    #[error(transparent)]
     Lease(#[from] lease::LeaseError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -119,6 +122,9 @@ pub(crate) enum StartError {
 
 impl StartError {
     fn exit_code(&self) -> ExitCode {
+        if let Self::Cli(error) = self {
+            return error.exit_code();
+        }
         // What could not be looked at is another thing than what is known to be broken.
         let is_unknown = matches!(self, Self::Verify(error) if !error.is_verdict());
         if is_unknown { ExitCode::from(2) } else { ExitCode::FAILURE }
@@ -153,6 +159,8 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         Some(Command::Planet(command)) => planet::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Moon(command)) => moon::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Rules(command)) => rules::run(&command)?,
+        Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
+        Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall())?),
         Some(Command::Export(args)) => export::run(&args)?,
         Some(Command::Backup(args)) => backup::run(&args, clock::wall())?,
@@ -188,6 +196,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
     home.write_port(args.port)?;
+    home.write_api_url(&announce::url(address))?;
 
     let now = clock::now();
     let identity = *secret.public();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
 #[cfg(test)]
@@ -19,6 +21,8 @@ mod refusals;
 mod rules;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod snapshot;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
