@@ -89,6 +89,21 @@ pub(crate) fn authorized(state: Arc<State>) -> BoxedFilter<()> {
         .boxed()
 }
 
+/// Lets requests with the main token or that of the metrics pass.
+pub(crate) fn may_read_metrics(state: Arc<State>) -> BoxedFilter<()> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::header::headers_cloned()
+        .and(query)
+        .and_then(move |headers: HeaderMap, query: String| {
+            let query = state.api.allow_query_token.then_some(query.as_str());
+            let tokens = [&state.api.metrics_token, &state.api.token];
+            let allowed = tokens.map(|token| check(token, &headers, query).is_ok()).contains(&true);
+            async move { if allowed { Ok(()) } else { Err(warp::reject::custom(Unauthorized)) } }
+        })
+        .untuple_one()
+        .boxed()
+}
+
 /// Checks the first place that has a token, even if a later one has the right one.
 fn check(token: &Token, headers: &HeaderMap, query: Option<&str>) -> Result<(), &'static str> {
     let right = if let Some(presented) = headers.get("x-zt1-auth") {

@@ -12,6 +12,7 @@ const MAX_FIELD_BYTES: usize = 16 << 10;
 /// What a write did: the change that members may have to hear of, and what the audit log says.
 pub(crate) struct Edit {
     pub(crate) change: Option<Change>,
+    pub(crate) kind: EditKind,
     action: &'static str,
     network: NetworkId,
     member: Option<Address>,
@@ -19,12 +20,20 @@ pub(crate) struct Edit {
     after: Option<Map<String, Value>>,
 }
 
+/// What a write was about, for those who count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EditKind {
+    Network,
+    Member { was_authorized: bool, is_authorized: bool },
+}
+
 impl Edit {
     /// Returns what it means that the network `before` became `after`; `None` if nothing changed.
     pub(crate) fn of_network(before: Option<&Network>, after: Option<&Network>) -> Option<Self> {
         let network = after.or(before)?.id;
         let action = ["network.create", "network.update", "network.remove"];
-        Self::new(action, network, None, (before, after), Change::of_network(before, after), network_fields)
+        let change = Change::of_network(before, after);
+        Self::new(action, EditKind::Network, (network, None), (before, after), change, network_fields)
     }
 
     /// Returns what it means that the member `before` became `after`; `None` if nothing changed.
@@ -32,13 +41,16 @@ impl Edit {
         let Member { network, address, .. } = after.or(before)?;
         let action = ["member.create", "member.update", "member.remove"];
         let change = Change::of_member(before, after);
-        Self::new(action, *network, Some(*address), (before, after), change, member_fields)
+        let is_authorized = |member: Option<&Member>| member.is_some_and(|member| member.authorized);
+        let kind =
+            EditKind::Member { was_authorized: is_authorized(before), is_authorized: is_authorized(after) };
+        Self::new(action, kind, (*network, Some(*address)), (before, after), change, member_fields)
     }
 
     fn new<T: PartialEq>(
         [create, update, remove]: [&'static str; 3],
-        network: NetworkId,
-        member: Option<Address>,
+        kind: EditKind,
+        (network, member): (NetworkId, Option<Address>),
         (before, after): (Option<&T>, Option<&T>),
         change: Option<Change>,
         fields: impl Fn(&T) -> Map<String, Value>,
@@ -55,7 +67,7 @@ impl Edit {
             before.retain(|key, value| after.get(key) != Some(value));
             after.retain(|key, value| earlier.get(key) != Some(value));
         }
-        Some(Self { change, action, network, member, before, after })
+        Some(Self { change, kind, action, network, member, before, after })
     }
 
     /// Returns the entry for the log.

@@ -9,6 +9,7 @@ mod edit;
 mod error;
 mod extract;
 mod member;
+pub mod metrics;
 mod network;
 mod outbox;
 mod peer;
@@ -33,9 +34,10 @@ use warp::reply::Response;
 use zt_proto::{Address, IpPrefix, Timestamp};
 
 pub use auth::{EmptyToken, Token};
-pub use status::{NodeStatus, PathStatus, PeerRole, PeerStatus};
+pub use metrics::Metrics;
+pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
 
-use edit::Edit;
+use edit::{Edit, EditKind};
 use error::ApiError;
 use outbox::Outbox;
 
@@ -52,6 +54,9 @@ pub struct Api {
     pub allow_query_token: bool,
     /// From where requests may come, beside loopback.
     pub allowed_sources: Vec<IpPrefix>,
+    /// What opens `/metrics`, beside `token`.
+    pub metrics_token: Token,
+    pub metrics: Metrics,
     pub node: watch::Receiver<Arc<NodeStatus>>,
     /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
     /// disk, which takes longer than receiving it, and a full queue would block the API.
@@ -98,10 +103,17 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
     } else {
         of_node
     };
-    auth::allowed_source(Arc::clone(&state))
-        .and(open.or(auth::authorized(state).and(closed)).unify())
+    let limited = auth::allowed_source(Arc::clone(&state))
+        .and(open.or(auth::authorized(Arc::clone(&state)).and(closed)).unify());
+    metrics::get(Arc::clone(&state))
+        .or(limited)
+        .unify()
         .recover(error::rejected)
         .unify()
+        .map(move |response: Response| {
+            state.api.metrics.count_response(response.status());
+            response
+        })
         .boxed()
 }
 
@@ -133,17 +145,25 @@ impl State {
         work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Edit>), E>,
     ) -> Result<T, E> {
         let now = (self.api.now)();
-        let (result, ticket) = self.api.store.write(|tx| {
+        let (result, kind, ticket) = self.api.store.write(|tx| {
             let (result, edit) = work(tx)?;
             let change = edit.as_ref().and_then(|edit| edit.change);
+            let kind = edit.as_ref().map(|edit| edit.kind);
             if let Some(edit) = edit {
                 tx.audit().add(&edit.into_entry(auth::TOKEN_NAME, now))?;
             }
             if let Some(Change::MemberRevoked { network, member }) = change {
                 tx.revoked().note(network, member, now)?;
             }
-            Ok::<_, E>((result, change.map(|change| self.outbox.enter(change))))
+            Ok::<_, E>((result, kind, change.map(|change| self.outbox.enter(change))))
         })?;
+        match kind {
+            Some(EditKind::Network) => self.api.metrics.changes.networks.inc(),
+            Some(EditKind::Member { was_authorized, is_authorized }) => {
+                self.api.metrics.changes.count_member(was_authorized, is_authorized);
+            }
+            None => {}
+        }
         if let Some(ticket) = ticket {
             ticket.committed();
         }

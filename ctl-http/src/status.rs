@@ -8,6 +8,8 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
+use zt_proto::verb::Verb;
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::world::World;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
@@ -34,6 +36,10 @@ pub struct NodeStatus {
     pub surface_addresses: Vec<SocketAddr>,
     /// The moons, ascending by id.
     pub moons: Vec<World>,
+    /// What came since the start.
+    pub received: FlowStatus,
+    /// What was sent since the start.
+    pub sent: FlowStatus,
     /// Every node that was heard from lately, and the roots.
     pub peers: Vec<PeerStatus>,
 }
@@ -48,6 +54,19 @@ pub struct PeerStatus {
     /// Major, minor, revision, as the peer announced them.
     pub version: Option<(u8, u8, u16)>,
     pub paths: Vec<PathStatus>,
+    pub packets_received: u64,
+    pub packets_sent: u64,
+    /// Packets that claimed to be from the peer and were not authentic.
+    pub packets_broken: u64,
+}
+
+/// Packets in one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlowStatus {
+    /// UDP payloads.
+    pub bytes: u64,
+    pub packets: Vec<(Verb, u64)>,
+    pub errors: Vec<(ErrorCode, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,6 +134,14 @@ impl Members<'_> {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
+    /// Returns how many members all networks have together: some milliseconds for a million.
+    pub fn count(&self) -> Result<u64, StoreError> {
+        let found = self.tx.query("SELECT count(*) AS total FROM member", [], "members", |row| {
+            Ok(row.get::<U64Column>("total")?.0)
+        })?;
+        Ok(found.first().copied().unwrap_or_default())
+    }
+
     /// Saves the member, whether it is new or not. If it was pending, it no longer is.
     ///
     /// # Errors

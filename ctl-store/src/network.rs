@@ -47,6 +47,14 @@ impl Networks<'_> {
         self.tx.query(sql, [], "a network", |row| Ok(row.get::<NetworkColumn>("id")?.0))
     }
 
+    /// Returns how many networks there are.
+    pub fn count(&self) -> Result<u64, StoreError> {
+        let found = self.tx.query("SELECT count(*) AS total FROM network", [], "networks", |row| {
+            Ok(row.get::<U64Column>("total")?.0)
+        })?;
+        Ok(found.first().copied().unwrap_or_default())
+    }
+
     /// Saves the network, whether it is new or not; its members stay.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ use zt_proto::world::{World, WorldKind};
 pub(crate) const IDENTITY_SECRET: &str = "identity.secret";
 pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
+/// Opens `/metrics` and nothing else.
+pub(super) const METRICSTOKEN: &str = "metricstoken.secret";
 pub(super) const PLANET: &str = "planet";
 /// Signs every later version of the planet and of the moon that this controller makes.
 const PLANET_KEY: &str = "planet.secret";
@@ -30,10 +32,11 @@ const MOONS: &str = "moons.d";
 
 /// The files of a home, but for the moons, that a backup keeps, with the mode that each is to have. The first, without
 /// which a home is refused, is the last that a restore puts into place.
-const KEPT: [(&str, u32); 6] = [
+const KEPT: [(&str, u32); 7] = [
     (IDENTITY_SECRET, 0o600),
     (IDENTITY_PUBLIC, 0o644),
     (AUTHTOKEN, 0o600),
+    (METRICSTOKEN, 0o600),
     (PLANET, 0o644),
     (PLANET_KEY, 0o600),
     (DATABASE, 0o600),
@@ -233,16 +236,25 @@ impl Home {
 
     /// Reads the token of the API, or makes one.
     pub(crate) fn token(&self, rng: &mut impl CryptoRng) -> Result<String, HomeError> {
-        if let Some(bytes) = self.read_secret(AUTHTOKEN)? {
+        self.token_of(AUTHTOKEN, rng)
+    }
+
+    /// Reads the token of the metrics, or makes one.
+    pub(crate) fn metrics_token(&self, rng: &mut impl CryptoRng) -> Result<String, HomeError> {
+        self.token_of(METRICSTOKEN, rng)
+    }
+
+    fn token_of(&self, name: &str, rng: &mut impl CryptoRng) -> Result<String, HomeError> {
+        if let Some(bytes) = self.read_secret(name)? {
             let text = String::from_utf8_lossy(&bytes).trim().to_owned();
             if text.is_empty() {
                 let reason = "it is empty".to_owned();
-                return Err(HomeError::Damaged { path: self.dir.join(AUTHTOKEN), reason });
+                return Err(HomeError::Damaged { path: self.dir.join(name), reason });
             }
             return Ok(text);
         }
         let token = random_token(rng);
-        self.create(AUTHTOKEN, token.as_bytes(), 0o600)?;
+        self.create(name, token.as_bytes(), 0o600)?;
         Ok(token)
     }
 
@@ -444,6 +456,9 @@ mod tests {
         assert_eq!(mode(home.dir.clone()), 0o700);
         assert_eq!(mode(home.dir.join(IDENTITY_SECRET)), 0o600);
         assert_eq!(mode(home.token_file()), 0o600);
+        let metrics_token = home.metrics_token(&mut rng()).unwrap();
+        assert_eq!(mode(home.dir.join(METRICSTOKEN)), 0o600);
+        assert_eq!(home.metrics_token(&mut rng()).unwrap(), metrics_token);
         let again = Home::open(home.path()).unwrap();
         assert_eq!(again.identity(&mut rng()).unwrap().public(), identity.public());
         assert_eq!(again.token(&mut rng()).unwrap(), token);

@@ -24,6 +24,7 @@ mod seen;
 mod share;
 mod sockets;
 mod status;
+mod tally;
 mod udp;
 mod verify;
 mod work;
@@ -40,7 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use ctl_http::{Api, Token};
+use ctl_http::{Api, Metrics, Token};
 use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -59,6 +60,7 @@ use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
 use sockets::{SecondaryPort, Sockets};
+use tally::Tally;
 use worlds::WorldFiles;
 
 /// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
@@ -112,6 +114,8 @@ pub(crate) enum StartError {
     Api { address: SocketAddr, source: io::Error },
     #[error("no token for the API: {0}")]
     Token(#[from] ctl_http::EmptyToken),
+    #[error("the metrics of this program are inconsistent, which is a fault of it: {0}")]
+    Metrics(#[from] prometheus::Error),
     #[error("the operating system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
     #[error("cannot start: {0}")]
@@ -186,6 +190,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let worlds =
         WorldFiles::open(Arc::clone(&home), args.planet.clone(), args.role.clone(), secret.address())?;
     let token = Token::new(&home.token(&mut rng)?)?;
+    let metrics_token = Token::new(&home.metrics_token(&mut rng)?)?;
+    let metrics = Metrics::new()?;
     let store = Store::open(&home.database())?;
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
     lease::acquire(&store, &holder, args.take_over).await?;
@@ -195,7 +201,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
-    home.write_port(args.port)?;
+    home.write_port(address.port())?;
     home.write_api_url(&announce::url(address))?;
 
     let now = clock::now();
@@ -219,6 +225,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         allow_query_token: false,
         // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
         allowed_sources: if address.ip().is_loopback() { Vec::new() } else { everywhere() },
+        metrics_token,
+        metrics: metrics.clone(),
         node: status_receiver,
         changes: change_sender,
         now: Arc::new(clock::wall),
@@ -233,6 +241,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         store.clone(),
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
         command_sender.clone(),
+        Tally::new(&metrics)?,
         now,
     )?);
     let mut stopping = stopped.clone();

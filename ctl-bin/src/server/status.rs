@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctl_http::{NodeStatus, PathStatus, PeerRole, PeerStatus};
+use ctl_http::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use zt_proto::world::World;
@@ -12,7 +12,8 @@ use zt_proto::{PublicIdentity, Timestamp};
 
 use super::home::Home;
 use super::udp::Command;
-use crate::vl1::{Node, Now, PeerView};
+use crate::vl1::traffic::Flow;
+use crate::vl1::{Node, Now, PeerView, Traffic};
 
 /// How often the API sees a new state of the node.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub(super) fn initial(
         listening,
         surface_addresses: Vec::new(),
         moons: Vec::new(),
+        received: FlowStatus::default(),
+        sent: FlowStatus::default(),
         peers: Vec::new(),
     };
     apply(NodeState::of(node, now), &mut status);
@@ -67,6 +70,7 @@ struct NodeState {
     planet: Option<(u64, Timestamp)>,
     surface_addresses: Vec<SocketAddr>,
     moons: Vec<World>,
+    traffic: Traffic,
 }
 
 impl NodeState {
@@ -76,6 +80,7 @@ impl NodeState {
             planet: node.planet(),
             surface_addresses: node.surface_addresses(now),
             moons: node.moons().to_vec(),
+            traffic: node.traffic().clone(),
         }
     }
 }
@@ -108,6 +113,12 @@ fn apply(state: NodeState, status: &mut NodeStatus) {
     status.planet_timestamp = planet_timestamp;
     status.surface_addresses = state.surface_addresses;
     status.moons = state.moons;
+    status.received = describe_flow(&state.traffic.received);
+    status.sent = describe_flow(&state.traffic.sent);
+}
+
+fn describe_flow(flow: &Flow) -> FlowStatus {
+    FlowStatus { bytes: flow.bytes, packets: flow.packets().collect(), errors: flow.errors().collect() }
 }
 
 fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
@@ -132,6 +143,9 @@ fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
         },
         version: peer.version,
         paths: paths.collect(),
+        packets_received: peer.traffic.received,
+        packets_sent: peer.traffic.sent,
+        packets_broken: peer.traffic.broken,
     }
 }
 

@@ -70,9 +70,12 @@ pub(super) async fn answer_events(
                 if !controller.accepts(&requested, now) {
                     continue;
                 }
+                controller.tally.waiting.set(events.len().try_into().unwrap_or(i64::MAX));
                 let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
+                controller.tally.answering.inc();
                 spawn_blocking(move || {
                     controller.answer(requested, now);
+                    controller.tally.answering.dec();
                     drop(permit);
                 });
             }

@@ -26,6 +26,7 @@ use super::roots::Roots;
 use super::strangers::Strangers;
 use super::surface::Surface;
 use super::timer::{SWEEP_INTERVAL, Timer, Timers};
+use super::traffic::{PeerTraffic, Traffic};
 use super::wanted::Wanted;
 use super::{Link, Now};
 
@@ -133,6 +134,7 @@ pub struct PeerView {
     pub is_moon: bool,
     pub latency_ms: Option<u32>,
     pub paths: Vec<PathView>,
+    pub traffic: PeerTraffic,
 }
 
 /// What the node knows of a path.
@@ -168,6 +170,7 @@ pub struct Node {
     pub(super) groups: Groups,
     pub(super) introductions: Introductions,
     pub(super) timers: Timers,
+    pub(super) traffic: Traffic,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -196,6 +199,7 @@ impl Node {
             groups: Groups::default(),
             introductions: Introductions::default(),
             timers,
+            traffic: Traffic::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         };
@@ -249,6 +253,7 @@ impl Node {
         network: NetworkId,
         details: &[u8],
     ) {
+        self.traffic.sent.add_error(code);
         let mut payload = Vec::new();
         NetworkError { network, details }.write(&mut payload);
         let error = ErrorReply {
@@ -371,7 +376,13 @@ impl Node {
             is_moon: self.roots.contains(peer.address()) && !self.roots.is_of_planet(peer.address()),
             latency_ms: best.and_then(|path| path.latency_ms),
             paths: paths.collect(),
+            traffic: peer.traffic,
         }
+    }
+
+    /// Returns how much was sent and received since the start.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Returns the next datagram to send.
@@ -390,6 +401,7 @@ impl Node {
     }
 
     pub(super) fn transmit(&mut self, transmit: Transmit) {
+        self.traffic.sent.add_bytes(transmit.bytes.len());
         self.transmits.push_back(transmit);
     }
 

@@ -12,6 +12,7 @@ use super::Link;
 use super::direct_paths::PushGate;
 use super::path::Path;
 use super::rate::{Bucket, Limit};
+use super::traffic::PeerTraffic;
 
 /// Paths that are kept for one peer.
 const MAX_PATHS: usize = 16;
@@ -58,6 +59,7 @@ pub(super) struct Peer {
     /// From its last authentic HELLO or OK(HELLO); `None` for a peer learnt through WHOIS.
     pub version: Option<NodeVersion>,
     pub paths: Vec<Path>,
+    pub traffic: PeerTraffic,
     /// When anything authentic last came, directly or relayed.
     pub last_receive: Instant,
     /// When a packet came that makes it worth keeping its paths alive.
@@ -89,6 +91,7 @@ impl Peer {
             key,
             version: None,
             paths: Vec::new(),
+            traffic: PeerTraffic::default(),
             last_receive: now,
             last_nontrivial: None,
             last_hello_round: None,

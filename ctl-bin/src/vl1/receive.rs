@@ -31,6 +31,7 @@ impl Node {
     /// # Errors
     /// Why it had no effect. Nothing here is the fault of this program, and nothing needs to be done about it.
     pub fn handle_datagram(&mut self, now: Now, link: Link, datagram: &mut [u8]) -> Result<(), Ignored> {
+        self.traffic.received.add_bytes(datagram.len());
         let own = self.address();
         let ip = link.remote.ip();
         let whole = match Datagram::classify(datagram)? {
@@ -79,7 +80,13 @@ impl Node {
         if self.duplicates.contains(source, header.id) {
             return Err(Ignored::Duplicate);
         }
-        let suite = armor::open(packet, &peer.key)?;
+        let suite = match armor::open(packet, &peer.key) {
+            Ok(suite) => suite,
+            Err(error) => {
+                self.note_broken(source);
+                return Err(error.into());
+            }
+        };
         let (verb, is_compressed) = Verb::from_byte(packet.get(VERB_OFFSET).copied().unwrap_or_default());
         if suite == Suite::Poly1305 {
             // Authentic, but readable on the way; the verbs that clients send so mean nothing to this node.
@@ -98,6 +105,12 @@ impl Node {
             self.handle_message(now, &Message { payload: &payload, ..message })
         } else {
             self.handle_message(now, &message)
+        }
+    }
+
+    fn note_broken(&mut self, source: Address) {
+        if let Some(peer) = self.peers.get_mut(&source) {
+            peer.traffic.broken = peer.traffic.broken.saturating_add(1);
         }
     }
 
@@ -181,6 +194,7 @@ impl Node {
     /// Of all errors only one can concern a node that has joined nothing: a root knows its address with another key.
     fn on_error(&mut self, from: Address, payload: &[u8]) -> Result<(), Ignored> {
         let error = ErrorReply::parse(payload)?;
+        self.traffic.received.add_error(error.code);
         let is_collision = error.in_re_verb == Verb::HELLO && error.code == ErrorCode::IDENTITY_COLLISION;
         if is_collision && !self.roots.contains(from) {
             return Err(Ignored::NotFromRoot);
@@ -230,6 +244,8 @@ impl Node {
         let may_be_path = self.may_be_path(from, link);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.last_receive = now.mono;
+        peer.traffic.received = peer.traffic.received.saturating_add(1);
+        self.traffic.received.add_packet(verb);
         if hops == 0 {
             // The answer counts only if it came from where the question went: its source can be forged.
             let is_proof = answered.is_some_and(|asked| asked.remote == link.remote);

@@ -145,6 +145,10 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         let verb = packet.get(VERB_OFFSET).map(|byte| Verb::from_byte(*byte).0);
         let is_probe = matches!(verb, Some(Verb::HELLO | Verb::ECHO));
+        peer.traffic.sent = peer.traffic.sent.saturating_add(1);
+        if let Some(verb) = verb {
+            self.traffic.sent.add_packet(verb);
+        }
         // Size and flags enter the MAC, so fragmentation is decided before the packet is armored.
         if packet.len() > DEFAULT_MTU
             && let Some(mut header) = HeaderMut::of(&mut packet)

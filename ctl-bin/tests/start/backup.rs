@@ -106,13 +106,16 @@ fn a_backup_made_beside_the_running_controller_is_the_same_controller_elsewhere(
         "controller.db",
         "identity.public",
         "identity.secret",
+        "metricstoken.secret",
         "moons.d",
         "planet",
         "planet.secret",
     ];
     assert_eq!(names(&new), kept);
     assert_eq!(mode(&new), 0o700);
-    for secret in ["authtoken.secret", "controller.db", "identity.secret", "planet.secret"] {
+    for secret in
+        ["authtoken.secret", "metricstoken.secret", "controller.db", "identity.secret", "planet.secret"]
+    {
         assert_eq!(mode(&new.join(secret)), 0o600, "{secret}");
     }
     for name in kept.iter().filter(|name| !["controller.db", "moons.d"].contains(name)) {
@@ -137,7 +140,14 @@ fn other_programs_read_a_backup() {
     let entries: Vec<_> = entries.collect();
     assert_eq!(
         entries,
-        ["manifest.json", "identity.secret", "identity.public", "authtoken.secret", "controller.db"]
+        [
+            "manifest.json",
+            "identity.secret",
+            "identity.public",
+            "authtoken.secret",
+            "metricstoken.secret",
+            "controller.db"
+        ]
     );
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::http::request;
+use crate::process::Process;
 use crate::program::{START_LIMIT, api, command, free_port, home, serve};
 
 #[test]
@@ -23,7 +24,7 @@ fn a_fresh_home_is_made_closed_and_serves_at_once() {
     }
     let mode = |name: &str| fs::metadata(home.join(name)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(""), 0o700);
-    for secret in ["identity.secret", "authtoken.secret", "controller.db"] {
+    for secret in ["identity.secret", "authtoken.secret", "metricstoken.secret", "controller.db"] {
         assert_eq!(mode(secret), 0o600, "{secret}");
     }
     let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
@@ -32,6 +33,33 @@ fn a_fresh_home_is_made_closed_and_serves_at_once() {
     let (status, _) = request(api(port), "GET", "/status", "wrong", None);
     assert_eq!(status, 401);
     drop(process);
+}
+
+/// `http-api.md` §12, §13: what tools and Prometheus look for in a home, and where it leads them.
+#[test]
+fn files_of_the_home_lead_to_the_api_and_the_metrics() {
+    let (_folder, home) = home();
+    let (udp, tcp) = (free_port(), free_port());
+    let mut command = command(&home, udp);
+    command.args(["--api", &format!("127.0.0.1:{tcp}")]);
+    let process = Process::spawn("controller", &mut command);
+    process.wait_for(0, START_LIMIT, "ready", |line| line.text.starts_with("ready:").then_some(()));
+    let read = |name: &str| fs::read_to_string(home.join(name)).unwrap();
+    assert_eq!(read("zerotier-one.port"), tcp.to_string(), "tools ask the API there");
+    let token = read("metricstoken.secret");
+    let (status, metrics) = request(api(tcp), "GET", "/metrics", &token, None);
+    let metrics = metrics.as_str().unwrap();
+    assert_eq!(status, 200);
+    for line in [
+        "controller_network_count 0",
+        "controller_network_config_request 0",
+        "ctl_pushes_total 0",
+        "zt_data{direction=\"rx\",protocol=\"udp\"} 0",
+        "# TYPE process_resident_memory_bytes gauge",
+    ] {
+        assert!(metrics.contains(&format!("{line}\n")), "{line}: {metrics}");
+    }
+    assert_eq!(request(api(tcp), "GET", "/status", &token, None).0, 401);
 }
 
 #[test]

@@ -72,7 +72,16 @@ mod tests {
             path("[fd00::3]:9993", true, true, 700),
         ];
         let address = member().address;
-        let peer = PeerStatus { address, latency_ms: None, role: PeerRole::Leaf, version: None, paths };
+        let peer = PeerStatus {
+            address,
+            latency_ms: None,
+            role: PeerRole::Leaf,
+            version: None,
+            paths,
+            packets_received: 0,
+            packets_sent: 0,
+            packets_broken: 0,
+        };
         let client = Client { wire: Some("192.0.2.1:7".parse().unwrap()), ..Client::default() };
         let sighting = Sighting { first: Timestamp(100), last: Timestamp(850), client };
         let shown = serde_json::to_value(render(&member(), Some(&peer), Some(&sighting))).unwrap();

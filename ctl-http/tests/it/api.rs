@@ -64,7 +64,7 @@ fn source_that_is_not_allowed_is_refused_even_with_the_token() {
 }
 
 /// Returns the IPv4 address with which this machine would reach others; nothing is sent.
-fn own_address() -> Option<IpAddr> {
+pub(crate) fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("203.0.113.1:9").ok()?;
     let own = socket.local_addr().ok()?.ip();

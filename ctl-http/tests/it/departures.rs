@@ -41,7 +41,6 @@ const ZERO_UI: &str = "ui-zero-ui";
 const ZTNET: &str = "ui-ztnet";
 const CLI: &str = "ui-zerotier-cli";
 
-const METRICS: &str = "there is no /metrics yet";
 const SLASH: &str = "one trailing slash does not matter";
 const NO_FILES: &str = "no static files and no sign-on page: a path like any other";
 const NO_JSONP: &str = "no JSONP";
@@ -75,16 +74,12 @@ pub(crate) const NOT_REPLAYED: &[(&str, &str, &str)] = &[
         "needs a second address of the machine; see api::source_that_is_not_allowed",
     ),
     (AUTH, "auth-remote-health", "as above"),
-    (AUTH, "auth-remote-metrics", "as above, and there is no /metrics yet"),
+    (AUTH, "auth-remote-metrics", "as above; see metrics::source_address_does_not_matter"),
     (AUTH, "auth-remote-loopback-alias", "needs another loopback source; see the unit test of is_allowed"),
     (AUTH, "auth-ipv6-loopback", "needs IPv6; see the unit test of is_allowed"),
 ];
 
 pub(crate) const DEPARTURES: &[Departure] = &[
-    row(AUTH, "auth-metrics-token-header", METRICS, Status(401)),
-    row(AUTH, "auth-metrics-token-bearer", METRICS, Status(401)),
-    row(AUTH, "auth-metrics-token-query", METRICS, Status(401)),
-    row(AUTH, "auth-metrics-main-token", METRICS, Status(404)),
     row(AUTH, "auth-health-slash", SLASH, Status(200)),
     row(AUTH, "auth-sso-none", NO_FILES, Status(401)),
     row(AUTH, "auth-app-none", NO_FILES, Status(401)),
@@ -346,7 +341,6 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     ),
     row(ZTNET, "ui-ztnet#17.0", SOURCE, Shows(&[("/rulesSource", "\"#\"")])),
     row(ZTNET, "ui-ztnet#25.0", SOURCE, Shows(&[("/rulesSource", "\"#\"")])),
-    row(ZTNET, "ui-ztnet#35.0", METRICS, Status(404)),
     row(ZTNET, "ui-ztnet#36.0", SOURCE, Shows(&[("/rulesSource", "\"#\"")])),
     row(CLI, "ui-zerotier-cli#13.0", NO_MOON, Status(404)),
     row(CLI, "ui-zerotier-cli#14.0", NO_MOON, Status(404)),

@@ -7,6 +7,7 @@ mod arbitrary;
 mod audit;
 mod client;
 mod departures;
+mod metrics;
 mod pending;
 mod rule_tests;
 mod rules;

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use ctl_core::{Change, Member};
-use ctl_http::{Api, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
+use ctl_http::{Api, FlowStatus, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
 use ctl_store::Store;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use zt_proto::verb::Verb;
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
 use crate::client::{self, Answer};
 
 pub(crate) const TOKEN: &str = "k3yk3yk3yk3yk3yk3yk3yk3y";
+pub(crate) const METRICS_TOKEN: &str = "m3tricsm3tricsm3tricsm3t";
 pub(crate) const CONTROLLER: &str = "a940ad429a";
 pub(crate) const MEMBER: &str = "adc5699ffd";
 const START: u64 = 1_795_356_785_000;
@@ -27,7 +30,7 @@ pub(crate) struct Server {
     stop: Option<oneshot::Sender<()>>,
     task: Option<tokio::task::JoinHandle<()>>,
     runtime: Runtime,
-    _node: watch::Sender<Arc<NodeStatus>>,
+    node: watch::Sender<Arc<NodeStatus>>,
 }
 
 /// What a test can choose.
@@ -73,6 +76,8 @@ impl Server {
             serves_networks: true,
             allow_query_token: options.allow_query_token,
             allowed_sources: options.allowed_sources,
+            metrics_token: Token::new(METRICS_TOKEN).unwrap(),
+            metrics: Metrics::new().unwrap(),
             node,
             changes: changed,
             now: Arc::new(move || Timestamp(clock.fetch_add(1, Ordering::Relaxed))),
@@ -80,7 +85,20 @@ impl Server {
         };
         let (stop, stopped) = oneshot::channel();
         let task = runtime.spawn(ctl_http::serve(api, listener, async { drop(stopped.await) }));
-        Self { address, store, changes, stop: Some(stop), task: Some(task), runtime, _node: node_sender }
+        Self { address, store, changes, stop: Some(stop), task: Some(task), runtime, node: node_sender }
+    }
+
+    /// Starts a server whose node has so many peers.
+    pub(crate) fn with_peers(count: usize) -> Self {
+        let server = Self::start();
+        server.node.send_modify(|status| {
+            let status = Arc::make_mut(status);
+            let peer = status.peers.pop().unwrap();
+            let address = |n| Address::from_low_bits(n);
+            let peers = (1..).take(count).map(|n| PeerStatus { address: address(n), ..peer.clone() });
+            status.peers = peers.collect();
+        });
+        server
     }
 
     /// Sends a request with the token.
@@ -135,6 +153,9 @@ fn node_status() -> NodeStatus {
         role: PeerRole::Planet,
         version: None,
         paths: Vec::new(),
+        packets_received: 0,
+        packets_sent: 3,
+        packets_broken: 0,
     };
     let member = PeerStatus {
         address: MEMBER.parse().unwrap(),
@@ -142,6 +163,9 @@ fn node_status() -> NodeStatus {
         role: PeerRole::Leaf,
         version: Some((1, 14, 1)),
         paths: vec![path],
+        packets_received: 7,
+        packets_sent: 9,
+        packets_broken: 1,
     };
     NodeStatus {
         identity: identity(CONTROLLER),
@@ -153,6 +177,16 @@ fn node_status() -> NodeStatus {
         listening: vec!["10.55.0.1:9993".parse().unwrap()],
         surface_addresses: Vec::new(),
         moons: Vec::new(),
+        received: FlowStatus {
+            bytes: 1234,
+            packets: vec![(Verb::HELLO, 2), (Verb::NETWORK_CONFIG_REQUEST, 5)],
+            errors: Vec::new(),
+        },
+        sent: FlowStatus {
+            bytes: 5678,
+            packets: vec![(Verb::OK, 6), (Verb::ERROR, 1)],
+            errors: vec![(ErrorCode::OBJECT_NOT_FOUND, 1)],
+        },
         peers: vec![root("62f865ae71"), root("778cde7190"), member],
     }
 }

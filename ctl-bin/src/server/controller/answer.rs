@@ -14,7 +14,7 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::super::seen::Standing;
-use super::{Controller, count, lock};
+use super::{Controller, lock};
 use crate::vl1::{ConfigRequested, Now};
 
 /// Why a member got no answer; it will ask again.
@@ -83,7 +83,7 @@ impl Controller {
         source: Source,
         now: Now,
     ) -> Result<Answer, AnswerError> {
-        count(&self.tally.decisions);
+        self.tally.decisions.inc();
         // Before anything is loaded: what is taken away after that is revoked with a later time.
         let issued = self.issue_time(now.wall);
         let (network, member) = (request.network, request.identity.address);
@@ -140,6 +140,11 @@ impl Controller {
             }
             Ok::<_, StoreError>(decision)
         });
+        if let (Ok(decision), changes) = (&saved, &self.tally.changes)
+            && let Some(changed) = changed(decision)
+        {
+            changes.count_member(stored.as_ref().is_some_and(|stored| stored.authorized), changed.authorized);
+        }
         match saved {
             Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
             saved => saved,
@@ -149,6 +154,7 @@ impl Controller {
     /// Counts a request that the database keeps from being answered; the client asks again. Only the first of many is
     /// logged, and their number by the next [`Controller::tidy`].
     pub(super) fn drop_request(&self, error: &StoreError) {
+        self.tally.dropped.inc();
         if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             error!(%error, "requests of clients that need a change are dropped");
         }

@@ -29,6 +29,7 @@ use super::notes::Notes;
 use super::push::Pushes;
 use super::revocations::{REVOKED_FOR, Revocations};
 use super::seen::{SeenNodes, Standing};
+use super::tally::Tally;
 use super::udp::Command;
 use crate::vl1::{Node, Now};
 
@@ -50,7 +51,7 @@ pub(super) struct Controller {
     revocations: Mutex<Revocations>,
     /// Rings when there is something to send that nobody asked for.
     pub(super) outgoing: Notify,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// Requests that could not be answered since [`Controller::tidy`] last said so.
     dropped: AtomicU64,
     node: mpsc::Sender<Command>,
@@ -58,21 +59,6 @@ pub(super) struct Controller {
 
 /// A controller that the tasks of the server share.
 pub(super) type SharedController = Arc<Controller>;
-
-/// What was done since the start.
-#[derive(Debug, Default)]
-struct Tally {
-    decisions: AtomicU64,
-    pushes: AtomicU64,
-    repeated_pushes: AtomicU64,
-    acknowledged_pushes: AtomicU64,
-    revocation_packets: AtomicU64,
-}
-
-/// Adds one to a figure of a [`Tally`].
-fn count(figure: &AtomicU64) {
-    figure.fetch_add(1, Ordering::Relaxed);
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked with the lock held left a table that is still consistent: each change is one call.
@@ -86,6 +72,7 @@ impl Controller {
         store: Store,
         rng: ChaCha20Rng,
         node: mpsc::Sender<Command>,
+        tally: Tally,
         now: Now,
     ) -> Result<Self, StoreError> {
         let allowed = store.read(|tx| tx.issued_until())?;
@@ -100,7 +87,7 @@ impl Controller {
             pushes: Mutex::new(Pushes::new(now.mono)),
             revocations: Mutex::default(),
             outgoing: Notify::new(),
-            tally: Tally::default(),
+            tally,
             dropped: AtomicU64::new(0),
             node,
         };
@@ -191,7 +178,7 @@ impl Controller {
     /// Takes the acknowledgement of a push.
     pub(super) fn acknowledged(&self, network: NetworkId, member: Address, update_id: u64, now: Now) {
         if lock(&self.pushes).acknowledged((network, member), update_id) {
-            count(&self.tally.acknowledged_pushes);
+            self.tally.acknowledged_pushes.inc();
             debug!(%network, %member, "push acknowledged");
             lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono);
         }
@@ -214,7 +201,6 @@ impl Controller {
         if dropped > 0 {
             warn!(dropped, "requests were dropped, as the database could not be written");
         }
-        debug!(tally = ?self.tally, "since the start");
     }
 
     /// Removes strangers that no longer ask and revocations that no longer matter, in small transactions.

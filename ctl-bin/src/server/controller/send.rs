@@ -11,7 +11,7 @@ use super::super::clock;
 use super::super::push::Due;
 use super::super::seen::Standing;
 use super::answer::{Answer, AnswerError};
-use super::{Controller, count, lock};
+use super::{Controller, lock};
 use crate::vl1::Now;
 
 /// Packets that are sent one after the other, and the pause after so many: a burst of more would be lost on the way.
@@ -27,7 +27,7 @@ impl Controller {
             let revocations = lock(&self.revocations).take(now.mono);
             let has_revocations = revocations.is_some();
             if let Some((destination, payload)) = revocations {
-                count(&self.tally.revocation_packets);
+                self.tally.revocation_packets.inc();
                 debug!(member = %destination, size_bytes = payload.len(), "revocations sent");
                 self.command(move |node, now| node.push_credentials(now, destination, &payload));
             }
@@ -122,9 +122,9 @@ impl Controller {
     }
 
     fn count_push(&self, due: Due) {
-        count(&self.tally.pushes);
+        self.tally.pushes.inc();
         if due.is_repeated() {
-            count(&self.tally.repeated_pushes);
+            self.tally.repeated_pushes.inc();
         }
     }
 

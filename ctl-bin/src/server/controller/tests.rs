@@ -6,6 +6,7 @@ use ctl_core::Issued;
 use ctl_core::member::Credential;
 use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, MAX_OF_SOURCE, NOTED_EVERY, SAFE_FOR, Source};
 use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
+use prometheus::IntCounter;
 use rand_core::SeedableRng;
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
 use zt_proto::PublicIdentity;
@@ -34,7 +35,8 @@ impl Fixture {
             LazyLock::new(|| Arc::new(IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]))));
         let (node, commands) = mpsc::channel(100_000);
         let rng = ChaCha20Rng::from_seed([2; 32]);
-        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, now).unwrap();
+        let tally = Tally::new(&ctl_http::Metrics::new().unwrap()).unwrap();
+        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, tally, now).unwrap();
         Self { controller, commands, now }
     }
 
@@ -83,8 +85,8 @@ impl Fixture {
         std::iter::from_fn(|| self.commands.try_recv().ok()).count()
     }
 
-    fn figure(&self, figure: fn(&Tally) -> &AtomicU64) -> u64 {
-        figure(&self.controller.tally).load(Ordering::Relaxed)
+    fn figure(&self, figure: fn(&Tally) -> &IntCounter) -> u64 {
+        figure(&self.controller.tally).get()
     }
 }
 
