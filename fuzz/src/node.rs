@@ -170,6 +170,7 @@ impl Lab {
                 Event::ConfigRequested(requested) => self.answer(&requested),
                 // The server writes the one to a file, and repeats what it does not get the other for.
                 Event::WorldUpdated(_) | Event::ConfigAcknowledged { .. } => {}
+                Event::Greeted(_) => {}
             }
         }
         let mut answers = Vec::new();

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -71,6 +71,9 @@ pub(crate) struct ServeArgs {
     /// UDP port for clients, on all addresses; also the TCP port of the API unless --api says otherwise
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
+    /// Address of this machine that clients are to reach; others are then not used [default: all]
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<IpAddr>,
     /// Second UDP port; 0 is none [default: random, none if this controller is a root of its planet]
     #[arg(long, value_name = "N")]
     pub secondary_port: Option<u16>,

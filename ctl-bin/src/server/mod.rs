@@ -24,6 +24,7 @@ mod seen;
 mod share;
 mod sockets;
 mod status;
+mod takeover;
 mod tally;
 mod udp;
 mod verify;
@@ -60,6 +61,7 @@ use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
 use sockets::{SecondaryPort, Sockets};
+use takeover::Takeover;
 use tally::Tally;
 use worlds::WorldFiles;
 
@@ -196,8 +198,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
     lease::acquire(&store, &holder, args.take_over).await?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
-    let sockets =
-        Sockets::bind(args.port, secondary, &mut rng).map_err(|source| udp_error(args.port, source))?;
+    let sockets = Sockets::bind(args.bind, args.port, secondary, &mut rng)
+        .map_err(|source| udp_error(args.port, source))?;
     let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
@@ -252,13 +254,18 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         stopping.changed().await.unwrap_or(());
     }));
     let mut helpers = JoinSet::new();
+    let takeover = Arc::new(Takeover::default());
     let surroundings = work::Surroundings {
         home: Arc::clone(&home),
         serves_networks: args.is_controller(),
         node: command_sender.clone(),
+        takeover: Arc::clone(&takeover),
     };
     helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, events));
     helpers.spawn(worlds.follow(command_sender.clone()));
+    if args.is_controller() {
+        helpers.spawn(takeover::run(takeover, store.clone(), command_sender.clone()));
+    }
     helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
     helpers.spawn(work::send(Arc::clone(&controller)));
     helpers.spawn(work::tidy(Arc::clone(&controller)));
@@ -267,7 +274,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     if args.port_mapping {
         helpers.spawn(port_map::keep(args.port, map));
     }
-    helpers.spawn(reach::tell(args.port, mapped, command_sender.clone()));
+    helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
     helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, args.backups.clone()));
     helpers.spawn(status::publish(command_sender, status_sender));
 

@@ -13,8 +13,10 @@ use super::udp::Command;
 /// How often the interfaces are looked at.
 const SCAN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Tells the node the addresses at which its peers may try it, as long as it runs. `mapped` is what a port map leads here.
+/// Tells the node the addresses at which its peers may try it, as long as it runs: all of this machine, or `only` the one
+/// that is bound. `mapped` is what a port map leads here.
 pub(super) async fn tell(
+    only: Option<IpAddr>,
     port: u16,
     mut mapped: watch::Receiver<Option<SocketAddr>>,
     node: mpsc::Sender<Command>,
@@ -28,12 +30,17 @@ pub(super) async fn tell(
             changed = mapped.changed(), if has_mapper => has_mapper = changed.is_ok(),
         }
         let external = *mapped.borrow_and_update();
-        let own: Vec<_> = external.into_iter().chain(interface_addresses(port)).collect();
+        let own: Vec<_> = external.into_iter().chain(local_addresses(only, port)).collect();
         let tell = move |node: &mut crate::vl1::Node, _| node.set_own_addresses(&own);
         if node.send(Box::new(tell)).await.is_err() {
             return;
         }
     }
+}
+
+fn local_addresses(only: Option<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    only.filter(|ip| !ip.is_unspecified())
+        .map_or_else(|| interface_addresses(port), |ip| vec![SocketAddr::new(ip, port)])
 }
 
 /// Returns the addresses of all interfaces that are up, with `port`. The node leaves out what is of no use.
@@ -62,13 +69,19 @@ mod tests {
     async fn the_node_is_told_when_a_port_map_changes() {
         let (sender, mut commands) = mpsc::channel(1);
         let (map, mapped) = watch::channel(None);
-        let teller = tokio::spawn(tell(9993, mapped, sender));
+        let teller = tokio::spawn(tell(None, 9993, mapped, sender));
         assert!(commands.recv().await.is_some());
         map.send_replace(Some("9.9.9.9:1234".parse().unwrap()));
         assert!(commands.recv().await.is_some());
         drop(commands);
         map.send_replace(None);
         teller.await.unwrap();
+    }
+
+    #[test]
+    fn only_the_address_that_is_bound_is_told() {
+        let bound = "192.0.2.7".parse().unwrap();
+        assert_eq!(local_addresses(Some(bound), 7), [SocketAddr::new(bound, 7)]);
     }
 
     #[test]

@@ -141,21 +141,30 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds UDP `port` on all addresses of both families, and the secondary port likewise.
+    /// Binds UDP `port` on one address, or on all of both families, and the secondary port likewise.
     ///
     /// # Errors
-    /// What the operating system says about IPv4, or about IPv6 where the machine has it. Without a random secondary port
-    /// the node works as well.
-    pub(super) fn bind(port: u16, secondary: SecondaryPort, rng: &mut impl Rng) -> io::Result<Self> {
-        let mut bound = bind_both(port)?;
-        if bound.len() == 1 {
+    /// What the operating system says about that address; else about IPv4, or about IPv6 where the machine has it. Without a
+    /// random secondary port the node works as well.
+    pub(super) fn bind(
+        only: Option<IpAddr>,
+        port: u16,
+        secondary: SecondaryPort,
+        rng: &mut impl Rng,
+    ) -> io::Result<Self> {
+        let bind = |port| match only {
+            Some(ip) => Ok(vec![Bound::new(ip, port)?]),
+            None => bind_both(port),
+        };
+        let mut bound = bind(port)?;
+        if only.is_none() && bound.len() == 1 {
             warn!("no IPv6 on this machine; clients reach the controller over IPv4 only");
         }
         match secondary {
             SecondaryPort::Off => {}
-            SecondaryPort::Fixed(port) => bound.extend(bind_both(port)?),
+            SecondaryPort::Fixed(port) => bound.extend(bind(port)?),
             SecondaryPort::Random => {
-                let found = (0..SECONDARY_TRIES).find_map(|_| bind_both(random_port(rng)).ok());
+                let found = (0..SECONDARY_TRIES).find_map(|_| bind(random_port(rng)).ok());
                 match found {
                     Some(found) => bound.extend(found),
                     None => warn!("no secondary UDP port is free"),
@@ -328,7 +337,7 @@ mod tests {
     /// On loopback, with the kernel cutting and without.
     #[tokio::test]
     async fn every_datagram_arrives_as_it_was_through_the_socket_that_was_named() {
-        let mut sockets = Sockets::bind(0, SecondaryPort::Random, &mut rng()).unwrap();
+        let mut sockets = Sockets::bind(None, 0, SecondaryPort::Random, &mut rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = peer.local_addr().unwrap();
         for port in
@@ -357,8 +366,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_the_address_that_was_asked_for_is_bound() {
+        let only = IpAddr::from([127, 0, 0, 2]);
+        let sockets = Sockets::bind(Some(only), 0, SecondaryPort::Random, &mut rng()).unwrap();
+        let addresses = sockets.addresses();
+        assert!(
+            addresses.len() == 2 && addresses.iter().all(|address| address.ip() == only),
+            "{addresses:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_link_without_a_socket_leaves_through_all_of_its_family() {
-        let sockets = Sockets::bind(0, SecondaryPort::Random, &mut rng()).unwrap();
+        let sockets = Sockets::bind(None, 0, SecondaryPort::Random, &mut rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = peer.local_addr().unwrap();
         sockets.send(&[transmit(&to.to_string(), 50)]).await;
@@ -373,7 +393,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_from_an_address_that_is_gone_leaves_from_another_one() {
-        let sockets = Sockets::bind(0, SecondaryPort::Off, &mut rng()).unwrap();
+        let sockets = Sockets::bind(None, 0, SecondaryPort::Off, &mut rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let remote = peer.local_addr().unwrap();
         let gone = Some("198.51.100.77:1".parse().unwrap());

@@ -14,6 +14,7 @@ use super::background::Background;
 use super::clock;
 use super::controller::SharedController;
 use super::home::Home;
+use super::takeover::Takeover;
 use super::udp::Command;
 use super::worlds;
 use crate::vl1::{Event, Node};
@@ -33,6 +34,7 @@ pub(super) struct Surroundings {
     /// Whether this node is a controller at all.
     pub serves_networks: bool,
     pub node: mpsc::Sender<Command>,
+    pub takeover: Arc<Takeover>,
 }
 
 /// Works off what the node cannot do by itself.
@@ -86,6 +88,14 @@ pub(super) async fn answer_events(
             }
             Event::ConfigAcknowledged { member, network, update_id } => {
                 controller.acknowledged(network, member, update_id, clock::now());
+            }
+            Event::Greeted(address) => {
+                let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
+                let takeover = Arc::clone(&surroundings.takeover);
+                spawn_blocking(move || {
+                    takeover.greeted(address, &controller, clock::now());
+                    drop(permit);
+                });
             }
             // Whoever is not recalled says HELLO within a minute.
             Event::IdentityWanted(address) => drop(to_recall.try_send(address)),

@@ -168,6 +168,7 @@ impl Node {
             peer.version = Some(version);
         }
         self.received(now, link, from, hops, Verb::HELLO, None);
+        self.note_greeted(from);
         if hops == 0 {
             self.note_surface(now, from, link, seen_as);
         }
@@ -193,6 +194,7 @@ impl Node {
             peer.version = Some(version);
         }
         self.received(now, link, from, hops, Verb::OK, Some(asked));
+        self.note_greeted(from);
         if hops == 0
             && let Some(path) = self.peers.get_mut(&from).and_then(|peer| peer.path(link))
         {

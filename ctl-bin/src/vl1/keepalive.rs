@@ -16,6 +16,8 @@ use super::{Link, Node, Now};
 const HELLO_INTERVAL: Duration = Duration::from_secs(60);
 /// Time between the peers whose paths have to prove anew that they work.
 const PROOF_PACE: Duration = Duration::from_micros(500);
+/// A peer with several addresses answers from all of them within this time.
+const TURNED_UP: Duration = Duration::from_secs(1);
 /// A peer is looked at no more often.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,15 @@ impl Node {
         self.hosts.add(link.remote.ip());
         if let Some(replaced) = replaced {
             self.hosts.remove(replaced.remote.ip());
+        }
+        // A peer that turns up elsewhere may have moved: ways that it did not just use are to be proven anew, or
+        // everything would go to where it was for as long as they count as alive.
+        let is_in_doubt = |path: &&mut Path| {
+            path.link != link && path.silence(now.mono) >= TURNED_UP && !path.is_expired(now.mono)
+        };
+        let doubted: Vec<_> = peer.paths.iter_mut().filter(is_in_doubt).map(Path::doubt).collect();
+        for link in doubted {
+            self.contact(now, address, link);
         }
         self.keep_alive_from(now, address);
         self.flush_outbox(now, address);

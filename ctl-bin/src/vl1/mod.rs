@@ -11,6 +11,7 @@
 //! | `receive` | what is trusted, in which order; one match arm a verb | `vl1.md` §12 |
 //! | `send` | armor, fragments, the choice of a path | `vl1.md` §6.5, §14.1 |
 //! | `hello` | HELLO both ways, new identities | `vl1.md` §10.2, §12.2 |
+//! | `greet` | speaking first, after a move | |
 //! | `peer`, `path` | what is known of another node, and the ways to it | `vl1.md` §13 |
 //! | `keepalive` | what happens when nothing happens | `vl1.md` §13.2, §13.6 |
 //! | `roots` | planet, moons, upstream roots | `vl1.md` §15, §14.3 |
@@ -30,6 +31,7 @@
 mod awaited;
 mod direct_paths;
 mod duplicates;
+mod greet;
 mod hello;
 mod keepalive;
 mod multicast;

@@ -66,6 +66,8 @@ pub enum Event {
     WorldUpdated(Box<World>),
     /// A member has taken a configuration that was pushed to it. The update id, which it had from the chunks, is proof.
     ConfigAcknowledged { member: Address, network: NetworkId, update_id: u64 },
+    /// A node that [`Node::greet`] spoke to is there.
+    Greeted(Address),
 }
 
 /// A NETWORK_CONFIG_REQUEST from an authenticated node.

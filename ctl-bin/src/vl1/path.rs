@@ -85,10 +85,11 @@ impl Path {
         }
     }
 
-    /// Has the path proven anew before it is used again.
-    pub(super) fn doubt(&mut self) {
+    /// Has the path proven anew before it is used again; returns where it leads.
+    pub(super) fn doubt(&mut self) -> Link {
         self.is_doubtful = true;
         self.last_send = None;
+        self.link
     }
 
     pub(super) fn silence(&self, now: Instant) -> Duration {

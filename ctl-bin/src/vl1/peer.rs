@@ -66,6 +66,8 @@ pub(super) struct Peer {
     pub last_nontrivial: Option<Instant>,
     /// When HELLO was last said on all its paths.
     pub last_hello_round: Option<Instant>,
+    /// Whether it was greeted ([`Node::greet`](super::Node::greet)) and has not answered yet.
+    pub is_greeted: bool,
     /// When its timer is armed for.
     pub due: Instant,
     /// When it was last told the addresses of this node.
@@ -95,6 +97,7 @@ impl Peer {
             last_receive: now,
             last_nontrivial: None,
             last_hello_round: None,
+            is_greeted: false,
             due: now,
             told_paths: None,
             pushes: PushGate::default(),

@@ -39,9 +39,14 @@ pub(crate) struct Report {
 impl Client {
     /// Starts clients side by side and waits until all of them have found the controller.
     pub(crate) fn start<const N: usize>(controller: &Controller, names: [&str; N]) -> [Self; N] {
+        Self::start_on(&controller.planet(), names)
+    }
+
+    /// Starts clients side by side on a planet and waits until all of them have found its root.
+    pub(crate) fn start_on<const N: usize>(planet: &Path, names: [&str; N]) -> [Self; N] {
         Self::start_by(names, |_| {
             let mut command = command();
-            command.arg("--planet").arg(controller.planet());
+            command.arg("--planet").arg(planet);
             command
         })
     }

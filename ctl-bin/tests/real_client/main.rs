@@ -26,4 +26,6 @@ mod process;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod standby;
+#[cfg(test)]
 mod worlds;

@@ -19,6 +19,11 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/ztc
 /// This test binary is run again in there, for this one test, so that everything the scenario starts or
 /// connects to is inside as well.
 pub(crate) fn in_private_network(test: &str, scenario: fn()) {
+    in_private_network_of(&[ADDRESS], test, scenario);
+}
+
+/// [`in_private_network`] whose one device has these addresses.
+pub(crate) fn in_private_network_of(addresses: &[&str], test: &str, scenario: fn()) {
     if env::var_os(INSIDE).is_some() {
         return scenario();
     }
@@ -27,7 +32,9 @@ pub(crate) fn in_private_network(test: &str, scenario: fn()) {
     }
     wheel();
     let output = python()
-        .args(["netns", "-a", ADDRESS, "--"])
+        .arg("netns")
+        .args(addresses.iter().flat_map(|address| ["-a", address]))
+        .arg("--")
         .arg(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")

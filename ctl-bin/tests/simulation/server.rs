@@ -124,6 +124,8 @@ impl Server {
                     self.verifier_free_at = self.verifier_free_at.max(now) + 5 + below(rng, 20);
                     jobs.push((self.verifier_free_at, Job::Verify(identity)));
                 }
+                // Only nodes that are told to greet do.
+                Event::Greeted(_) => {}
                 Event::IdentityWanted(address) => jobs.push((now + 1 + below(rng, 10), Job::Recall(address))),
                 Event::WorldUpdated(planet) => self.planet = *planet,
                 Event::ConfigAcknowledged { .. } => {} // it pushes nothing

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use ctl_core::pending::Source;
 use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind};
 use tracing::{debug, error};
-use zt_proto::{Address, NetworkId};
+use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::clock;
 use super::super::push::Due;
@@ -42,6 +43,26 @@ impl Controller {
             }
         }
         Some(clock::now().mono + PAUSE)
+    }
+
+    /// Takes a member as online that has shown in another way than by a request that it is there, with what it said of
+    /// itself before, and sends it what is.
+    pub(in super::super) fn welcome(
+        &self,
+        network: NetworkId,
+        identity: PublicIdentity,
+        metadata: RequestMetadata,
+        now: Now,
+    ) {
+        let member = identity.address;
+        // Also if it may no longer be in: only who counts as admitted is told so.
+        let may_have_missed =
+            lock(&self.seen).note(network, identity, metadata, Standing::Admitted, now.mono);
+        if may_have_missed {
+            self.catch_up(network, member, now);
+        }
+        lock(&self.pushes).member((network, member));
+        self.outgoing.notify_one();
     }
 
     fn next_due(&self, now: Now) -> Option<Instant> {

@@ -4,6 +4,7 @@ mod client;
 mod conversation;
 mod flood;
 mod generations;
+mod greet;
 mod hello;
 mod hostile;
 mod keepalive;
@@ -101,6 +102,7 @@ fn verify_identities(node: &mut Node, now: Now) -> Vec<Event> {
             other @ (Event::IdentityWanted(_)
             | Event::ConfigRequested(_)
             | Event::ConfigAcknowledged { .. }
+            | Event::Greeted(_)
             | Event::WorldUpdated(_)) => others.push(other),
         }
     }
