@@ -4,32 +4,27 @@
 //! in which every address of 10/8 is local). `CTL_BIN` names another binary.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{fs, thread};
 
+use benches::member::{Member, Packet};
+use benches::namespace;
+use benches::process::{API, Api, CONTROLLER, Process, Result, Spawned};
+use benches::wall::{now, pause};
 use quinn_udp::{UdpSockRef, UdpSocketState};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use zt_crypto::armor::{self, Suite};
-use zt_crypto::{IdentitySecret, SessionKey};
-use zt_proto::packet::{Datagram, PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET};
+use tempfile::TempDir;
+use zt_crypto::IdentitySecret;
+use zt_proto::packet::PacketHeader;
 use zt_proto::verb::Verb;
-use zt_proto::verb::hello::{Hello, NodeVersion, write_moons};
-use zt_proto::verb::network_config_request::NetworkConfigRequest;
-use zt_proto::verb::ok::{OkHello, OkReply};
-use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp, compression};
+use zt_proto::verb::ok::OkReply;
+use zt_proto::{Address, NetworkId, PublicIdentity};
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-
-const INSIDE: &str = "CTL_FLOOD_INSIDE";
-const CONTROLLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 9993);
-const API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9993);
 const MEMBERS: u8 = 8;
 /// A member may ask once a second for each network; it asks for these in turn.
 const NETWORKS: u32 = 20;
@@ -39,29 +34,22 @@ const DATAGRAMS: u32 = 1_000_000;
 const RATES: [u32; 4] = [20_000, 50_000, 100_000, 0];
 const CALM: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_millis(1_000);
-const VERSION: NodeVersion = NodeVersion { protocol: 12, major: 1, minor: 14, revision: 1 };
 
 fn main() -> Result<()> {
-    if env::var_os(INSIDE).is_some() {
+    if namespace::is_inside() {
         return run();
     }
-    let again = Command::new("unshare").arg("-n").arg(env::current_exe()?).env(INSIDE, "1").status();
-    match again {
+    match namespace::run_inside() {
         Ok(status) if status.success() => Ok(()),
         other => say(&format!("skipped: it needs root, unshare and iproute2 ({other:?})")),
     }
 }
 
 fn run() -> Result<()> {
-    for arguments in ["link set lo up", "route add local 10.0.0.0/8 dev lo"] {
-        let done = Command::new("ip").args(arguments.split(' ')).status()?;
-        if !done.success() {
-            return Err(format!("ip {arguments}: {done}").into());
-        }
-    }
+    namespace::set_up()?;
     let controller = Controller::start()?;
     let networks = (1..=NETWORKS).map(|n| controller.create_network(n)).collect::<Result<Vec<_>>>()?;
-    let members = (1..=MEMBERS).map(|n| Member::new(n, controller.identity)).collect::<Result<Vec<_>>>()?;
+    let members = (1..=MEMBERS).map(|n| Asker::new(n, controller.identity)).collect::<Result<Vec<_>>>()?;
     let flood = Flood::new(&controller, &members)?;
     say(&format!(
         "{:>9}  {:>7} {:>8} {:>8} {:>8} {:>5}  {:>8}  {:>6} {:>6}",
@@ -79,13 +67,13 @@ fn run() -> Result<()> {
 /// Lets the members ask while `meanwhile` runs, and says what they saw.
 fn measure(
     controller: &Controller,
-    members: &mut [Member],
+    members: &mut [Asker],
     networks: &[NetworkId],
     label: &str,
     meanwhile: impl FnOnce(()),
 ) -> Result<()> {
     let stop = AtomicBool::new(false);
-    let before = controller.cpu()?;
+    let before = controller.process.cpu()?;
     let started = now();
     let mut outcomes = Vec::new();
     thread::scope(|scope| {
@@ -97,7 +85,7 @@ fn measure(
             asking.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("panic".into()))).collect();
     });
     let seconds = started.elapsed().as_secs_f64();
-    let after = controller.cpu()?;
+    let after = controller.process.cpu()?;
     let (mut times, mut lost) = (Vec::new(), 0);
     for outcome in outcomes {
         let (answered, unanswered) = outcome?;
@@ -115,126 +103,68 @@ fn measure(
         ms(at(50)),
         ms(at(99)),
         ms(times.last()),
-        controller.rss_kib()?,
-        after.0 - before.0,
-        after.1 - before.1,
+        controller.process.rss_kib()?,
+        after.user - before.user,
+        after.system - before.system,
     ))
 }
 
-/// The controller, a process of its own.
+/// The controller, and what is needed to speak to it. The process ends before its home.
 struct Controller {
-    process: Child,
-    home: PathBuf,
+    process: Process,
+    _spawned: Spawned,
+    _home: TempDir,
     token: String,
     identity: PublicIdentity,
 }
 
 impl Controller {
     fn start() -> Result<Self> {
-        let binary = env::var_os("CTL_BIN").map_or_else(beside_this, |path| Ok(PathBuf::from(path)))?;
-        let home = env::temp_dir().join(format!("ctl-flood-{}", std::process::id()));
-        let mut process = Command::new(&binary)
-            .args(["--planet", "none", "--home"])
-            .arg(&home)
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| {
-                format!("cannot run {}: {error}; cargo build --release -p ctl-bin", binary.display())
-            })?;
-        let output = process.stdout.take().ok_or("no output")?;
-        let mut lines = BufReader::new(output).lines();
-        lines
-            .find(|line| line.as_ref().is_ok_and(|line| line.starts_with("ready:")))
-            .ok_or("not ready")??;
-        thread::spawn(move || lines.for_each(drop));
-        let token = fs::read_to_string(home.join("authtoken.secret"))?.trim().to_owned();
-        let identity = fs::read_to_string(home.join("identity.public"))?.trim().parse()?;
-        Ok(Self { process, home, token, identity })
+        let home = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir()?;
+        let spawned = Spawned::start(home.path())?;
+        let read = |name| fs::read_to_string(home.path().join(name)).map(|text| text.trim().to_owned());
+        let (token, identity) = (read("authtoken.secret")?, read("identity.public")?.parse()?);
+        Ok(Self { process: spawned.process(), _spawned: spawned, _home: home, token, identity })
     }
 
     fn create_network(&self, n: u32) -> Result<NetworkId> {
-        let id = NetworkId(u64::from_str_radix(&self.identity.address.to_string(), 16)? << 24 | u64::from(n));
-        let body = "{\"private\":false}";
-        let mut stream = TcpStream::connect(API)?;
-        write!(
-            stream,
-            "POST /controller/network/{id} HTTP/1.1\r\nHost: x\r\nX-ZT1-Auth: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.token,
-            body.len()
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(id) } else { Err(answer.into()) }
+        let id = NetworkId::of_controller(self.identity.address, n);
+        let mut api = Api::connect(API, &self.token)?;
+        api.call("POST", &format!("/controller/network/{id}"), "{\"private\":false}")?;
+        Ok(id)
     }
-
-    /// User and system time so far, in seconds.
-    fn cpu(&self) -> Result<(f64, f64)> {
-        let stat = fs::read_to_string(self.proc("stat"))?;
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks =
-            |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN) / 100.0;
-        Ok((ticks(11), ticks(12)))
-    }
-
-    fn rss_kib(&self) -> Result<u64> {
-        let status = fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no RSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
-    }
-
-    fn proc(&self, file: &str) -> PathBuf {
-        Path::new("/proc").join(self.process.id().to_string()).join(file)
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-        drop(fs::remove_dir_all(&self.home));
-    }
-}
-
-/// The release binary, which lies beside the folder of this one.
-fn beside_this() -> Result<PathBuf> {
-    let folder = env::current_exe()?.parent().and_then(Path::parent).ok_or("no target folder")?.to_owned();
-    Ok(folder.join("ctl-bin"))
 }
 
 /// Somebody whose answers are timed.
-struct Member {
-    secret: IdentitySecret,
-    controller: PublicIdentity,
-    key: SessionKey,
+struct Asker {
+    member: Member,
     socket: UdpSocket,
     rng: ChaCha20Rng,
     asked: usize,
 }
 
-impl Member {
+impl Asker {
     fn new(n: u8, controller: PublicIdentity) -> Result<Self> {
         let mut rng = ChaCha20Rng::from_seed([n; 32]);
-        let secret = IdentitySecret::generate(&mut rng);
-        let key = secret.agree(&controller).map_err(|_| "weak key")?;
+        let member = Member::new(IdentitySecret::generate(&mut rng), &controller)?;
         let socket = UdpSocket::bind((Ipv4Addr::new(10, 1, n, 2), 8_000 + u16::from(n)))?;
         socket.connect(CONTROLLER)?;
-        let mut member = Self { secret, controller, key, socket, rng, asked: 0 };
+        let mut asker = Self { member, socket, rng, asked: 0 };
         let deadline = now() + Duration::from_secs(10);
-        let hello = member.hello(member.secret.public().to_owned());
+        let hello = asker.member.hello(asker.rng.next_u64(), CONTROLLER);
         // The path is confirmed when the controller's own HELLO was answered.
         let mut confirmed = false;
         while !confirmed {
-            member.socket.send(&hello)?;
+            asker.socket.send(&hello)?;
             let until = now() + Duration::from_millis(300);
-            while let Some((verb, _, _)) = member.receive(until)? {
-                confirmed |= verb == Verb::HELLO;
+            while let Some(packet) = asker.receive(until)? {
+                confirmed |= packet.verb == Verb::HELLO;
             }
             if now() > deadline {
                 return Err("the controller does not say HELLO".into());
             }
         }
-        Ok(member)
+        Ok(asker)
     }
 
     /// Asks for one configuration after the other; returns how long the answers took, and how many did not come.
@@ -243,17 +173,12 @@ impl Member {
         while !stop.load(Ordering::Relaxed) {
             let Some(network) = networks.get(self.asked % networks.len()) else { break };
             self.asked += 1;
-            let mut payload = Vec::new();
-            let have_timestamp = Timestamp(0);
-            NetworkConfigRequest { network: *network, metadata: b"v=7", have_revision: 0, have_timestamp }
-                .write(&mut payload);
-            let mut packet = self.packet(Verb::NETWORK_CONFIG_REQUEST, &payload);
-            armor::seal(&mut packet, &self.key, Suite::AesGmacSiv);
+            let packet = self.member.request(self.rng.next_u64(), *network);
             let id = PacketHeader::parse(&packet)?.id;
             let started = now();
             self.socket.send(&packet)?;
             let mut answered = false;
-            while let Some((verb, _, payload)) = self.receive(started + PATIENCE)? {
+            while let Some(Packet { verb, payload, .. }) = self.receive(started + PATIENCE)? {
                 if verb == Verb::OK && OkReply::parse(&payload)?.in_re_packet == id {
                     times.push(started.elapsed());
                     answered = true;
@@ -267,7 +192,7 @@ impl Member {
     }
 
     /// Returns the next packet of the controller, whose HELLO and ECHO are answered; `None` when the time is up.
-    fn receive(&mut self, until: Instant) -> Result<Option<(Verb, u64, Vec<u8>)>> {
+    fn receive(&mut self, until: Instant) -> Result<Option<Packet>> {
         let mut buffer = [0; 10_240];
         loop {
             let left = until.saturating_duration_since(now());
@@ -282,69 +207,12 @@ impl Member {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let Datagram::Packet(header) = Datagram::classify(received)? else { continue };
-            if armor::open(received, &self.key).is_err() {
-                continue;
+            let Some(packet) = self.member.open(received) else { continue };
+            if let Some(answer) = self.member.answer(&packet, self.rng.next_u64(), CONTROLLER) {
+                self.socket.send(&answer)?;
             }
-            let (verb, is_compressed) =
-                Verb::from_byte(received.get(VERB_OFFSET).copied().unwrap_or_default());
-            let mut payload = received.get(PAYLOAD_OFFSET..).unwrap_or_default().to_vec();
-            if is_compressed {
-                payload = compression::decompress(&payload, 9_996)?;
-            }
-            self.answer(verb, header.id, &payload)?;
-            return Ok(Some((verb, header.id, payload)));
+            return Ok(Some(packet));
         }
-    }
-
-    fn answer(&mut self, verb: Verb, id: u64, payload: &[u8]) -> Result<()> {
-        let mut answer = Vec::new();
-        if verb == Verb::HELLO {
-            let timestamp = Hello::parse(payload)?.timestamp;
-            OkHello { timestamp, version: VERSION, endpoint: Some(CONTROLLER), world_data: &[] }
-                .write(&mut answer);
-        } else if verb != Verb::ECHO {
-            return Ok(());
-        }
-        let mut ok = Vec::new();
-        OkReply { in_re_verb: verb, in_re_packet: id, payload: &answer }.write(&mut ok);
-        let mut packet = self.packet(Verb::OK, &ok);
-        armor::seal(&mut packet, &self.key, Suite::AesGmacSiv);
-        self.socket.send(&packet)?;
-        Ok(())
-    }
-
-    fn packet(&mut self, verb: Verb, payload: &[u8]) -> Vec<u8> {
-        let source = self.secret.address();
-        let id = self.rng.next_u64();
-        let header = PacketHeader { id, destination: self.controller.address, source, flags: 0, mac: [0; 8] };
-        let mut packet = Vec::new();
-        header.write(&mut packet);
-        packet.push(verb.to_byte(false));
-        packet.extend_from_slice(payload);
-        packet
-    }
-
-    /// A HELLO that is authentic under this member's key, whatever identity it shows.
-    fn hello(&mut self, identity: PublicIdentity) -> Vec<u8> {
-        let mut tail = Vec::new();
-        write_moons(&[], &mut tail);
-        let hello = Hello {
-            version: VERSION,
-            timestamp: Timestamp(1),
-            identity,
-            destination: Some(CONTROLLER),
-            planet: None,
-            tail: &[],
-        };
-        let mut payload = Vec::new();
-        hello.write(&mut payload);
-        let mut packet = self.packet(Verb::HELLO, &payload);
-        if let Some(source) = packet.get_mut(13..18) {
-            source.copy_from_slice(&identity.address.octets());
-        }
-        armor::seal(&mut packet, &self.key, Suite::Poly1305);
-        packet
     }
 }
 
@@ -356,20 +224,16 @@ struct Flood {
 }
 
 impl Flood {
-    fn new(controller: &Controller, members: &[Member]) -> Result<Self> {
+    fn new(controller: &Controller, askers: &[Asker]) -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let mut rng = ChaCha20Rng::from_seed([42; 32]);
-        let mut stranger = Member {
-            secret: members.first().ok_or("no member")?.secret.to_text().parse()?,
-            controller: controller.identity,
-            key: SessionKey::from_bytes([0; 48]),
-            socket: socket.try_clone()?,
-            rng: ChaCha20Rng::from_seed([43; 32]),
-            asked: 0,
-        };
-        stranger.key = stranger.secret.agree(&controller.identity).map_err(|_| "weak key")?;
-        let known = stranger.secret.address();
+        let known = askers.first().ok_or("no member")?.member.identity().address;
+        // Sends what is authentic under the key of a member.
+        let stranger = Member::new(
+            IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32])),
+            &controller.identity,
+        )?;
         let datagrams = (0..8_192_u64).map(|n| {
             let mut noise = vec![0; 40 + usize::from(rng.next_u32().to_le_bytes()[0])];
             rng.fill_bytes(&mut noise);
@@ -384,12 +248,13 @@ impl Flood {
                 }
                 5 | 6 => {
                     let address = Address::from_low_bits(0x44_0000_0000 + n);
-                    noise = stranger.hello(PublicIdentity { address, ..*stranger.secret.public() });
+                    noise =
+                        stranger.hello_as(n, CONTROLLER, PublicIdentity { address, ..*stranger.identity() });
                 }
                 _ => {
-                    let mut identity = *stranger.secret.public();
+                    let mut identity = *stranger.identity();
                     identity.key.reverse();
-                    noise = stranger.hello(identity);
+                    noise = stranger.hello_as(n, CONTROLLER, identity);
                 }
             }
             noise
@@ -432,14 +297,4 @@ fn set(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 fn say(line: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
-}
-
-#[expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a flood of a given rate is made by waiting")]
-fn pause(duration: Duration) {
-    thread::sleep(duration);
 }

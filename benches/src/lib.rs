@@ -1,4 +1,11 @@
-//! Inputs that the benchmarks share. `cargo bench -p benches` runs all; what is compared is measured in one run.
+//! What the benchmarks share: inputs here; a client and a controller to put under load in the modules.
+//!
+//! `cargo bench -p benches` runs all benchmarks; what is compared is measured in one run.
+
+pub mod member;
+pub mod namespace;
+pub mod process;
+pub mod wall;
 
 use zt_crypto::SessionKey;
 use zt_proto::packet::{HEADER_LEN, PacketHeader};

@@ -1,0 +1,201 @@
+//! `zt-load`: puts a ZeroTier network controller under load and says what that costs it.
+//!
+//! `cargo build --release -p ctl-bin && cargo run --release -p benches --bin zt-load -- saturate` starts the release
+//! binary with a home of its own and a database of `--members`, in a network namespace in which every client has an
+//! address. With `--target` it speaks to any controller that runs already, in nothing but what clients speak.
+//! `docs/performance.md` has a command for each goal.
+
+mod home;
+mod identities;
+mod load;
+mod modes;
+mod plot;
+mod progress;
+mod report;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use benches::member::Member;
+use benches::namespace;
+use benches::process::{CONTROLLER, Process, Result, Spawned};
+use clap::{Args, Parser, ValueEnum};
+use tempfile::TempDir;
+use zt_proto::{NetworkId, PublicIdentity};
+
+use home::Size;
+use load::Load;
+use report::Report;
+
+/// Puts a ZeroTier network controller under load and says what that costs it
+#[derive(Debug, Parser)]
+struct Cli {
+    /// What the clients do
+    mode: Mode,
+    /// Members of each network of a controller that is started
+    #[arg(long, default_value_t = 10_000)]
+    members: usize,
+    /// Networks of a controller that is started
+    #[arg(long, default_value_t = 1)]
+    networks: usize,
+    /// Clients, spread over the networks
+    #[arg(long, default_value_t = 10_000)]
+    clients: usize,
+    /// For how long the load lasts, in seconds
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Requests that wait for their answer at the same time
+    #[arg(long, default_value_t = 64)]
+    window: usize,
+    /// HELLOs a second with which the clients get known; controllers admit only so many strangers
+    #[arg(long, default_value_t = 900)]
+    hello_rate: u32,
+    /// Steady: how many times faster than one request a minute each client asks
+    #[arg(long, default_value_t = 20.0)]
+    compression: f64,
+    #[command(flatten)]
+    other: OtherArgs,
+    /// Writes the figures to a JSON file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Draws the latencies into an SVG file; for the mode `plot`, the cost over members
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Mode `plot`: the JSON files to draw
+    files: Vec<PathBuf>,
+}
+
+/// A controller that runs already.
+#[derive(Debug, Args)]
+struct OtherArgs {
+    /// Address and UDP port of a controller that runs already; it is asked by clients with proven identities
+    #[arg(long, requires = "controller", requires = "network")]
+    target: Option<SocketAddr>,
+    /// Its public identity, or the file of it
+    #[arg(long)]
+    controller: Option<String>,
+    /// A public network of it, or one in which the clients are authorized
+    #[arg(long, value_parser = network_id)]
+    network: Option<NetworkId>,
+    /// Its process, to measure what it uses
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Has each client send from an address of its own in 10/8, which must be local
+    #[arg(long)]
+    own_addresses: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Every client asks as often as it may, as fast as answers come
+    Saturate,
+    /// Every client asks once a minute, faster by the compression
+    Steady,
+    /// Draws JSON files
+    Plot,
+}
+
+fn network_id(text: &str) -> std::result::Result<NetworkId, String> {
+    u64::from_str_radix(text, 16).map(NetworkId).map_err(|_| format!("expected 16 hex digits, not {text:?}"))
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            report::say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode> {
+    if cli.mode == Mode::Plot {
+        let svg = cli.svg.as_ref().ok_or("plot needs --svg FILE")?;
+        let reports = cli.files.iter().map(|file| Report::read(file)).collect::<Result<Vec<_>>>()?;
+        fs::write(svg, plot::cost(&reports))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cli.other.target.is_none() && !namespace::is_inside() {
+        let status = namespace::run_inside()?;
+        return Ok(status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(ExitCode::FAILURE, ExitCode::from));
+    }
+    let mut stage = Stage::set(cli)?;
+    modes::run(cli, &mut stage)?;
+    report::say(&stage.report.markdown());
+    if let Some(path) = &cli.json {
+        fs::write(path, stage.report.json())?;
+    }
+    if let Some(path) = &cli.svg {
+        fs::write(path, plot::latencies(&stage.report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who acts: a controller and its clients.
+pub(crate) struct Stage {
+    pub load: Load,
+    pub report: Report,
+    pub process: Option<Process>,
+    /// A controller of our own, which ends before its home.
+    _spawned: Option<(Spawned, TempDir)>,
+}
+
+impl Stage {
+    fn set(cli: &Cli) -> Result<Self> {
+        if let Some(target) = cli.other.target { Self::other(cli, target) } else { Self::own(cli) }
+    }
+
+    fn own(cli: &Cli) -> Result<Self> {
+        namespace::set_up()?;
+        let size = Size {
+            networks: cli.networks,
+            members: cli.members,
+            clients: cli.clients.min(cli.networks * cli.members),
+        };
+        let secrets = identities::unproven(size.clients)?;
+        let controller = identities::controller()?;
+        let public = *controller.public();
+        let home = home::make(size, &secrets, &controller)?;
+        let spawned = Spawned::start(home.path())?;
+        let members = meet(secrets, &public)?;
+        let network_of = |n| size.network_of(n, public.address);
+        let load = Load::new(members, network_of, CONTROLLER, public, true)?;
+        let report = Report::new(cli, size);
+        Ok(Self { load, report, process: Some(spawned.process()), _spawned: Some((spawned, home)) })
+    }
+
+    fn other(cli: &Cli, target: SocketAddr) -> Result<Self> {
+        let OtherArgs { controller, network, pid, own_addresses, .. } = &cli.other;
+        let text = controller.as_deref().ok_or("--controller is missing")?;
+        let text = if text.contains(':') { text.to_owned() } else { fs::read_to_string(text)? };
+        let public: PublicIdentity = text.trim().parse()?;
+        let network = network.ok_or("--network is missing")?;
+        let members = meet(identities::real(cli.clients)?, &public)?;
+        let load = Load::new(members, |_| network, target, public, *own_addresses)?;
+        let report = Report::new(cli, Size { networks: 1, members: cli.clients, clients: cli.clients });
+        let process = pid.map(|id| Process { id });
+        Ok(Self { load, report, process, _spawned: None })
+    }
+}
+
+/// Agrees a key with the controller for each identity.
+fn meet(secrets: Vec<zt_crypto::IdentitySecret>, controller: &PublicIdentity) -> Result<Vec<Member>> {
+    let secrets: Vec<_> = secrets.into_iter().map(|secret| std::sync::Mutex::new(Some(secret))).collect();
+    identities::in_parallel(secrets.len(), |n| {
+        let secret = secrets.get(n).and_then(|secret| secret.lock().ok()?.take()).ok_or("no secret")?;
+        Ok(Member::new(secret, controller)?)
+    })
+}
+
+impl Cli {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
