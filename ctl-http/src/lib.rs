@@ -5,6 +5,7 @@
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
 mod auth;
+mod console;
 mod edit;
 mod error;
 mod extract;
@@ -69,10 +70,14 @@ pub struct Api {
 /// Returns the whole API.
 ///
 /// Source address and token are checked before anything else, so that without them an unknown path looks like a
-/// known one; `/health` needs no token. What no route takes is 404 without a body, whatever the method.
+/// known one; `/health` and the files of the console need no token. What no route takes is 404 without a body, whatever the method.
 pub fn api(api: Api) -> BoxedFilter<(Response,)> {
     let state = Arc::new(State { outbox: Outbox::new(api.changes.clone()), api });
-    let open = first_of([status::health(Arc::clone(&state))]);
+    let mut open = vec![status::health(Arc::clone(&state))];
+    if state.api.serves_networks {
+        open.extend([console::files(), console::from_root()]);
+    }
+    let open = first_of(open);
     let of_node = first_of([
         status::status(Arc::clone(&state)),
         peer::list(Arc::clone(&state)),

@@ -6,6 +6,7 @@ mod api;
 mod arbitrary;
 mod audit;
 mod client;
+mod console;
 mod departures;
 mod metrics;
 mod pending;

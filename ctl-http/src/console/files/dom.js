@@ -1,0 +1,55 @@
+// Builds elements. Text is always text: nothing that came from a server or a member is ever read as HTML.
+
+/** Returns an element; `on…` properties are listeners, `false` and null leave an attribute out. */
+export function h(tag, properties, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(element.style, value); // an attribute would be inline style
+    else if (name === "value" || name === "checked" || name === "indeterminate") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  append(element, children);
+  return element;
+}
+
+/** Returns an element of an SVG picture. */
+export function svg(tag, properties, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(properties ?? {})) element.setAttribute(name, value);
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  }
+}
+
+/** Puts `children` in the place of whatever is in `element`. */
+export function fill(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+  return element;
+}
+
+/** A labelled form field; `input` gets the id that the label names. */
+let fields = 0;
+export function field(label, input, hint) {
+  fields += 1;
+  input.id = `field-${fields}`;
+  const parts = [h("label", { for: input.id }, label), input];
+  if (hint) {
+    parts.push(h("small", { id: `${input.id}-hint` }, hint));
+    input.setAttribute("aria-describedby", `${input.id}-hint`);
+  }
+  return h("div", { class: "field" }, parts);
+}
+
+/** A checkbox with its label behind it. */
+export function check(label, checked, properties) {
+  const input = h("input", { type: "checkbox", checked, ...properties });
+  return { input, node: h("label", { class: "check" }, input, h("span", null, label)) };
+}
