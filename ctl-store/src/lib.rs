@@ -48,6 +48,7 @@ pub use member::{MemberCounts, Members};
 pub use migrate::schema_version;
 pub use network::Networks;
 pub use pending::PendingMembers;
+pub use pool::OpenOptions;
 pub use revoked::Revoked;
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
@@ -67,13 +68,13 @@ impl Store {
     /// Opens the database at `path`; creates it, readable by its owner only, if there is none.
     ///
     /// An older schema is brought to the newest version; the database as it was is kept beside it, as
-    /// `PATH.before-vN`.
+    /// `PATH.before-vN`. Where another controller may be serving with it, [`UnmigratedStore`] comes first.
     ///
     /// # Errors
     /// One of the operator's variants of [`StoreError`] if the file is something else than a sound database of
     /// this or an older release, or if it or its directory cannot be used. Nothing is overwritten then.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connections: Arc::new(Connections::open(path)?) })
+        UnmigratedStore::open(path, OpenOptions::default())?.migrate()
     }
 
     /// Opens the database at `path` for one look, beside the program that may be using it: nothing is created, brought
@@ -111,6 +112,38 @@ impl Store {
     /// [`StoreError::is_outage`] holds if nothing can be written at the moment.
     pub fn write<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         self.connections.write(f)
+    }
+}
+
+/// A database that is open, with the schema that it had: another controller may be serving with it, one of an older
+/// release perhaps, so whoever wants to change it asks for the lease first.
+pub struct UnmigratedStore {
+    store: Store,
+}
+
+impl UnmigratedStore {
+    /// Opens the database at `path` like [`Store::open`], but leaves an older schema as it is.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
+        Ok(Self { store: Store { connections: Arc::new(Connections::open(path, options)?) } })
+    }
+
+    /// Returns the store for what is known of its lease, and nothing else; `None` if the schema is older than leases, so
+    /// that nobody can have one.
+    pub fn leased(&self) -> Result<Option<&Store>, StoreError> {
+        let has_leases = self.store.connections.version()? >= migrate::LEASES_SINCE;
+        Ok(has_leases.then_some(&self.store))
+    }
+
+    /// Brings the schema to the newest version; the database as it was is kept beside it, as `PATH.before-vN`.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; the database is as it was then.
+    pub fn migrate(self) -> Result<Store, StoreError> {
+        self.store.connections.migrate()?;
+        Ok(self.store)
     }
 }
 

@@ -18,6 +18,9 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0006_add_pending_and_aftermath.sql")),
 ];
 
+/// The version that brought the table of the lease, which is the same since.
+pub(crate) const LEASES_SINCE: i64 = 3;
+
 /// Returns the schema version that this release writes: the number of its migrations.
 pub fn schema_version() -> i64 {
     // A handful of migrations fits every integer.

@@ -1,9 +1,10 @@
 //! Connections: one that writes, a few that read, and what is set on each of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
@@ -24,8 +25,24 @@ const STATEMENTS: usize = 64;
 pub(crate) const WRITABLE: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
+/// How the connections to a database behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Pages in the write-ahead log from which on they are moved into the database. 0 leaves that, at the end too, to
+    /// another program, for example one that replicates the log.
+    pub checkpoint_pages: u32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { checkpoint_pages: 1000 } // SQLite's own
+    }
+}
+
 /// The connections to one database.
 pub(crate) struct Connections {
+    /// Where it is; `None` in memory, and where it is only looked at.
+    path: Option<PathBuf>,
     pub(crate) writer: Writer,
     /// `None` in memory, where a second connection would be a second database: there the writer reads.
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
@@ -35,23 +52,22 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Opens or creates the database at `path`, and brings its schema to the newest version.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates the database at `path`. A schema that is older stays so until [`Self::migrate`].
+    pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
         let path = file::prepare(path)?;
         let mut writer = Connection::open_with_flags(&path, WRITABLE)?;
         if writer.is_readonly("main")? {
             // SQLite makes do with reading where it may not write.
             return Err(StoreError::ReadOnly);
         }
+        let configure = move |connection: &mut Connection| {
+            configure(connection)?;
+            configure_checkpoints(connection, options)
+        };
         configure(&mut writer)?;
         let mode: String = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {
             return Err(StoreError::NoWriteAheadLog { path });
-        }
-        let (found, newest) = (migrate::version(&writer)?, migrate::schema_version());
-        if found < newest {
-            migration_copy::keep(&path, &writer, newest)?;
-            migrate::migrate(&mut writer)?;
         }
         let manager = SqliteConnectionManager::file(&path).with_flags(WRITABLE).with_init(configure);
         let readers = r2d2::Pool::builder()
@@ -63,6 +79,7 @@ impl Connections {
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
         Ok(Self {
+            path: Some(path),
             writer: Writer::new(writer),
             readers: Some(readers),
             is_read_only: false,
@@ -70,11 +87,30 @@ impl Connections {
         })
     }
 
+    /// Brings the schema to the newest version; the database as it was is kept beside it.
+    pub(crate) fn migrate(&self) -> Result<(), StoreError> {
+        let connection = &mut self.writer.desk().connection;
+        let (found, newest) = (migrate::version(connection)?, migrate::schema_version());
+        if found < newest {
+            if let Some(path) = &self.path {
+                migration_copy::keep(path, connection, newest)?;
+            }
+            migrate::migrate(connection)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the version of the schema.
+    pub(crate) fn version(&self) -> Result<i64, StoreError> {
+        Ok(migrate::version(&self.writer.desk().connection)?)
+    }
+
     /// Opens the database at `path`, which stays as it is.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let mut connection = file::open_current(path)?;
         configure(&mut connection)?;
         Ok(Self {
+            path: None,
             writer: Writer::ungrouped(connection),
             readers: None,
             is_read_only: true,
@@ -87,6 +123,7 @@ impl Connections {
         configure(&mut writer)?;
         migrate::migrate(&mut writer)?;
         Ok(Self {
+            path: None,
             writer: Writer::ungrouped(writer),
             readers: None,
             is_read_only: false,
@@ -141,6 +178,14 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))
 }
 
+/// Sets who moves the write-ahead log into the database, and when.
+fn configure_checkpoints(connection: &Connection, options: OpenOptions) -> rusqlite::Result<()> {
+    let set = |_: &rusqlite::Row<'_>| Ok(());
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", options.checkpoint_pages, set)?;
+    let is_left_alone = options.checkpoint_pages == 0;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_left_alone).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use ctl_core::Network;
@@ -152,7 +197,8 @@ mod tests {
     #[test]
     fn every_connection_is_configured() {
         let directory = tempfile::tempdir().unwrap();
-        let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
+        let connections =
+            Connections::open(&directory.path().join("ctl.db"), OpenOptions::default()).unwrap();
         let readers = connections.readers.as_ref().unwrap();
         let all: Vec<_> = (0..MAX_READERS).map(|_| readers.get().unwrap()).collect();
         let desk = connections.writer.desk();
@@ -174,7 +220,8 @@ mod tests {
     #[test]
     fn readers_are_opened_when_they_are_needed() {
         let directory = tempfile::tempdir().unwrap();
-        let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
+        let connections =
+            Connections::open(&directory.path().join("ctl.db"), OpenOptions::default()).unwrap();
         let count = || connections.readers.as_ref().unwrap().state().connections;
         assert_eq!(count(), 0);
         connections.read(|tx| tx.networks().list()).unwrap();
@@ -210,7 +257,7 @@ mod tests {
     fn writer_that_never_gets_its_turn_says_that_the_database_is_locked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ctl.db");
-        let connections = Connections::open(&path).unwrap();
+        let connections = Connections::open(&path, OpenOptions::default()).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         connections.writer.desk().connection.busy_timeout(Duration::ZERO).unwrap();

@@ -235,7 +235,7 @@ mod tests {
     use zt_proto::{Address, NetworkId, Timestamp};
 
     use super::*;
-    use crate::pool::Connections;
+    use crate::pool::{Connections, OpenOptions};
 
     const NETWORK: NetworkId = NetworkId(7);
 
@@ -382,7 +382,8 @@ mod tests {
 
     fn database() -> (tempfile::TempDir, Connections) {
         let directory = tempfile::tempdir().unwrap();
-        let connections = Connections::open(&directory.path().join("ctl.db")).unwrap();
+        let connections =
+            Connections::open(&directory.path().join("ctl.db"), OpenOptions::default()).unwrap();
         connections.write(|tx| tx.networks().put(&Network::new(NETWORK, Timestamp(0)))).unwrap();
         (directory, connections)
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ctl_store::OpenOptions;
 use zt_proto::NetworkId;
 
 use super::backup::sealing::Recipient;
@@ -93,8 +94,19 @@ pub(crate) struct ServeArgs {
     /// Serves although another controller with this database seems to run; only if it is certain that it does not
     #[arg(long)]
     pub take_over: bool,
+    /// Pages of the write-ahead log from which on they are moved into the database; 0 leaves that to another program, as
+    /// Litestream asks for
+    #[arg(long, value_name = "N", default_value_t = OpenOptions::default().checkpoint_pages)]
+    pub checkpoint_pages: u32,
     #[command(flatten)]
     pub backups: ScheduleArgs,
+}
+
+impl ServeArgs {
+    /// Returns how the database is to be used.
+    pub(crate) fn database(&self) -> OpenOptions {
+        OpenOptions { checkpoint_pages: self.checkpoint_pages }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -146,7 +146,19 @@ impl Home {
     pub(crate) fn lock(&self) -> Result<File, HomeError> {
         let path = self.dir.join(LOCK);
         let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = open.map_err(|source| self.io("open", LOCK, source, WRITABLE))?;
+        self.locked(open.map_err(|source| self.io("open", LOCK, source, WRITABLE))?)
+    }
+
+    /// Does the same without making or changing anything; `None` if the directory was never used.
+    pub(crate) fn lock_if_used(&self) -> Result<Option<File>, HomeError> {
+        match File::open(self.dir.join(LOCK)) {
+            Ok(file) => self.locked(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.io("open", LOCK, source, READABLE)),
+        }
+    }
+
+    fn locked(&self, file: File) -> Result<File, HomeError> {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(HomeError::InUse { path: self.dir.clone() }),

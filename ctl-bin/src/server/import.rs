@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::mem;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ctl_store::import::{self, ImportError, Options, Progress, Report, Source};
-use ctl_store::{Store, StoreError};
+use ctl_store::{OpenOptions, Store, StoreError};
+use rand_core::Rng;
 use serde_json::json;
 use tempfile::TempDir;
 use zt_crypto::IdentitySecret;
@@ -15,7 +17,8 @@ use zt_proto::{Address, Timestamp};
 
 use super::announce::say;
 use super::config::ImportArgs;
-use super::home::{AUTHTOKEN, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
+use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
+use super::lease::{self, Held, Holder, LeaseError};
 
 /// Everything was done, and somebody should read the report.
 const EXIT_ATTENTION: u8 = 3;
@@ -34,6 +37,15 @@ pub(crate) enum MoveInError {
     Import(#[from] ImportError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "a controller serves with this database: {hint}; stop it, then import (if it is certain that it does not run, \
+         its claim ends by itself within 80 s)"
+    )]
+    Served { hint: String },
+    #[error("{0} (what was imported until then is there)")]
+    Lease(LeaseError),
+    #[error("cannot wait for the lease of the database: {0}")]
+    Runtime(io::Error),
     #[error("{} is damaged: {reason} (without it, the networks of the old controller cannot be served)", path.display())]
     Identity { path: PathBuf, reason: String },
     #[error(
@@ -46,6 +58,16 @@ pub(crate) enum MoveInError {
     NoIdentity { home: PathBuf },
     #[error("cannot copy the database for the rehearsal: {0}")]
     Rehearsal(io::Error),
+}
+
+impl From<LeaseError> for MoveInError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Held { hint } => Self::Served { hint },
+            LeaseError::Store(error) => Self::Store(error),
+            LeaseError::Lost { .. } | LeaseError::Gone | LeaseError::Unreadable(_) => Self::Lease(error),
+        }
+    }
 }
 
 /// What to do with a file of the other home.
@@ -63,26 +85,80 @@ struct Plan {
     remarks: Vec<String>,
 }
 
+/// What was done with the files and with the records.
+struct Done {
+    plan: Plan,
+    records: Report,
+}
+
 /// Imports what `args` names, and prints the report.
-pub(crate) fn run(args: &ImportArgs, now: Timestamp) -> Result<ExitCode, MoveInError> {
+pub(crate) fn run(args: &ImportArgs, now: Timestamp, rng: &mut impl Rng) -> Result<ExitCode, MoveInError> {
     let source = import::detect(&args.path)?;
-    // A rehearsal makes nothing, not even a home.
-    let home =
-        if args.dry_run && !args.home.home.exists() { None } else { Some(Home::open(&args.home.home)?) };
-    let _lock = home.as_ref().map(Home::lock).transpose()?;
-    let (controller, plan) = prepare(&source, home.as_ref())?;
-    if let (None, false) = (controller, args.dry_run) {
+    let done =
+        if args.dry_run { rehearse(args, &source, now, rng)? } else { move_in(args, &source, now, rng)? };
+    print(args, &source, &done);
+    Ok(if done.records.needs_attention() { ExitCode::from(EXIT_ATTENTION) } else { ExitCode::SUCCESS })
+}
+
+/// Imports into the home, with whose database nobody else serves meanwhile.
+fn move_in(
+    args: &ImportArgs,
+    source: &Source,
+    now: Timestamp,
+    rng: &mut impl Rng,
+) -> Result<Done, MoveInError> {
+    let home = Home::open(&args.home.home)?;
+    let lock = home.lock()?;
+    let holder = Holder::new(&lock, home.path(), rng);
+    let (controller, plan) = prepare(source, Some(&home), || is_unused(&home, &holder, now))?;
+    if controller.is_none() {
         return Err(MoveInError::NoIdentity { home: args.home.home.clone() });
     }
-    let rehearsal = if args.dry_run { Some(rehearse(home.as_ref())?) } else { None };
-    let store = match (&rehearsal, &home) {
-        (Some(copy), _) => Store::open(&copy.path().join("controller.db"))?,
-        (None, Some(home)) => {
-            plan.carry_out(home)?;
-            Store::open(&home.database())?
-        }
-        (None, None) => return Err(MoveInError::NoIdentity { home: args.home.home.clone() }),
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(MoveInError::Runtime)?;
+    let open = || {
+        let database = home.database();
+        runtime.block_on(Held::open(&database, OpenOptions::default(), holder.clone(), false))
     };
+    // A database that is there may be served; one that is not is made last, as it belongs to an identity.
+    let held = if home.database().exists() { Some(open()?) } else { None };
+    plan.carry_out(&home)?;
+    let mut held = held.map_or_else(open, Ok)?;
+    let store = held.store().clone();
+    let mut renewed = Ok(());
+    let records = import_records(args, source, &store, controller, now, &mut || {
+        renewed = mem::replace(&mut renewed, Ok(())).and_then(|()| held.renew_if_due());
+    })?;
+    renewed?;
+    Ok(Done { plan, records })
+}
+
+/// Imports into a copy of the database, and changes nothing: not even a home is made.
+fn rehearse(
+    args: &ImportArgs,
+    source: &Source,
+    now: Timestamp,
+    rng: &mut impl Rng,
+) -> Result<Done, MoveInError> {
+    let home = if args.home.home.exists() { Some(Home::open(&args.home.home)?) } else { None };
+    let lock = home.as_ref().map(Home::lock_if_used).transpose()?.flatten();
+    let holder = lock.as_ref().zip(home.as_ref()).map(|(lock, home)| Holder::new(lock, home.path(), rng));
+    let copy = tempfile::tempdir().map_err(MoveInError::Rehearsal)?;
+    let store = copied(home.as_ref(), &copy, holder.as_ref(), now)?;
+    let (controller, plan) = prepare(source, home.as_ref(), || is_empty(&store))?;
+    let records = import_records(args, source, &store, controller, now, &mut || ())?;
+    Ok(Done { plan, records })
+}
+
+/// Imports the records, and calls `on_the_way` from time to time.
+fn import_records(
+    args: &ImportArgs,
+    source: &Source,
+    store: &Store,
+    controller: Option<Address>,
+    now: Timestamp,
+    on_the_way: &mut dyn FnMut(),
+) -> Result<Report, MoveInError> {
     let options = Options {
         now,
         controller,
@@ -90,15 +166,21 @@ pub(crate) fn run(args: &ImportArgs, now: Timestamp) -> Result<ExitCode, MoveInE
         trust_authorizations: args.trust_authorizations,
     };
     let mut meter = Meter::new();
-    let report = import::import(&source, &store, &options, &mut |progress| meter.show(progress));
+    let report = import::import(source, store, &options, &mut |progress| {
+        meter.show(progress);
+        on_the_way();
+    });
     meter.clear();
-    let report = report?;
-    print(args, &source, &plan, &report);
-    Ok(if report.needs_attention() { ExitCode::from(EXIT_ATTENTION) } else { ExitCode::SUCCESS })
+    Ok(report?)
 }
 
 /// Returns the address under which the networks will be served, and which files are to be taken along.
-fn prepare(source: &Source, home: Option<&Home>) -> Result<(Option<Address>, Plan), MoveInError> {
+/// `is_unused` tells whether the home has served nothing yet.
+fn prepare(
+    source: &Source,
+    home: Option<&Home>,
+    is_unused: impl FnOnce() -> Result<bool, MoveInError>,
+) -> Result<(Option<Address>, Plan), MoveInError> {
     let ours = home.map(own_identity).transpose()?.flatten();
     let mut plan = Plan::default();
     let Some(theirs) = &source.home else { return Ok((ours, plan)) };
@@ -112,7 +194,7 @@ fn prepare(source: &Source, home: Option<&Home>) -> Result<(Option<Address>, Pla
     let address = identity.address();
     let is_fresh = match (home, ours) {
         (Some(home), Some(ours)) if ours != address => {
-            if !is_unused(home)? {
+            if !is_unused()? {
                 let home = home.path().to_owned();
                 return Err(MoveInError::OtherIdentity { path, home, theirs: address, ours });
             }
@@ -219,12 +301,13 @@ fn parse_identity(text: &[u8]) -> Result<IdentitySecret, String> {
     Ok(identity)
 }
 
-/// Says whether a home has served nothing yet.
-fn is_unused(home: &Home) -> Result<bool, MoveInError> {
-    if !home.database().exists() {
-        return Ok(true);
-    }
-    let store = Store::open(&home.database())?;
+/// Says whether a home has served nothing yet. Its database stays as it is.
+fn is_unused(home: &Home, holder: &Holder, now: Timestamp) -> Result<bool, MoveInError> {
+    let copy = tempfile::tempdir().map_err(MoveInError::Rehearsal)?;
+    is_empty(&copied(Some(home), &copy, Some(holder), now)?)
+}
+
+fn is_empty(store: &Store) -> Result<bool, MoveInError> {
     Ok(store.read(|tx| tx.networks().list())?.is_empty())
 }
 
@@ -257,24 +340,41 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, MoveInError> {
     }
 }
 
-/// Makes a copy of the database to try the import on.
-fn rehearse(home: Option<&Home>) -> Result<TempDir, MoveInError> {
-    let copy = tempfile::tempdir().map_err(MoveInError::Rehearsal)?;
-    if let Some(home) = home {
-        let database = home.database();
+/// Copies the database of a home, if there is one, to try something on. Nobody writes to it, as this process has the lock
+/// of the home, and so the copy is whole; reading it as a database would leave files beside it.
+fn copied(
+    home: Option<&Home>,
+    to: &TempDir,
+    holder: Option<&Holder>,
+    now: Timestamp,
+) -> Result<Store, MoveInError> {
+    let copy = to.path().join(DATABASE);
+    let with = |path: &Path, suffix| {
+        let mut path = path.to_owned().into_os_string();
+        path.push(suffix);
+        PathBuf::from(path)
+    };
+    if let Some(database) = home.map(Home::database).filter(|database| database.exists()) {
+        // It may be a link, and then its log is beside what it leads to.
+        let database = database.canonicalize().map_err(MoveInError::Rehearsal)?;
         for suffix in ["", "-wal"] {
-            let mut from = database.clone().into_os_string();
-            from.push(suffix);
-            if Path::new(&from).exists() {
-                let to = copy.path().join(format!("controller.db{suffix}"));
-                fs::copy(&from, to).map_err(MoveInError::Rehearsal)?;
+            let from = with(&database, suffix);
+            if from.exists() {
+                let to = with(&copy, suffix);
+                // The copy is written to, whoever may write to the original.
+                let made = fs::copy(from, &to)
+                    .and_then(|_| fs::set_permissions(&to, PermissionsExt::from_mode(0o600)));
+                made.map_err(MoveInError::Rehearsal)?;
             }
         }
     }
-    Ok(copy)
+    let store = Store::open(&copy)?;
+    lease::require_unserved(&store, holder, now)?;
+    Ok(store)
 }
 
-fn print(args: &ImportArgs, source: &Source, plan: &Plan, report: &Report) {
+fn print(args: &ImportArgs, source: &Source, done: &Done) {
+    let Done { plan, records: report } = done;
     if args.json {
         let value = json!({
             "dryRun": args.dry_run, "path": args.path, "files": plan.remarks, "home": source.home, "report": report,

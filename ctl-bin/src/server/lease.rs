@@ -6,9 +6,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ctl_store::{Lease, Store, StoreError};
+use ctl_store::{Lease, OpenOptions, Store, StoreError, UnmigratedStore};
 use rand_core::Rng;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -56,7 +57,7 @@ pub(super) struct Holder {
 
 impl Holder {
     /// Describes this process, which holds `lock`.
-    pub(super) fn new(lock: &File, home: &std::path::Path, rng: &mut impl Rng) -> Self {
+    pub(super) fn new(lock: &File, home: &Path, rng: &mut impl Rng) -> Self {
         let read = |path| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
         let boot = read("/proc/sys/kernel/random/boot_id");
         let lock = lock.metadata().map(|lock| format!("{}-{}", lock.dev(), lock.ino())).unwrap_or_default();
@@ -136,15 +137,80 @@ impl Holder {
     }
 
     /// Ends the lease, so that a successor need not wait.
-    pub(super) fn release(&self, store: &Store) {
+    fn release(&self, store: &Store) {
         if let Err(error) = store.write(|tx| tx.lease().remove(&self.id)) {
             warn!(%error, "the lease was not ended; a successor on another machine waits until it runs out");
         }
     }
 }
 
+/// A database that this process alone changes. Dropping it ends the lease, on every way out.
+pub(super) struct Held {
+    holder: Holder,
+    store: Store,
+    renewed: Instant,
+}
+
+impl Held {
+    /// Opens the database at `path` when nobody else serves with it, or fails because somebody does; only then it is
+    /// brought to the version of this release.
+    pub(super) async fn open(
+        path: &Path,
+        options: OpenOptions,
+        holder: Holder,
+        by_force: bool,
+    ) -> Result<Self, LeaseError> {
+        let unmigrated = UnmigratedStore::open(path, options)?;
+        if let Some(store) = unmigrated.leased()? {
+            acquire(store, &holder, by_force).await?;
+            let held = Self { holder, store: store.clone(), renewed: clock::now().mono };
+            unmigrated.migrate()?;
+            return Ok(held);
+        }
+        // Nobody that knows leases has used it yet.
+        let store = unmigrated.migrate()?;
+        acquire(&store, &holder, by_force).await?;
+        Ok(Self { holder, store, renewed: clock::now().mono })
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Renews the lease for as long as it is this process's; returns why it is not any more.
+    pub(super) fn keep(&self) -> impl Future<Output = LeaseError> + use<> {
+        keep(self.store.clone(), self.holder.clone())
+    }
+
+    /// Renews the lease if it is time to; for who has nobody that [keeps](Self::keep) it.
+    pub(super) fn renew_if_due(&mut self) -> Result<(), LeaseError> {
+        let now = clock::now();
+        if now.mono.saturating_duration_since(self.renewed) >= RENEWED_EVERY {
+            self.holder.renew_or_read(&self.store, now.wall)?;
+            self.renewed = now.mono;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.holder.release(&self.store);
+    }
+}
+
+/// Makes certain that nobody serves with the original of a copy, as far as the copy can tell. `own` is who has the lock of
+/// its home, if anybody ever had it.
+pub(super) fn require_unserved(copy: &Store, own: Option<&Holder>, now: Timestamp) -> Result<(), LeaseError> {
+    let lease = copy.read(|tx| tx.lease().get())?.filter(|lease| {
+        let has_ended = own.is_some_and(|own| own.has_survived(&lease.holder));
+        !has_ended && now < lease.until
+    });
+    lease.map_or(Ok(()), |lease| Err(LeaseError::Held { hint: lease.hint }))
+}
+
 /// Waits until this process is the only one that serves with `store`, or finds that another one does.
-pub(super) async fn acquire(store: &Store, holder: &Holder, by_force: bool) -> Result<(), LeaseError> {
+async fn acquire(store: &Store, holder: &Holder, by_force: bool) -> Result<(), LeaseError> {
     let Some(mut other) = holder.try_acquire(store, by_force, clock::wall())? else { return Ok(()) };
     warn!(hint = %other.hint, seconds = LASTS.as_secs(), "another controller may be serving; waiting whether it renews its lease");
     // By this machine's clock alone: what that of the other one says is in the lease, and may be wrong.
@@ -165,8 +231,7 @@ pub(super) async fn acquire(store: &Store, holder: &Holder, by_force: bool) -> R
     Err(LeaseError::Held { hint: other.hint })
 }
 
-/// Renews the lease for as long as it is this process's; returns why it is not any more.
-pub(super) async fn keep(store: Store, holder: Holder) -> LeaseError {
+async fn keep(store: Store, holder: Holder) -> LeaseError {
     let mut ticks = interval(RENEWED_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut certain: Instant = clock::now().mono;
@@ -236,6 +301,22 @@ mod tests {
             holder(place, 4).try_acquire(&store, true, NOW).unwrap();
             assert!(holder(place, 5).try_acquire(&store, false, NOW).unwrap().is_some(), "{place}");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_on_its_way_leaves_no_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("controller.db");
+        let open = |place, random| Held::open(&path, OpenOptions::default(), holder(place, random), false);
+        let held = open("boot1/8-100", 1).await.unwrap();
+        assert_eq!(held.store().read(|tx| tx.lease().get()).unwrap().unwrap().hint, "test 1");
+        drop(held);
+        let held = open("boot2/8-100", 2).await.unwrap();
+        // Somebody else's is not ended.
+        holder("boot3/8-100", 3).try_acquire(held.store(), true, NOW).unwrap();
+        drop(held);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.read(|tx| tx.lease().get()).unwrap().unwrap().hint, "test 3");
     }
 
     #[test]

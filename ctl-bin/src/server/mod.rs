@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ctl_http::{Api, Metrics, Token};
-use ctl_store::{Store, StoreError};
+use ctl_store::StoreError;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tokio::net::TcpListener;
@@ -167,7 +167,7 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         Some(Command::Rules(command)) => rules::run(&command)?,
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
-        Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall())?),
+        Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall(), &mut rng)?),
         Some(Command::Export(args)) => export::run(&args)?,
         Some(Command::Backup(args)) => backup::run(&args, clock::wall())?,
         Some(Command::Restore(args)) => restore::run(&args)?,
@@ -194,15 +194,16 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let token = Token::new(&home.token(&mut rng)?)?;
     let metrics_token = Token::new(&home.metrics_token(&mut rng)?)?;
     let metrics = Metrics::new()?;
-    let store = Store::open(&home.database())?;
-    let holder = lease::Holder::new(&lock, home.path(), &mut rng);
-    lease::acquire(&store, &holder, args.take_over).await?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
     let sockets = Sockets::bind(args.bind, args.port, secondary, &mut rng)
         .map_err(|source| udp_error(args.port, source))?;
     let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
+    // Whoever cannot serve takes nothing away from another that can.
+    let holder = lease::Holder::new(&lock, home.path(), &mut rng);
+    let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;
+    let store = lease.store().clone();
     home.write_port(address.port())?;
     home.write_api_url(&announce::url(address))?;
 
@@ -237,7 +238,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     if !address.ip().is_loopback() {
         warn!(%address, "the API is reachable from other machines without encryption; put TLS in front of it");
     }
-    let mut lease = tokio::spawn(lease::keep(store.clone(), holder.clone()));
+    let mut kept = tokio::spawn(lease.keep());
     let controller = Arc::new(Controller::new(
         secret,
         store.clone(),
@@ -285,7 +286,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         // At once: whoever has it is serving.
-        lost = &mut lease => return Err(lost.map_or_else(|error| StartError::Died(Some(error)), StartError::Lease)),
+        lost = &mut kept => return Err(lost.map_or_else(|error| StartError::Died(Some(error)), StartError::Lease)),
         // Half a controller is worse than none: whoever supervises this program starts it again.
         ended = tasks.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
         ended = helpers.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
@@ -299,8 +300,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     if timeout(SHUTDOWN, saved).await.is_err() {
         warn!("the newest last seen data was not saved in time");
     }
-    lease.abort();
-    let released = tokio::task::spawn_blocking(move || holder.release(&store));
+    kept.abort();
+    let released = tokio::task::spawn_blocking(move || drop(lease));
     if timeout(SHUTDOWN, released).await.is_err() {
         warn!("the lease was not ended in time");
     }

@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::io::Read;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::program::{command, fail, free_port, home, serve};
+use crate::program::{command, fail, free_port, home, moved_in, serve};
 
 /// Waiting for the end of a lease takes 20 s.
 const LEASE_LIMIT: Duration = Duration::from_secs(60);
@@ -48,6 +52,123 @@ fn a_second_controller_on_the_same_database_is_refused_and_may_take_over_by_forc
     let second = start(&second, &["--take-over"]);
     wait_for(&second, "ready:");
     wait_for(&first, "error: another controller has taken over this database: process ");
+}
+
+/// Has another controller, which renews its lease, serve with a database while `f` runs.
+fn while_served<T>(database: &Path, f: impl FnOnce() -> T) -> T {
+    let connection = Connection::open(database).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    renew(&connection);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                thread::park_timeout(Duration::from_millis(200));
+                renew(&connection);
+            }
+        });
+        let result = panic::catch_unwind(AssertUnwindSafe(f));
+        stop.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}
+
+fn renew(connection: &Connection) {
+    #[expect(clippy::disallowed_methods, reason = "the program compares with the clock of the machine")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let until = i64::try_from(now.as_millis()).unwrap() + 20_000;
+    let sql = "INSERT INTO lease VALUES (1, 'elsewhere', 'process 7 on other', ?1) \
+               ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, hint = excluded.hint, until = ?1";
+    connection.execute(sql, [until]).unwrap();
+}
+
+/// Makes a home whose database is of an earlier release.
+fn older_home() -> (TempDir, PathBuf, PathBuf) {
+    let (folder, home) = home();
+    let (mut process, _) = serve(&home, free_port());
+    process.kill();
+    let database = home.join("controller.db");
+    for suffix in ["", "-wal", "-shm"] {
+        // The last two may be gone already.
+        fs::remove_file(format!("{}{suffix}", database.display())).unwrap_or(());
+    }
+    let connection = Connection::open(&database).unwrap();
+    connection.pragma_update(None, "foreign_keys", false).unwrap();
+    connection.execute_batch(include_str!("../../../ctl-store/testdata/v5.sql")).unwrap();
+    connection.execute_batch("DELETE FROM lease; PRAGMA journal_mode = WAL").unwrap();
+    (folder, home, database)
+}
+
+fn schema_version(database: &Path) -> i64 {
+    Connection::open(database).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+/// What an update would do to the database of a controller that is still running.
+#[test]
+fn a_database_that_somebody_else_serves_with_is_not_brought_to_a_new_version() {
+    let (_folder, home, database) = older_home();
+    let error = while_served(&database, || fail(&home, free_port()));
+    assert!(error.contains("another controller serves with this database: process 7 on other"), "{error}");
+    assert_eq!(schema_version(&database), 5);
+    assert!(
+        fs::read_dir(&home)
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().contains("before-v") })
+    );
+    // Once nobody does any more, it is.
+    Connection::open(&database).unwrap().execute("DELETE FROM lease", []).unwrap();
+    let (_process, _) = serve(&home, free_port());
+    assert!(schema_version(&database) > 5);
+}
+
+#[test]
+fn nothing_is_imported_into_a_database_that_somebody_else_serves_with() {
+    let (_folder, home, database) = older_home();
+    let source = home.with_file_name("controller.d");
+    fs::create_dir_all(source.join("network")).unwrap();
+    let network = "f59381cf73000001";
+    let record = format!("{{\"id\":\"{network}\",\"nwid\":\"{network}\",\"objtype\":\"network\"}}");
+    fs::write(source.join(format!("network/{network}.json")), record).unwrap();
+    for more in [&[][..], &["--dry-run"]] {
+        let error = while_served(&database, || moved_in(&source, &home, more));
+        assert_eq!(error.status.code(), Some(1), "{error:?}");
+        let said = String::from_utf8_lossy(&error.stderr);
+        assert!(said.contains("a controller serves with this database: process 7 on other"), "{said}");
+        let sql = "SELECT count(*) FROM network WHERE hex(id) = 'F59381CF73000001'";
+        let imported: i64 =
+            Connection::open(&database).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!((schema_version(&database), imported), (5, 0), "{more:?}");
+    }
+}
+
+/// Neither a port that is taken nor anything else on the way keeps the next start waiting.
+#[test]
+fn a_start_that_fails_leaves_no_lease() {
+    let (folder, home) = home();
+    let (mut first, _) = serve(&home, free_port());
+    first.kill();
+    let database = home.join("controller.db");
+    let lease = || {
+        let sql = "SELECT count(*) FROM lease";
+        Connection::open(&database).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    Connection::open(&database).unwrap().execute("DELETE FROM lease", []).unwrap();
+    let port = free_port();
+    let taken = std::net::UdpSocket::bind(("0.0.0.0", port)).unwrap();
+    let error = fail(&home, port);
+    assert!(error.contains("is in use by another program"), "{error}");
+    assert_eq!(lease(), 0);
+    drop(taken);
+    // Another machine that serves keeps its lease, even from somebody who would take it.
+    let second = second_home(&folder, &home);
+    let (first, _) = serve(&home, free_port());
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let failed = command(&second, port).arg("--take-over").output().unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    drop(taken);
+    assert_eq!(lease(), 1);
+    assert!(first.lines_since(0).iter().all(|line| !line.text.contains("error")));
 }
 
 #[test]

@@ -65,6 +65,12 @@ pub(crate) fn serve(home: &Path, port: u16) -> (Process, String) {
     (process, ready)
 }
 
+/// Imports from a place into a home.
+pub(crate) fn moved_in(from: &Path, home: &Path, more: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
+    program.arg("import").arg(from).arg("--home").arg(home).args(more).output().unwrap()
+}
+
 /// Runs the program, which is expected to end by itself.
 pub(crate) fn fail(home: &Path, port: u16) -> String {
     refused(command(home, port).output().unwrap())
