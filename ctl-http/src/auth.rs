@@ -56,7 +56,10 @@ impl warp::reject::Reject for Unauthorized {}
 pub(crate) fn allowed_source(state: Arc<State>) -> BoxedFilter<()> {
     warp::addr::remote()
         .and_then(move |remote: Option<SocketAddr>| {
-            let allowed = remote.is_none_or(|remote| is_allowed(remote.ip(), &state.api.allowed_sources));
+            let allowed = remote.is_none_or(|remote| {
+                let conf = state.api.local_conf.borrow();
+                is_allowed(remote.ip(), conf.allowed_sources.as_ref().unwrap_or(&state.api.allowed_sources))
+            });
             if !allowed {
                 debug!(?remote, "request refused: neither loopback nor an allowed source");
             }

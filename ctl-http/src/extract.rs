@@ -110,9 +110,11 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     Ok(if let Value::Object(fields) = value { fields } else { Map::new() })
 }
 
+pub(crate) const JSON: &str = "application/json";
+
 /// Returns an answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    json_as("application/json", status, body)
+    json_as(JSON, status, body)
 }
 
 /// Returns an answer with a JSON body of this media type.
@@ -121,8 +123,18 @@ pub(crate) fn json_as(media_type: &'static str, status: StatusCode, body: &impl 
         error!("answer cannot be written as JSON"); // only a map with keys other than text could
         return empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
+    written(media_type, status, body)
+}
+
+/// Returns an answer with a body that is written already.
+pub(crate) fn written(media_type: &'static str, status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    of_type(media_type, response)
+}
+
+/// Says of which media type the body is.
+pub(crate) fn of_type(media_type: &'static str, mut response: Response) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }

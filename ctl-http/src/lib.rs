@@ -9,6 +9,7 @@ mod console;
 mod edit;
 mod error;
 mod extract;
+pub mod local_conf;
 mod member;
 pub mod metrics;
 mod network;
@@ -16,6 +17,7 @@ mod outbox;
 mod peer;
 mod rule_tests;
 pub mod status;
+mod streamed;
 mod v2;
 pub mod view;
 
@@ -35,6 +37,7 @@ use warp::reply::Response;
 use zt_proto::{Address, IpPrefix, Timestamp};
 
 pub use auth::{EmptyToken, Token};
+pub use local_conf::LocalConf;
 pub use metrics::Metrics;
 pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
 
@@ -53,11 +56,13 @@ pub struct Api {
     pub serves_networks: bool,
     /// Whether `?auth=TOKEN` is accepted. Off, because URLs end up in logs.
     pub allow_query_token: bool,
-    /// From where requests may come, beside loopback.
+    /// From where requests may come, beside loopback, unless `local_conf` says it.
     pub allowed_sources: Vec<IpPrefix>,
     /// What opens `/metrics`, beside `token`.
     pub metrics_token: Token,
     pub metrics: Metrics,
+    /// The file `local.conf` of the home.
+    pub local_conf: watch::Receiver<Arc<LocalConf>>,
     pub node: watch::Receiver<Arc<NodeStatus>>,
     /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
     /// disk, which takes longer than receiving it, and a full queue would block the API.
@@ -84,7 +89,10 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         peer::get(Arc::clone(&state)),
         status::joined_networks(),
         status::joined_network(),
+        status::leave_network(),
         status::moons(Arc::clone(&state)),
+        status::moon(Arc::clone(&state)),
+        local_conf::get(Arc::clone(&state)),
     ]);
     let of_controller = first_of([
         status::controller(Arc::clone(&state)),
@@ -100,6 +108,7 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::update(Arc::clone(&state)),
         member::remove(Arc::clone(&state)),
         member::list_in_full(Arc::clone(&state)),
+        member::active(Arc::clone(&state)),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
     let of_version_2 = first_of(v2::routes(&state));

@@ -1,21 +1,31 @@
 //! Members (`http-api.md` §7.5–7.7).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_core::record::member::apply;
-use ctl_store::Tx;
+use ctl_store::{MemberCounts, Tx};
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
-use zt_proto::{Address, NetworkId};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
-use crate::view::member::{MemberView, render};
+use crate::status::NodeStatus;
+use crate::streamed::{self, Pages, Step};
+use crate::view::member::{MemberView, render, render_listed};
 use crate::{Shared, State, network, respond, with};
+
+/// Members of a page of the list in full: some 500 KiB of text.
+const PAGE: usize = 500;
+/// Members of a page of the list of revisions.
+const REVISIONS_PAGE: usize = 10_000;
+/// A member asks once a minute; this is how long one that missed two requests counts as active, in milliseconds.
+const ACTIVE_WITHIN: u64 = 3 * 60 * 1000;
 
 /// Matches `/controller/network/{network}/member`.
 fn path() -> BoxedFilter<(NetworkId,)> {
@@ -28,16 +38,7 @@ pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(state))
         .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
-                state.api.store.read(|tx| {
-                    tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-                    let revisions = tx.members().revisions(id)?;
-                    let revisions =
-                        revisions.into_iter().map(|(member, revision)| (member.to_string(), revision));
-                    Ok(revisions.collect::<BTreeMap<_, _>>())
-                })
-            })
-            .await
+            streamed::answer(Revisions { state, network: id, after: None }).await
         })
         .boxed()
 }
@@ -98,8 +99,114 @@ pub(crate) fn list_in_full(state: Shared) -> BoxedFilter<(Response,)> {
         .and(path())
         .and(reading())
         .and(with(state))
-        .then(async |id: NetworkId, state: Shared| respond(move || state.members_in_full(id)).await)
+        .then(async |id: NetworkId, state: Shared| {
+            let node = state.node();
+            streamed::answer(InFull {
+                state,
+                node,
+                network: id,
+                after: None,
+                counts: MemberCounts::default(),
+            })
+            .await
+        })
         .boxed()
+}
+
+/// `GET /controller/network/{network}/active`: the members that asked lately, each with when it last did, in
+/// milliseconds since 1970 (`http-api.md` §17).
+pub(crate) fn active(state: Shared) -> BoxedFilter<(Response,)> {
+    network::path()
+        .and(param())
+        .and(segment("active"))
+        .and(reading())
+        .and(with(state))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                let since = Timestamp((state.api.now)().0.saturating_sub(ACTIVE_WITHIN));
+                state.api.store.read(|tx| {
+                    tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    let active = tx.sightings().since(id, since)?.into_iter();
+                    Ok(active.map(|(member, last)| (member.to_string(), last.0)).collect::<BTreeMap<_, _>>())
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// The addresses of all members, each with its revision.
+struct Revisions {
+    state: Shared,
+    network: NetworkId,
+    after: Option<Address>,
+}
+
+impl Pages for Revisions {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
+        let page = self.state.api.store.read(|tx| {
+            if self.after.is_none() {
+                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                out.push(b'{');
+            }
+            tx.members().revisions_page(self.network, self.after, REVISIONS_PAGE).map_err(ApiError::from)
+        })?;
+        for (member, revision) in &page {
+            streamed::append(out, self.after.is_none(), &member.to_string())?;
+            out.push(b':');
+            streamed::append(out, true, revision)?;
+            self.after = Some(*member);
+        }
+        if page.len() < REVISIONS_PAGE {
+            out.push(b'}');
+            return Ok(Step::Done);
+        }
+        Ok(Step::More)
+    }
+}
+
+/// All members in full, and how many there are.
+struct InFull {
+    state: Shared,
+    /// What the node knew when the list was begun.
+    node: Arc<NodeStatus>,
+    network: NetworkId,
+    after: Option<Address>,
+    counts: MemberCounts,
+}
+
+impl Pages for InFull {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
+        let (page, sightings) = self.state.api.store.read(|tx| {
+            if self.after.is_none() {
+                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                out.extend_from_slice(br#"{"data":["#);
+            }
+            let page = tx.members().page(self.network, self.after, PAGE)?;
+            let sightings = match (page.first(), page.last()) {
+                (Some(first), Some(last)) => {
+                    tx.sightings().last_between(self.network, first.address, last.address)?
+                }
+                _ => BTreeMap::new(),
+            };
+            Ok::<_, ApiError>((page, sightings))
+        })?;
+        for member in &page {
+            let view = render_listed(member, self.node.peer(member.address), sightings.get(&member.address));
+            streamed::append(out, self.after.is_none(), &view)?;
+            self.after = Some(member.address);
+            self.counts.total += 1;
+            self.counts.authorized += u64::from(member.authorized);
+        }
+        if page.len() < PAGE {
+            let MemberCounts { total, authorized } = self.counts;
+            out.extend_from_slice(br#"],"meta":"#);
+            streamed::append(out, true, &json!({ "authorizedCount": authorized, "totalCount": total }))?;
+            out.push(b'}');
+            return Ok(Step::Done);
+        }
+        Ok(Step::More)
+    }
 }
 
 impl State {
@@ -125,25 +232,8 @@ impl State {
         })
     }
 
-    fn members_in_full(&self, network: NetworkId) -> Result<Value, ApiError> {
-        let (members, sightings) = self.api.store.read(|tx| {
-            tx.networks().get(network)?.ok_or(ApiError::NotFound)?;
-            Ok::<_, ApiError>((tx.members().list(network)?, tx.sightings().last_of_all(network)?))
-        })?;
-        let node = self.node();
-        let peers: BTreeMap<_, _> = node.peers.iter().map(|peer| (peer.address, peer)).collect();
-        let views = members.iter().map(|member| {
-            render(member, peers.get(&member.address).copied(), sightings.get(&member.address))
-        });
-        let authorized = members.iter().filter(|member| member.authorized).count();
-        Ok(json!({
-            "data": views.collect::<Vec<_>>(),
-            "meta": { "authorizedCount": authorized, "totalCount": members.len() },
-        }))
-    }
-
     fn render_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
-        let sighting = tx.sightings().last(member.network, member.address)?;
-        Ok(render(member, self.node().peer(member.address), sighting.as_ref()))
+        let history = tx.sightings().history(member.network, member.address)?;
+        Ok(render(member, self.node().peer(member.address), &history))
     }
 }

@@ -15,8 +15,7 @@ use prometheus::{
 use tracing::error;
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::header::CONTENT_TYPE;
-use warp::http::{HeaderValue, StatusCode};
+use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::Address;
 use zt_proto::verb::Verb;
@@ -272,11 +271,7 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .then(async |state: Shared| {
             let written = tokio::task::spawn_blocking(move || state.write_metrics()).await;
             match written {
-                Ok(Ok(text)) => {
-                    let mut response = Response::new(text.into());
-                    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-                    response
-                }
+                Ok(Ok(text)) => extract::written(MEDIA_TYPE, StatusCode::OK, text.into_bytes()),
                 Ok(Err(fault)) => {
                     error!(%fault, "metrics cannot be written");
                     extract::empty(StatusCode::INTERNAL_SERVER_ERROR)

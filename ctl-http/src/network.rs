@@ -1,6 +1,7 @@
 //! Networks (`http-api.md` §7.2–7.4, §7.7).
 
 use std::str::FromStr;
+use std::vec;
 
 use ctl_core::Network;
 use ctl_core::record::network::apply;
@@ -15,11 +16,15 @@ use zt_proto::{Address, NetworkId};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::streamed::{self, Pages, Step};
 use crate::view::network::{NetworkView, render, render_listed};
 use crate::{Shared, State, respond, rule_tests, settle, with};
 
 /// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.
 const MAX_TRIES: u32 = 1000;
+
+/// Networks of a page of the list in full.
+const PAGE: usize = 100;
 
 /// Fields whose change tests may judge: without them nothing needs to be looked at before the change.
 const CONCERN_TESTS: [&str; 4] = ["rules", "capabilities", "tags", "rulesSource"];
@@ -127,18 +132,51 @@ pub(crate) fn list_in_full(state: Shared) -> BoxedFilter<(Response,)> {
         .and(path())
         .and(reading())
         .and(with(state))
-        .then(async |state: Shared| respond(move || state.api.store.read(networks_in_full)).await)
+        .then(async |state: Shared| streamed::answer(InFull { state, left: None, count: 0 }).await)
         .boxed()
 }
 
-fn networks_in_full(tx: &Tx<'_>) -> Result<Value, ApiError> {
-    let mut networks = Vec::new();
-    for id in tx.networks().list()? {
-        let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?; // listed in this very transaction
-        networks.push(render_listed(&network, &tx.members().counts(id)?));
+/// All networks in full, and how many there are.
+struct InFull {
+    state: Shared,
+    /// Those still to be shown, once they are known.
+    left: Option<vec::IntoIter<NetworkId>>,
+    count: u64,
+}
+
+impl Pages for InFull {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
+        let store = &self.state.api.store;
+        let left = match &mut self.left {
+            Some(left) => left,
+            None => {
+                let ids = store.read(|tx| tx.networks().list().map_err(ApiError::from))?;
+                out.extend_from_slice(br#"{"data":["#);
+                self.left.insert(ids.into_iter())
+            }
+        };
+        let page = store.read(|tx| {
+            let mut page = Vec::new();
+            for id in left.take(PAGE) {
+                // One that was removed meanwhile is left out.
+                if let Some(network) = tx.networks().get(id)? {
+                    page.push(render_listed(&network, &tx.members().counts(id)?));
+                }
+            }
+            Ok::<_, ApiError>(page)
+        })?;
+        for view in &page {
+            streamed::append(out, self.count == 0, view)?;
+            self.count += 1;
+        }
+        if left.len() == 0 {
+            out.extend_from_slice(br#"],"meta":"#);
+            streamed::append(out, true, &json!({ "networkCount": self.count }))?;
+            out.push(b'}');
+            return Ok(Step::Done);
+        }
+        Ok(Step::More)
     }
-    let count = networks.len();
-    Ok(json!({ "data": networks, "meta": { "networkCount": count } }))
 }
 
 impl State {

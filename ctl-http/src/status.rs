@@ -1,6 +1,7 @@
 //! What the API tells about the node, and the endpoints that do (`http-api.md` §6).
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -13,7 +14,7 @@ use zt_proto::verb::error::ErrorCode;
 use zt_proto::world::World;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
-use crate::extract::{self, param, reading, segment};
+use crate::extract::{self, deleting, param, reading, segment};
 use crate::{Shared, view, with};
 
 /// What the node knows of itself; whoever runs it publishes a new one when something changes.
@@ -40,7 +41,7 @@ pub struct NodeStatus {
     pub received: FlowStatus,
     /// What was sent since the start.
     pub sent: FlowStatus,
-    /// Every node that was heard from lately, and the roots.
+    /// Every node that was heard from lately, and the roots, ascending by address.
     pub peers: Vec<PeerStatus>,
 }
 
@@ -104,7 +105,8 @@ impl PeerStatus {
 
 impl NodeStatus {
     pub(crate) fn peer(&self, address: Address) -> Option<&PeerStatus> {
-        self.peers.iter().find(|peer| peer.address == address)
+        let index = self.peers.binary_search_by_key(&address, |peer| peer.address).ok()?;
+        self.peers.get(index)
     }
 }
 
@@ -124,7 +126,10 @@ pub(crate) fn status(state: Shared) -> BoxedFilter<(Response,)> {
     segment("status")
         .and(reading())
         .and(with(state))
-        .map(|state: Shared| extract::json(StatusCode::OK, &view::status::render(&state.node(), state.now())))
+        .map(|state: Shared| {
+            let conf = state.api.local_conf.borrow();
+            extract::json(StatusCode::OK, &view::status::render(&state.node(), &conf, state.now()))
+        })
         .boxed()
 }
 
@@ -159,6 +164,41 @@ pub(crate) fn joined_network() -> BoxedFilter<(Response,)> {
         .and(reading())
         .map(|_: NetworkId| extract::json(StatusCode::NOT_FOUND, &json!({})))
         .boxed()
+}
+
+/// `DELETE /network/{network}`: leaves a network that the node has not joined, as it has joined none.
+pub(crate) fn leave_network() -> BoxedFilter<(Response,)> {
+    segment("network")
+        .and(param())
+        .and(deleting())
+        .map(|_: NetworkId| extract::json(StatusCode::OK, &json!({})))
+        .boxed()
+}
+
+/// `GET /moon/{world}`: one of the moons; an empty object if the node knows no such moon.
+pub(crate) fn moon(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("moon")
+        .and(param())
+        .and(reading())
+        .and(with(state))
+        .map(|world: WorldId, state: Shared| {
+            let node = state.node();
+            let moon = node.moons.iter().find(|moon| moon.id == world.0);
+            extract::json(StatusCode::OK, &moon.map_or_else(|| json!({}), view::status::render_moon))
+        })
+        .boxed()
+}
+
+/// A world as a path names it: ten hexadecimal digits, or sixteen as answers have it.
+struct WorldId(u64);
+
+impl FromStr for WorldId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_id = matches!(text.len(), 10 | 16) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u64::from_str_radix(text, 16).ok().filter(|_| is_id).map(Self).ok_or(())
+    }
 }
 
 /// `GET /moon`: the moons that the node orbits or is a root of.

@@ -123,6 +123,24 @@ impl Members<'_> {
         })
     }
 
+    /// Returns address and revision of up to `limit` members of the network, ascending by address: those after `after`, or
+    /// the first.
+    pub fn revisions_page(
+        &self,
+        network: NetworkId,
+        after: Option<Address>,
+        limit: usize,
+    ) -> Result<Vec<(Address, u64)>, StoreError> {
+        // No member has the address 0.
+        let after = after.unwrap_or(Address::NONE);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let record = format_args!("member of network {network}");
+        let key = params![NetworkColumn(network), AddressColumn(after), limit];
+        self.tx.query(REVISIONS_PAGE, key, record, |row| {
+            Ok((row.get::<AddressColumn>("address")?.0, row.get::<U64Column>("revision")?.0))
+        })
+    }
+
     /// Returns how many members the network has; none if there is no such network.
     pub fn counts(&self, network: NetworkId) -> Result<MemberCounts, StoreError> {
         let record = format_args!("members of network {network}");
@@ -388,6 +406,8 @@ impl Members<'_> {
 // Those that a large network depends on; a test holds each to its index.
 const REVISIONS: &str = "SELECT address, revision FROM member INDEXED BY member_revision \
                          WHERE network = ?1 ORDER BY address";
+const REVISIONS_PAGE: &str = "SELECT address, revision FROM member INDEXED BY member_revision \
+                              WHERE network = ?1 AND address > ?2 ORDER BY address LIMIT ?3";
 const COUNTS: &str = "SELECT count(*) AS total, coalesce(sum(authorized), 0) AS authorized \
                       FROM member INDEXED BY member_revision WHERE network = ?1";
 const BRIDGES: &str = "SELECT address FROM member INDEXED BY member_bridge \
@@ -443,6 +463,7 @@ mod tests {
     fn queries_over_large_networks_read_one_narrow_tree() {
         for (sql, index) in [
             (REVISIONS, "COVERING INDEX member_revision (network=?)"),
+            (REVISIONS_PAGE, "COVERING INDEX member_revision (network=? AND address>?)"),
             (COUNTS, "COVERING INDEX member_revision (network=?)"),
             (BRIDGES, "COVERING INDEX member_bridge (network=?)"),
             (OCCUPIED, "SEARCH member_address USING PRIMARY KEY (network=?)"),

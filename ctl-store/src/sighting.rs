@@ -70,14 +70,41 @@ impl Sightings<'_> {
 
     /// Returns the newest sighting of each member of the network that was ever heard.
     pub fn last_of_all(&self, network: NetworkId) -> Result<BTreeMap<Address, Sighting>, StoreError> {
-        // Beside max(), SQLite takes the other columns from the row that has it.
-        let sql = "SELECT member, max(number), first, last, ip, port, version_major, version_minor, \
-                   version_revision, version_protocol, platform FROM member_sighting WHERE network = ?1 \
+        self.last_between(network, Address::NONE, Address::MAX)
+    }
+
+    /// Returns the members of the network that asked at `since` or later, with when they last did, ascending by address.
+    pub fn since(
+        &self,
+        network: NetworkId,
+        since: Timestamp,
+    ) -> Result<Vec<(Address, Timestamp)>, StoreError> {
+        let sql = "SELECT member, max(last) AS last FROM member_sighting WHERE network = ?1 AND last >= ?2 \
                    GROUP BY member";
         let record = format_args!("sighting of a member of network {network}");
-        let found = self.tx.query(sql, [NetworkColumn(network)], record, |row| {
-            Ok((row.get::<AddressColumn>("member")?.0, decode(row)?))
-        })?;
+        self.tx.query(sql, (NetworkColumn(network), U64Column(since.0)), record, |row| {
+            Ok((row.get::<AddressColumn>("member")?.0, row.get::<U64Column>("last")?.time()))
+        })
+    }
+
+    /// Returns the newest sighting of each member of the network from `first` to `last`, both included, that was ever heard.
+    pub fn last_between(
+        &self,
+        network: NetworkId,
+        first: Address,
+        last: Address,
+    ) -> Result<BTreeMap<Address, Sighting>, StoreError> {
+        // Beside max(), SQLite takes the other columns from the row that has it.
+        let sql = "SELECT member, max(number), first, last, ip, port, version_major, version_minor, \
+                   version_revision, version_protocol, platform FROM member_sighting \
+                   WHERE network = ?1 AND member BETWEEN ?2 AND ?3 GROUP BY member";
+        let record = format_args!("sighting of a member of network {network}");
+        let found = self.tx.query(
+            sql,
+            (NetworkColumn(network), AddressColumn(first), AddressColumn(last)),
+            record,
+            |row| Ok((row.get::<AddressColumn>("member")?.0, decode(row)?)),
+        )?;
         Ok(found.into_iter().collect())
     }
 

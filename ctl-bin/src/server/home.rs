@@ -16,6 +16,8 @@ use zt_proto::world::{World, WorldKind};
 pub(crate) const IDENTITY_SECRET: &str = "identity.secret";
 pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
+/// Settings that tools write for the original.
+const LOCAL_CONF: &str = "local.conf";
 /// Opens `/metrics` and nothing else.
 pub(super) const METRICSTOKEN: &str = "metricstoken.secret";
 pub(super) const PLANET: &str = "planet";
@@ -32,11 +34,12 @@ const MOONS: &str = "moons.d";
 
 /// The files of a home, but for the moons, that a backup keeps, with the mode that each is to have. The first, without
 /// which a home is refused, is the last that a restore puts into place.
-const KEPT: [(&str, u32); 7] = [
+const KEPT: [(&str, u32); 8] = [
     (IDENTITY_SECRET, 0o600),
     (IDENTITY_PUBLIC, 0o644),
     (AUTHTOKEN, 0o600),
     (METRICSTOKEN, 0o600),
+    (LOCAL_CONF, 0o644),
     (PLANET, 0o644),
     (PLANET_KEY, 0o600),
     (DATABASE, 0o600),
@@ -319,6 +322,20 @@ impl Home {
         let key = WorldKey::generate(rng);
         self.create(PLANET_KEY, &*key.to_bytes(), 0o600)?;
         Ok(key)
+    }
+
+    /// Reads `local.conf`, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read or has more than `limit` bytes.
+    pub(crate) fn local_conf(&self, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
+        match fs::metadata(self.dir.join(LOCAL_CONF)) {
+            Ok(metadata) if metadata.len() > limit => {
+                let reason = format!("it has {} bytes, expected at most {limit}", metadata.len());
+                Err(HomeError::Damaged { path: self.dir.join(LOCAL_CONF), reason })
+            }
+            Ok(_) | Err(_) => self.read(LOCAL_CONF),
+        }
     }
 
     /// Notes the port where tools look for it.

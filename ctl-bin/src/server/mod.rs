@@ -11,6 +11,7 @@ pub(crate) mod home;
 mod import;
 mod issue_allowance;
 mod lease;
+mod local_conf;
 mod moon;
 mod notes;
 mod planet;
@@ -217,6 +218,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let (stop, stopped) = watch::channel(false);
     let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
     let (event_sender, events) = mpsc::channel(MAX_EVENTS);
+    let (conf_sender, conf) = watch::channel(Arc::new(local_conf::read(&home)));
     let (change_sender, changes) = mpsc::unbounded_channel();
 
     let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
@@ -230,6 +232,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         allowed_sources: if address.ip().is_loopback() { Vec::new() } else { everywhere() },
         metrics_token,
         metrics: metrics.clone(),
+        local_conf: conf,
         node: status_receiver,
         changes: change_sender,
         now: Arc::new(clock::wall),
@@ -263,6 +266,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         takeover: Arc::clone(&takeover),
     };
     helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, events));
+    helpers.spawn(local_conf::follow(Arc::clone(&home), conf_sender));
     helpers.spawn(worlds.follow(command_sender.clone()));
     if args.is_controller() {
         helpers.spawn(takeover::run(takeover, store.clone(), command_sender.clone()));

@@ -35,6 +35,27 @@ fn a_fresh_home_is_made_closed_and_serves_at_once() {
     drop(process);
 }
 
+/// `http-api.md` §3.2: containers write it before the start, and people change it while the controller runs.
+#[test]
+fn local_conf_is_read_again_when_it_changes_and_not_used_while_it_is_wrong() {
+    let (_folder, home) = home();
+    let port = free_port();
+    drop(serve(&home, port));
+    let write = |text: &str| fs::write(home.join("local.conf"), text).unwrap();
+    write(r#"{"settings":{"allowManagementFrom":["10.0.0.0/8"]}}"#);
+    let (process, _) = serve(&home, port);
+    let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let conf = || request(api(port), "GET", "/config", &token, None).1;
+    assert_eq!(conf()["settings"]["allowManagementFrom"], json!(["10.0.0.0/8"]));
+    let begin = process.mark();
+    write(r#"{"settings":{"allowManagementFrom":["10.0.0.0/99"]}}"#);
+    process.wait_for(begin, START_LIMIT, "a warning", |line| line.text.contains("10.0.0.0/99").then_some(()));
+    assert_eq!(conf()["settings"]["allowManagementFrom"], json!(["10.0.0.0/8"]), "what was stays in force");
+    write(r#"{"settings":{"allowManagementFrom":["10.0.0.0/9"]}}"#);
+    process.wait_for(begin, START_LIMIT, "read again", |line| line.text.contains("read again").then_some(()));
+    assert_eq!(conf()["settings"]["allowManagementFrom"], json!(["10.0.0.0/9"]));
+}
+
 /// `http-api.md` §12, §13: what tools and Prometheus look for in a home, and where it leads them.
 #[test]
 fn files_of_the_home_lead_to_the_api_and_the_metrics() {

@@ -7,6 +7,7 @@ use zt_proto::Timestamp;
 use zt_proto::inet::EndpointText;
 use zt_proto::world::World;
 
+use crate::local_conf::LocalConf;
 use crate::status::NodeStatus;
 
 /// Level of the API that is implemented, as `a.b.c`: what clients take for the version of the node.
@@ -30,11 +31,11 @@ pub(crate) fn render_health(node: &NodeStatus, now: Timestamp) -> Map<String, Va
 }
 
 /// Renders `/status`: what `/health` has, and more.
-pub(crate) fn render(node: &NodeStatus, now: Timestamp) -> Value {
+pub(crate) fn render(node: &NodeStatus, conf: &LocalConf, now: Timestamp) -> Value {
     let mut status = render_health(node, now);
     let fields = [
         ("address", json!(node.identity.address.to_string())),
-        ("config", json!({ "settings": render_settings(node) })),
+        ("config", render_config(node, conf)),
         ("controllerSoftware", json!(SOFTWARE)),
         ("planetWorldId", json!(node.planet_id)),
         ("planetWorldTimestamp", json!(node.planet_timestamp.0)),
@@ -45,8 +46,16 @@ pub(crate) fn render(node: &NodeStatus, now: Timestamp) -> Value {
     status.into()
 }
 
-fn render_settings(node: &NodeStatus) -> Value {
-    json!({
+/// What `local.conf` says, and in the place of its settings those in force.
+fn render_config(node: &NodeStatus, conf: &LocalConf) -> Value {
+    let (mut config, mut settings) = conf.parts();
+    settings.extend(render_settings(node));
+    config.insert("settings".to_owned(), settings.into());
+    config.into()
+}
+
+fn render_settings(node: &NodeStatus) -> Map<String, Value> {
+    let settings = json!({
         "allowTcpFallbackRelay": false,
         "forceTcpRelay": false,
         "homeDir": node.home,
@@ -58,7 +67,8 @@ fn render_settings(node: &NodeStatus) -> Value {
         "softwareUpdateChannel": "release",
         "surfaceAddresses": render_addresses(&node.surface_addresses),
         "tertiaryPort": 0,
-    })
+    });
+    settings.as_object().cloned().unwrap_or_default()
 }
 
 fn render_addresses(addresses: &[SocketAddr]) -> Vec<String> {
@@ -70,7 +80,7 @@ pub(crate) fn render_moons(moons: &[World]) -> Value {
     moons.iter().map(render_moon).collect()
 }
 
-fn render_moon(moon: &World) -> Value {
+pub(crate) fn render_moon(moon: &World) -> Value {
     let roots = moon.roots.iter().map(|root| {
         json!({ "identity": root.identity.to_string(), "stableEndpoints": render_addresses(&root.endpoints) })
     });

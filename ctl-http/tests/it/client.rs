@@ -88,10 +88,29 @@ fn read(reader: &mut BufReader<TcpStream>, head_only: bool) -> Answer {
         headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
     let mut answer = Answer { status, headers, body: Vec::new() };
     if status >= 200 && !head_only {
-        // The original never sends chunked answers, so neither does this (`http-api.md` §2.1).
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = read_chunks(reader);
+            return answer;
+        }
+        // The original never sends chunked answers; neither does this but for very long ones (`http-api.md` §2.1).
         let length = answer.header("content-length").expect("answer without Content-Length").parse().unwrap();
         answer.body.resize(length, 0);
         reader.read_exact(&mut answer.body).unwrap();
     }
     answer
+}
+
+fn read_chunks(reader: &mut BufReader<TcpStream>) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let mut chunk = vec![0; length + 2];
+        reader.read_exact(&mut chunk).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..length]);
+    }
 }

@@ -39,15 +39,17 @@ const MEMBERS: &str = "12-member-lifecycle";
 const FIELDS: &str = "13-member-fields";
 const ZERO_UI: &str = "ui-zero-ui";
 const ZTNET: &str = "ui-ztnet";
+const LIVE: &str = "14-live-member";
+const OWN: &str = "15-own-network";
 const CLI: &str = "ui-zerotier-cli";
 
 const SLASH: &str = "one trailing slash does not matter";
 const NO_FILES: &str = "no static files and no sign-on page: a path like any other";
 const NO_JSONP: &str = "no JSONP";
 const NO_JOIN: &str = "the controller does not join networks";
-const NO_MOON: &str = "the controller does not orbit moons";
+const NO_MOON: &str = "moons are files of the home, and not changed over HTTP";
 const NO_BOND: &str = "no bonds";
-const NO_CONFIG: &str = "the configuration cannot be read or changed over HTTP";
+const NO_CONFIG: &str = "local.conf is not changed over HTTP";
 const SETTINGS: &str = "settings are those of this program";
 const EMPTY: &str = "an empty body counts as {}";
 const BAD_JSON: &str = "bad JSON is the client's fault, and the description is well-formed";
@@ -64,6 +66,9 @@ const TOKENS: &str = "no tokens are shown as in a new network";
 const TRACE_LEVEL: &str = "a trace level that is not sent stays";
 const SETTABLE: &str = "some fields that 1.14 does not take can be set";
 const IDENTITY: &str = "an identity can be named before the node asks, so it must be one";
+const WHEN_IT_ASKS: &str =
+    "a push authorizes nobody: whoever waits is authorized when it next asks, and so its release is known";
+const RELEASE: Expect = Shows(&[("/vMajor", "1"), ("/vMinor", "14"), ("/vRev", "1"), ("/vProto", "12")]);
 const SOURCE: &str = "rulesSource is kept";
 
 /// Exchanges that cannot be replayed here: file, id, reason.
@@ -99,22 +104,18 @@ pub(crate) const DEPARTURES: &[Departure] = &[
             ("/config/settings/portMappingEnabled", "false"),
         ]),
     ),
-    row(NODE, "n-config-empty", NO_CONFIG, Status(404)),
-    row(NODE, "n-network-delete-unknown", NO_JOIN, Status(404)),
-    row(NODE, "n-moon-unknown", NO_MOON, Status(404)),
     row(NODE, "n-moon-post-no-seed", NO_MOON, Status(404)),
     row(NODE, "n-moon-post-bad-json", NO_MOON, Status(404)),
     row(NODE, "n-moon-post-seed", NO_MOON, Status(404)),
-    row(NODE, "n-moon-get-waiting", NO_MOON, Status(404)),
     row(NODE, "n-moon-delete", NO_MOON, Status(404)),
     row(NODE, "n-moon-delete-unknown", NO_MOON, Status(404)),
     row(NODE, "n-bond-show", NO_BOND, Status(404)),
     row(NODE, "n-bond-rotate", NO_BOND, Status(404)),
     row(NODE, "n-bond-setmtu", NO_BOND, Status(404)),
     row(NODE, "n-config-post", NO_CONFIG, Status(404)),
-    row(NODE, "n-config-get", NO_CONFIG, Status(404)),
+    row(NODE, "n-config-get", NO_CONFIG, Status(200)),
     row(NODE, "n-config-put", NO_CONFIG, Status(404)),
-    row(NODE, "n-config-get2", NO_CONFIG, Status(404)),
+    row(NODE, "n-config-get2", NO_CONFIG, Status(200)),
     row(NODE, "n-config-post-array", NO_CONFIG, Status(404)),
     row(NODE, "n-config-post-empty", NO_CONFIG, Status(404)),
     row(NODE, "n-config-post-bad", NO_CONFIG, Status(404)),
@@ -328,6 +329,17 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         Error(400, "ipAssignments[0]: expected an IP address as text, got null"),
     ),
     row(FIELDS, "mf-get-after-error", FOLLOWS, Shows(&[("/remoteTraceLevel", "1")])),
+    row(LIVE, "l-get-public", WHEN_IT_ASKS, RELEASE),
+    row(LIVE, "l-get-public-2", WHEN_IT_ASKS, RELEASE),
+    row(OWN, "o-join", NO_JOIN, Status(404)),
+    row(OWN, "o-get-denied", NO_JOIN, Status(404)),
+    row(OWN, "o-member-list", FOLLOWS, Status(200)),
+    row(OWN, "o-authorize", FOLLOWS, Shows(&[("/identity", "null")])),
+    row(OWN, "o-get-ok", NO_JOIN, Status(404)),
+    row(OWN, "o-set", NO_JOIN, Status(404)),
+    row(OWN, "o-set-bad-json", NO_JOIN, Status(404)),
+    row(OWN, "o-leave", FOLLOWS, Status(200)),
+    row(OWN, "o-member-still", FOLLOWS, Status(200)),
     row(
         ZERO_UI,
         "ui-zero-ui#27.1",
@@ -346,6 +358,5 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     row(CLI, "ui-zerotier-cli#14.0", NO_MOON, Status(404)),
     row(CLI, "ui-zerotier-cli#15.0", NO_JOIN, Status(404)),
     row(CLI, "ui-zerotier-cli#19.0", NO_JOIN, Status(404)),
-    row(CLI, "ui-zerotier-cli#20.0", NO_JOIN, Status(404)),
-    row(CLI, "ui-zerotier-cli#21.0", NO_JOIN, Status(404)),
+    row(CLI, "ui-zerotier-cli#20.0", FOLLOWS, Status(200)),
 ];

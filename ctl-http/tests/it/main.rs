@@ -8,6 +8,8 @@ mod audit;
 mod client;
 mod console;
 mod departures;
+mod lists;
+mod local_conf;
 mod metrics;
 mod pending;
 mod rule_tests;

@@ -1,18 +1,20 @@
 //! A running API on a loopback port, with a clock and random numbers that repeat.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use ctl_core::{Change, Member};
-use ctl_http::{Api, FlowStatus, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
-use ctl_store::Store;
+use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
+use ctl_http::{Api, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
+use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::ErrorCode;
+use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
 use crate::client::{self, Answer};
@@ -40,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) allowed_sources: Vec<IpPrefix>,
     pub(crate) random: Arc<dyn Fn() -> u32 + Send + Sync>,
     pub(crate) store: Store,
+    pub(crate) local_conf: LocalConf,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             allowed_sources: Vec::new(),
             random: Arc::new(random),
             store: Store::in_memory().unwrap(),
+            local_conf: LocalConf::default(),
         }
     }
 }
@@ -78,6 +82,7 @@ impl Server {
             allowed_sources: options.allowed_sources,
             metrics_token: Token::new(METRICS_TOKEN).unwrap(),
             metrics: Metrics::new().unwrap(),
+            local_conf: watch::channel(Arc::new(options.local_conf)).1,
             node,
             changes: changed,
             now: Arc::new(move || Timestamp(clock.fetch_add(1, Ordering::Relaxed))),
@@ -124,6 +129,38 @@ impl Server {
         member.identity = Some(identity(MEMBER));
         member.revise(stored.as_ref());
         self.store.write(|tx| tx.members().put(&member)).unwrap();
+    }
+
+    /// Does what the controller does when `MEMBER` asks, or when it is told of a change.
+    pub(crate) fn configure(&self, network: &str, kind: RequestKind) {
+        let network: NetworkId = network.parse().unwrap();
+        let metadata = RequestMetadata::parse(b"v=7\nvend=1\npv=c\nmajv=1\nminv=e\nrevv=1\n");
+        let request = ConfigRequest { network, identity: identity(MEMBER), metadata, kind };
+        let decided = self.store.write(|tx| {
+            let snapshot = tx.snapshot(network, request.identity.address)?;
+            let (Decision::Admit { member, .. } | Decision::Refuse { member, .. }) =
+                decide(snapshot.as_ref(), &request, Timestamp(START));
+            member.map_or(Ok(()), |member| tx.members().put(&member))
+        });
+        decided.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    }
+
+    /// Notes that `MEMBER` asked at a time.
+    pub(crate) fn note(&self, network: &str, time: u64) {
+        let network: NetworkId = network.parse().unwrap();
+        let client = Client { wire: Some("192.0.2.1:9993".parse().unwrap()), ..Client::default() };
+        let noted = self
+            .store
+            .write(|tx| tx.sightings().note(network, MEMBER.parse().unwrap(), &client, Timestamp(time)));
+        assert!(noted.unwrap());
+    }
+
+    /// Sends a request and leaves its answer unread.
+    pub(crate) fn begin(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nX-ZT1-Auth: {TOKEN}\r\n\r\n").unwrap();
+        stream.peek(&mut [0]).unwrap();
+        stream
     }
 
     /// Stops the server and waits until it has.

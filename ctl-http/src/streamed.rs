@@ -1,0 +1,119 @@
+//! Lists of any length: written a page at a time, as fast as the client takes them, so that memory stays flat.
+//!
+//! Each page is read in a transaction of its own. What is there from the first page to the last is in the list exactly
+//! once, and each record is shown as it was at one moment; a slow client holds no transaction open.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use ctl_store::StoreError;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use warp::http::StatusCode;
+use warp::reply::Response;
+use warp::{Reply, Stream};
+
+use crate::error::ApiError;
+use crate::extract::{self, JSON};
+
+/// An answer up to this length is sent whole, with its length in the header as all others; a longer one in chunks.
+const MAX_WHOLE: usize = 1 << 20;
+
+/// The rest of a list.
+pub(crate) trait Pages: Send + 'static {
+    /// Appends the next page to `out`, the first one after what comes before the list and the last one before what
+    /// follows it. May block.
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError>;
+}
+
+/// Whether there is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    More,
+    Done,
+}
+
+/// Answers with a list as JSON.
+pub(crate) async fn answer(mut pages: impl Pages) -> Response {
+    let begun = spawn_blocking(move || {
+        let mut text = Vec::new();
+        while text.len() <= MAX_WHOLE {
+            if pages.next(&mut text)? == Step::Done {
+                return Ok((text, None));
+            }
+        }
+        Ok((text, Some(pages)))
+    });
+    match begun.await.map_err(ApiError::Task).flatten() {
+        Ok((text, None)) => extract::written(JSON, StatusCode::OK, text),
+        Ok((text, Some(pages))) => {
+            let (sender, receiver) = mpsc::channel(1);
+            tokio::spawn(feed(text, pages, sender));
+            extract::of_type(JSON, warp::reply::stream(Chunks(receiver)).into_response())
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Appends `value` as JSON, after a comma unless it is the first of a list.
+pub(crate) fn append(out: &mut Vec<u8>, is_first: bool, value: &impl Serialize) -> Result<(), ApiError> {
+    if !is_first {
+        out.push(b',');
+    }
+    let fault = |error: serde_json::Error| ApiError::Store(StoreError::Internal { what: error.to_string() });
+    serde_json::to_writer(out, value).map_err(fault) // only a map with keys other than text could fail
+}
+
+/// Writes the next page whenever the one before was taken.
+async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: mpsc::Sender<Result<Bytes, BrokenOff>>) {
+    if chunks.send(Ok(first.into())).await.is_err() {
+        return; // the client is gone
+    }
+    while let Ok(permit) = chunks.reserve().await {
+        let page = spawn_blocking(move || {
+            let mut text = Vec::new();
+            let step = pages.next(&mut text)?;
+            Ok((pages, text, step))
+        });
+        match page.await.map_err(ApiError::Task).flatten() {
+            Ok((rest, text, step)) => {
+                permit.send(Ok(text.into()));
+                if step == Step::Done {
+                    return;
+                }
+                pages = rest;
+            }
+            Err(error) => {
+                error.log();
+                permit.send(Err(BrokenOff)); // ends the connection, so that nobody takes the part for the whole
+                return;
+            }
+        }
+    }
+}
+
+/// The pages as a body.
+struct Chunks(mpsc::Receiver<Result<Bytes, BrokenOff>>);
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, BrokenOff>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
+}
+
+/// A page could not be read.
+#[derive(Debug)]
+struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the list could not be read to its end")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
