@@ -75,10 +75,15 @@ pub struct Api {
 /// Returns the whole API.
 ///
 /// Source address and token are checked before anything else, so that without them an unknown path looks like a
-/// known one; `/health` and the files of the console need no token. What no route takes is 404 without a body, whatever the method.
+/// known one; `/health`, what is below it and the files of the console need no token. What no route takes is 404 without a
+/// body, whatever the method.
 pub fn api(api: Api) -> BoxedFilter<(Response,)> {
     let state = Arc::new(State { outbox: Outbox::new(api.changes.clone()), api });
-    let mut open = vec![status::health(Arc::clone(&state))];
+    let mut open = vec![
+        status::health(Arc::clone(&state)),
+        status::live(Arc::clone(&state)),
+        status::ready(Arc::clone(&state)),
+    ];
     if state.api.serves_networks {
         open.extend([console::files(), console::from_root()]);
     }

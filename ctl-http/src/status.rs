@@ -121,6 +121,46 @@ pub(crate) fn health(state: Shared) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
+/// `GET /health/live`: whether the program does anything at all, for everybody. One that does not is to be started again.
+pub(crate) fn live(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("health")
+        .and(segment("live"))
+        .and(reading())
+        .and(with(state))
+        .map(|state: Shared| {
+            let is_live = state.is_node_running();
+            extract::json(ok_or_unavailable(is_live), &json!({ "live": is_live }))
+        })
+        .boxed()
+}
+
+/// `GET /health/ready`: whether members and administrators are served, for everybody. `online` says whether a root answers,
+/// without which those are served who know the way.
+pub(crate) fn ready(state: Shared) -> BoxedFilter<(Response,)> {
+    segment("health")
+        .and(segment("ready"))
+        .and(reading())
+        .and(with(state))
+        .then(async |state: Shared| {
+            let (node, online) = (state.is_node_running(), state.node().online);
+            let database = is_database_ready(state).await;
+            let ready = database && node;
+            let body = json!({ "ready": ready, "database": database, "node": node, "online": online });
+            extract::json(ok_or_unavailable(ready), &body)
+        })
+        .boxed()
+}
+
+fn ok_or_unavailable(is_ok: bool) -> StatusCode {
+    if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn is_database_ready(state: Shared) -> bool {
+    // Any read will do; there is no network 0.
+    let read = move || state.api.store.read(|tx| tx.networks().get(NetworkId(0)));
+    matches!(tokio::task::spawn_blocking(read).await, Ok(Ok(_)))
+}
+
 /// `GET /status`: the node status.
 pub(crate) fn status(state: Shared) -> BoxedFilter<(Response,)> {
     segment("status")
@@ -140,14 +180,10 @@ pub(crate) fn controller(state: Shared) -> BoxedFilter<(Response,)> {
         .and(with(state))
         .then(async |state: Shared| {
             let clock = state.now();
-            // Any read will do; there is no network 0.
-            let read = move || state.api.store.read(|tx| tx.networks().get(NetworkId(0)));
-            let ready = tokio::task::spawn_blocking(read);
-            let ready = matches!(ready.await, Ok(Ok(_)));
-            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            let ready = is_database_ready(state).await;
             let body =
                 json!({ "controller": true, "apiVersion": 4, "clock": clock.0, "databaseReady": ready });
-            extract::json(status, &body)
+            extract::json(ok_or_unavailable(ready), &body)
         })
         .boxed()
 }
@@ -213,6 +249,11 @@ pub(crate) fn moons(state: Shared) -> BoxedFilter<(Response,)> {
 impl crate::State {
     fn now(&self) -> Timestamp {
         (self.api.now)()
+    }
+
+    /// Says whether there is still somebody who publishes what the node knows.
+    fn is_node_running(&self) -> bool {
+        self.api.node.has_changed().is_ok()
     }
 
     /// Returns what the node last published.

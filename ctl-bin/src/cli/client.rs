@@ -50,7 +50,7 @@ impl Client {
             // The token of the home is for the controller of the home, and nobody else's to see.
             return Err(CliError::NoToken { url: client.url });
         } else {
-            let path = Home::open_existing(&args.home.home)?.token_file();
+            let path = Home::look(&args.home.home)?.token_file();
             (read_token(&path)?, path.display().to_string())
         };
         client.token = Some(token);
@@ -63,20 +63,32 @@ impl Client {
         let url = match &args.url {
             Some(url) => url.clone(),
             None => {
-                let home = Home::open_existing(&args.home.home)?;
+                let home = Home::look(&args.home.home)?;
                 home.api_url()?.ok_or_else(|| CliError::NeverStarted { home: home.path().to_owned() })?
             }
         };
-        let parsed: Uri = url.parse().map_err(|_| CliError::Url { url: url.clone() })?;
+        Self::at(&url, args.ca.as_deref(), args.insecure)
+    }
+
+    /// Connects to the controller that runs in a home.
+    pub(crate) fn of_home(home: &Home, url: &str) -> Result<Self, CliError> {
+        let path = home.token_file();
+        let client = Self::at(url, None, false)?;
+        Ok(Self { token: Some(read_token(&path)?), token_origin: path.display().to_string(), ..client })
+    }
+
+    fn at(url: &str, ca: Option<&Path>, insecure: bool) -> Result<Self, CliError> {
+        let invalid = || CliError::Url { url: url.to_owned() };
+        let parsed: Uri = url.parse().map_err(|_| invalid())?;
         let (Some(scheme), Some(host)) = (parsed.scheme_str(), parsed.host()) else {
-            return Err(CliError::Url { url });
+            return Err(invalid());
         };
         let is_here = is_loopback(host);
         match scheme {
             "https" => {}
-            "http" if is_here || args.insecure => {}
-            "http" => return Err(CliError::Unencrypted { url }),
-            _ => return Err(CliError::Url { url }),
+            "http" if is_here || insecure => {}
+            "http" => return Err(CliError::Unencrypted { url: url.to_owned() }),
+            _ => return Err(invalid()),
         }
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -90,7 +102,7 @@ impl Client {
             config = config.proxy(None);
         }
         if scheme == "https" {
-            config = config.tls_config(trust(args.ca.as_deref())?);
+            config = config.tls_config(trust(ca)?);
         }
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.build().into(), url, token: None, token_origin: String::new() })

@@ -4,10 +4,11 @@
 
 pub(crate) mod args;
 mod client;
+pub(crate) mod health;
 mod member;
 mod network;
 pub(crate) mod table;
-mod times;
+pub(crate) mod times;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub(crate) enum CliError {
     Refused { status: u16, says: String },
     #[error("the controller could not do this ({status}): {says}; its log has more")]
     Failed { status: u16, says: String },
+    #[error("the controller is not ready to serve: {says}; its log has more")]
+    NotReady { says: String },
     #[error("nothing to change was named; see `ctl-bin {command} --help`")]
     NothingToSet { command: &'static str },
     #[error("nothing was deleted; say --yes to do it without being asked")]
@@ -117,6 +120,7 @@ impl CliError {
             | Self::Ambiguous { .. }
             | Self::Refused { .. }
             | Self::Failed { .. }
+            | Self::NotReady { .. }
             | Self::NothingToSet { .. }
             | Self::NotConfirmed => ExitCode::FAILURE,
         }

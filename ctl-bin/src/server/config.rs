@@ -10,9 +10,13 @@ use ctl_store::OpenOptions;
 use zt_proto::NetworkId;
 
 use super::backup::sealing::Recipient;
+use super::doctor::DoctorArgs;
+use super::identity_tool::IdentityCommand;
+use super::manual::{CompletionsArgs, ManArgs};
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
 use crate::cli::args::{MemberCommand, NetworkCommand};
+use crate::cli::health::HealthArgs;
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -46,6 +50,14 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     #[command(subcommand)]
     Member(MemberCommand),
+    Doctor(DoctorArgs),
+    Health(HealthArgs),
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Prints what a shell needs to complete commands and options
+    Completions(CompletionsArgs),
+    /// Writes manual pages
+    Man(ManArgs),
     /// Moves in: takes networks and members of another controller over
     Import(ImportArgs),
     /// Moves out: writes all networks and members for another controller

@@ -133,6 +133,27 @@ impl Home {
         Self::open(dir)
     }
 
+    /// Opens `dir`, which is the home of a controller already, for a look at what can be read there: whoever owns it, and
+    /// whatever its mode.
+    ///
+    /// # Errors
+    /// [`HomeError::NoHome`] if it is not, or why that cannot be told.
+    pub(crate) fn look(dir: &Path) -> Result<Self, HomeError> {
+        let path = dir.join(IDENTITY_SECRET);
+        match path.try_exists() {
+            Ok(true) => Ok(Self { dir: dir.to_owned() }),
+            Ok(false) => Err(HomeError::NoHome { path: dir.to_owned() }),
+            Err(source) => Err(HomeError::Io { action: "look at", path, source, advice: READABLE }),
+        }
+    }
+
+    /// Says whether a controller runs in this home.
+    pub(crate) fn is_served(&self) -> bool {
+        let Ok(file) = File::open(self.dir.join(LOCK)) else { return false };
+        // Let go of again at once, on return.
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
@@ -341,6 +362,12 @@ impl Home {
     /// Notes the port where tools look for it.
     pub(crate) fn write_port(&self, port: u16) -> Result<(), HomeError> {
         self.replace(PORT, port.to_string().as_bytes(), 0o644)
+    }
+
+    /// Returns the UDP port of the controller that runs, or ran last.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let text = self.read(PORT).ok().flatten()?;
+        String::from_utf8_lossy(&text).trim().parse().ok()
     }
 
     /// Notes where the API is reached from this machine.

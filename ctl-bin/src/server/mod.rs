@@ -6,12 +6,15 @@ mod backup;
 mod clock;
 pub(crate) mod config;
 mod controller;
+pub(crate) mod doctor;
 mod export;
 pub(crate) mod home;
+mod identity_tool;
 mod import;
 mod issue_allowance;
 mod lease;
 mod local_conf;
+mod manual;
 mod moon;
 mod notes;
 mod planet;
@@ -25,6 +28,7 @@ mod seen;
 mod share;
 mod sockets;
 mod status;
+mod supervisor;
 mod takeover;
 mod tally;
 mod udp;
@@ -101,6 +105,10 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Cli(#[from] CliError),
     #[error(transparent)]
+    Identity(#[from] identity_tool::IdentityError),
+    #[error(transparent)]
+    Man(#[from] manual::ManError),
+    #[error(transparent)]
     Lease(#[from] lease::LeaseError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -166,6 +174,11 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         Some(Command::Planet(command)) => planet::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Moon(command)) => moon::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Rules(command)) => rules::run(&command)?,
+        Some(Command::Health(args)) => cli::health::run(&args)?,
+        Some(Command::Identity(command)) => identity_tool::run(&command, &mut rng)?,
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man(args)) => manual::man(&args)?,
+        Some(Command::Doctor(args)) => return Ok(doctor::run(&args, clock::wall(), rng)),
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall(), &mut rng)?),
@@ -281,10 +294,12 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     }
     helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
     helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, args.backups.clone()));
+    helpers.spawn(supervisor::keep_alive(command_sender.clone()));
     helpers.spawn(status::publish(command_sender, status_sender));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    supervisor::ready(&format!("serving as {}, UDP port {}, API {address}", identity.address, args.port));
     announce::ready(&home, identity.address, args.port, address, &start, args.is_controller());
     tokio::select! {
         _ = terminate.recv() => {}
@@ -295,6 +310,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         ended = tasks.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
         ended = helpers.join_next() => return Err(StartError::Died(ended.and_then(Result::err))),
     }
+    supervisor::stopping();
     stop.send_replace(true);
     // Open API requests are finished; a client that does not read its answer is not waited for.
     if timeout(SHUTDOWN, tasks.join_all()).await.is_err() {

@@ -44,7 +44,7 @@ fn local_addresses(only: Option<IpAddr>, port: u16) -> Vec<SocketAddr> {
 }
 
 /// Returns the addresses of all interfaces that are up, with `port`. The node leaves out what is of no use.
-fn interface_addresses(port: u16) -> Vec<SocketAddr> {
+pub(super) fn interface_addresses(port: u16) -> Vec<SocketAddr> {
     let interfaces = match getifaddrs() {
         Ok(interfaces) => interfaces,
         Err(error) => {

@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 use zt_crypto::signature::may_replace;
-use zt_proto::Address;
 use zt_proto::codec::Reader;
 use zt_proto::world::{World, WorldKind};
+use zt_proto::{Address, Timestamp};
 
 use super::config::Role;
 use super::home::{Home, HomeError};
@@ -172,6 +172,11 @@ impl WorldFiles {
         };
         node.send(Box::new(tell)).await.is_ok()
     }
+}
+
+/// Returns when the planet was made that this program comes with: it was built later.
+pub(super) fn builtin_timestamp() -> Timestamp {
+    World::parse(&mut Reader::new(EARTH)).map(|planet| planet.timestamp).unwrap_or_default()
 }
 
 /// Reads planet and moons.

@@ -245,6 +245,10 @@ fn help_says_what_there_is() {
         &["member", "authorize"],
         &["member", "set"],
         &["member", "delete"],
+        &["doctor"],
+        &["health"],
+        &["identity"],
+        &["identity", "new"],
     ] {
         let output = bare(&[arguments, &["--help"]].concat()).output().unwrap();
         all += &format!("$ ctl-bin {} --help\n{}\n", arguments.join(" "), printed(output));

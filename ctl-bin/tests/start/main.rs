@@ -5,8 +5,12 @@ mod backup;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod program;
 mod refusals;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! `ctl-bin doctor`: what keeps a controller from working, and what to do about it. Changes nothing.
+
+mod network;
+mod storage;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use rand_chacha::ChaCha20Rng;
+use serde::Serialize;
+use serde_json::{Value, json};
+use zt_crypto::IdentitySecret;
+use zt_proto::Timestamp;
+
+use super::config::{DEFAULT_PORT, HomeArgs};
+use super::home::Home;
+use super::worlds::PlanetSource;
+use crate::cli::table::{ATTENTION, BAD, GOOD, PLAIN, paint, printable, show};
+use crate::cli::{CliError, Client};
+
+/// Looks for what keeps the controller from working, whether it runs or not, and says what to do
+///
+/// Changes nothing. While the controller does not run, it says hello to the root servers in its place.
+///
+/// Exit codes: 0 nothing is broken, 1 something is, 2 command line not understood.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// UDP port, as for serving [default: that of the controller that ran last, else 9993]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Address of this machine that clients are to reach, as for serving [default: all]
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<IpAddr>,
+    /// Address of the API, as for serving [default: 127.0.0.1 and the port]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub api: Option<SocketAddr>,
+    /// Root servers, as for serving
+    #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
+    pub planet: Option<PlanetSource>,
+    /// Prints the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    /// As it should be, or worth knowing.
+    Ok,
+    /// Works, but not as well as it could, or not for long.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    check: &'static str,
+    what: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+/// What all checks found.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, check: &'static str, what: impl Into<String>) {
+        self.0.push(Finding { level: Level::Ok, check, what: what.into(), advice: None });
+    }
+
+    fn warn(&mut self, check: &'static str, what: impl Into<String>, advice: impl Into<String>) {
+        let advice = Some(advice.into());
+        self.0.push(Finding { level: Level::Warning, check, what: what.into(), advice });
+    }
+
+    fn error(&mut self, check: &'static str, what: impl Into<String>, advice: impl Into<String>) {
+        let advice = Some(advice.into());
+        self.0.push(Finding { level: Level::Error, check, what: what.into(), advice });
+    }
+
+    fn count(&self, level: Level) -> usize {
+        self.0.iter().filter(|finding| finding.level == level).count()
+    }
+}
+
+/// What is examined.
+struct Patient {
+    home: Home,
+    now: Timestamp,
+    port: u16,
+    /// The only address, if not all of this machine.
+    bind: Option<IpAddr>,
+    /// Where the API is, or would be.
+    api: SocketAddr,
+    planet: Option<PlanetSource>,
+    /// If it can be read.
+    secret: Option<IdentitySecret>,
+    running: Option<Running>,
+}
+
+/// What a controller that runs says of itself.
+struct Running {
+    url: String,
+    /// `GET /status`, if it answers and takes the token.
+    status: Option<Value>,
+    /// `GET /peer`, likewise.
+    peers: Vec<Value>,
+}
+
+/// Examines what `args` names, and prints what was found.
+pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> ExitCode {
+    let mut findings = Findings::default();
+    if let Some(home) = storage::open(&args.home.home, &mut findings) {
+        let secret = storage::check_files(&home, &mut findings);
+        let port = args.port.or_else(|| home.port()).unwrap_or(DEFAULT_PORT);
+        let api = args.api.unwrap_or((Ipv4Addr::LOCALHOST, port).into());
+        let running = look_at_running(&home, api, secret.as_ref(), &mut findings);
+        let planet = args.planet.clone();
+        let patient = Patient { home, now, port, bind: args.bind, api, planet, secret, running };
+        storage::check_database(&patient, &mut findings);
+        storage::check_clock(&patient, &mut findings);
+        network::check(&patient, &mut rng, &mut findings);
+    }
+    tell(&findings, &args.home.home, args.json);
+    if findings.count(Level::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Asks the controller that runs in the home, if there is one.
+fn look_at_running(
+    home: &Home,
+    api: SocketAddr,
+    secret: Option<&IdentitySecret>,
+    findings: &mut Findings,
+) -> Option<Running> {
+    const CHECK: &str = "controller";
+    if !home.is_served() {
+        findings.ok(CHECK, "does not run; what follows is what it will find");
+        return None;
+    }
+    let url = home.api_url().ok().flatten().unwrap_or_else(|| super::announce::url(api));
+    let mut running = Running { url, status: None, peers: Vec::new() };
+    let asked = Client::of_home(home, &running.url)
+        .and_then(|client| Ok((client.get("/status")?, client.get("/peer")?)));
+    match asked {
+        Ok((status, peers)) => {
+            let address = status.get("address").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if secret.is_some_and(|secret| secret.address().to_string() != address) {
+                findings.error(
+                    CHECK,
+                    format!("another node ({}) answers at {}", printable(&address), running.url),
+                    "stop it, or give one of the two another address with --api",
+                );
+            } else {
+                let version =
+                    status.get("controllerSoftware").and_then(Value::as_str).unwrap_or("controller");
+                findings.ok(CHECK, format!("{} runs and answers at {}", printable(version), running.url));
+                running.status = Some(status);
+                running.peers = peers.as_array().cloned().unwrap_or_default();
+            }
+        }
+        Err(error @ CliError::Unauthorized { .. }) => findings.error(
+            CHECK,
+            format!("it runs, but {error}"),
+            "was the file changed since the start, restart the controller; else see what else listens there",
+        ),
+        Err(error) => findings.error(
+            CHECK,
+            format!("it runs, but its API cannot be used: {error}"),
+            "see its log (journalctl -u ctl-bin); was it started a moment ago, try again",
+        ),
+    }
+    Some(running)
+}
+
+fn tell(findings: &Findings, home: &PathBuf, is_json: bool) {
+    let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
+    if is_json {
+        let value = json!({ "home": home, "errors": errors, "warnings": warnings, "findings": findings.0 });
+        return show(&format!("{value:#}"));
+    }
+    for Finding { level, check, what, advice } in &findings.0 {
+        let (word, style) = match level {
+            Level::Ok => ("ok", GOOD),
+            Level::Warning => ("warning", ATTENTION),
+            Level::Error => ("error", BAD),
+        };
+        show(&format!(
+            "{}{} {check:<11} {}",
+            paint(word, style),
+            " ".repeat(7 - word.len()),
+            printable(what)
+        ));
+        if let Some(advice) = advice {
+            show(&format!("{:20}{}", "", paint(&format!("-> {}", printable(advice)), PLAIN)));
+        }
+    }
+    let plural = |count| if count == 1 { "" } else { "s" };
+    show(&format!("result: {errors} error{}, {warnings} warning{}", plural(errors), plural(warnings)));
+}
