@@ -37,6 +37,17 @@ impl Background {
         Ok(Self { jobs })
     }
 
+    /// Says whether the thread is gone, so that no job will be done any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.jobs.is_closed()
+    }
+
+    /// One whose thread is gone.
+    #[cfg(test)]
+    pub(super) fn ended() -> Self {
+        Self { jobs: mpsc::channel(1).0 }
+    }
+
     /// Runs a job after those that were handed in before; `None` if it did not end.
     pub(super) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (answer, answered) = oneshot::channel();
@@ -60,6 +71,7 @@ mod tests {
         assert_eq!(priority, Some(NICENESS));
         assert_ne!(getpriority_process(None).unwrap(), NICENESS, "the other threads keep theirs");
         assert_eq!(background.run(|| panic!("a fault in a job")).await, None::<()>);
+        assert!(!background.has_ended() && Background::ended().has_ended());
         assert_eq!(
             background.run(|| thread::current().name().map(str::to_owned)).await,
             Some(Some("background".into()))

@@ -56,12 +56,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
 use zt_proto::IpPrefix;
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
+use background::Background;
 use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
@@ -278,7 +279,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         node: command_sender.clone(),
         takeover: Arc::clone(&takeover),
     };
-    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, events));
+    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, Background::start()?, events));
     helpers.spawn(local_conf::follow(Arc::clone(&home), conf_sender));
     helpers.spawn(worlds.follow(command_sender.clone()));
     if args.is_controller() {
@@ -313,7 +314,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     supervisor::stopping();
     stop.send_replace(true);
     // Open API requests are finished; a client that does not read its answer is not waited for.
-    if timeout(SHUTDOWN, tasks.join_all()).await.is_err() {
+    if timeout(SHUTDOWN, ended(&mut tasks)).await.is_err() {
         warn!("some API requests were still open");
     }
     let saved = tokio::task::spawn_blocking(move || controller.save_notes(clock::now()));
@@ -327,6 +328,15 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     }
     drop(lock);
     Ok(())
+}
+
+/// Waits for all tasks. What is left to be done is done even if one of them panics now.
+async fn ended(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            error!(%error, "a part of the controller failed while it ended");
+        }
+    }
 }
 
 fn reason(error: Option<&JoinError>) -> String {

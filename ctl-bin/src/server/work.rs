@@ -41,16 +41,26 @@ pub(super) struct Surroundings {
 pub(super) async fn answer_events(
     controller: SharedController,
     surroundings: Surroundings,
-    mut events: mpsc::Receiver<Event>,
+    background: Background,
+    events: mpsc::Receiver<Event>,
 ) {
-    let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
     let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
-    let background = match Background::start() {
-        Ok(background) => background,
-        Err(error) => return tracing::error!(%error, "no thread to verify identities on"),
-    };
-    tokio::spawn(verify_identities(Arc::clone(&controller), background, verify_queue, recall_queue));
+    // Neither goes on without the other: a controller that verifies nobody lets nobody in.
+    tokio::select! {
+        () = verify_identities(Arc::clone(&controller), background, verify_queue, recall_queue) => {}
+        () = answer_each(controller, surroundings, events, to_verify, to_recall) => {}
+    }
+}
+
+async fn answer_each(
+    controller: SharedController,
+    surroundings: Surroundings,
+    mut events: mpsc::Receiver<Event>,
+    to_verify: mpsc::Sender<PublicIdentity>,
+    to_recall: mpsc::Sender<Address>,
+) {
+    let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
     while let Some(event) = events.recv().await {
         let controller = Arc::clone(&controller);
         match event {
@@ -64,8 +74,11 @@ pub(super) async fn answer_events(
                 }
             }
             Event::WorldUpdated(world) => {
+                // Waited for, so that the last one is the one that stays.
                 let home = Arc::clone(&surroundings.home);
-                spawn_blocking(move || worlds::save(&home, &world));
+                if let Err(error) = spawn_blocking(move || worlds::save(&home, &world)).await {
+                    tracing::error!(%error, "the later version of a world is not kept");
+                }
             }
             Event::ConfigRequested(requested) => {
                 let now = clock::now();
@@ -127,37 +140,25 @@ async fn verify_identities(
         if verified.is_none() {
             tracing::error!("an identity was not verified");
         }
+        if background.has_ended() {
+            return;
+        }
     }
 }
 
-/// Does what each committed change asks for, one after the other.
+/// Does what each committed change asks for, in the order in which they were made: a network that is made again under the id
+/// of one that was removed has revocations of its own. What is urgent is sent first all the same.
 pub(super) async fn follow_changes(
     controller: SharedController,
     mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
-    let mut waiting = Vec::new();
-    while changes.recv_many(&mut waiting, usize::MAX).await > 0 {
-        for change in in_order_of_urgency(&mut waiting) {
-            let controller = Arc::clone(&controller);
-            let followed = spawn_blocking(move || controller.follow(change, clock::now())).await;
-            if let Err(error) = followed {
-                tracing::error!(%error, ?change, "change not followed");
-            }
+    while let Some(change) = changes.recv().await {
+        let controller = Arc::clone(&controller);
+        let followed = spawn_blocking(move || controller.follow(change, clock::now())).await;
+        if let Err(error) = followed {
+            tracing::error!(%error, ?change, "change not followed");
         }
     }
-}
-
-/// Takes the changes that have come together: revocations first, and each of the others once, since what is pushed is the
-/// newest state.
-fn in_order_of_urgency(changes: &mut Vec<Change>) -> Vec<Change> {
-    let (mut ordered, others): (Vec<_>, Vec<_>) =
-        changes.drain(..).partition(|change| matches!(change, Change::MemberRevoked { .. }));
-    for change in others {
-        if !ordered.contains(&change) {
-            ordered.push(change);
-        }
-    }
-    ordered
 }
 
 /// Sends what nobody asked for, when it is due.

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use zt_crypto::signature::may_replace;
 use zt_proto::codec::Reader;
 use zt_proto::world::{World, WorldKind};
@@ -209,19 +209,24 @@ fn later(first: Option<World>, second: Option<World>) -> Option<World> {
     }
 }
 
-/// Keeps what a root sent, if the file there is of the same world: one that an administrator put there stays.
+/// Keeps what a root sent, if it is a later version of what is there: whatever else an administrator put there stays.
 pub(super) fn save(home: &Home, world: &World) {
     let mut bytes = Vec::new();
     world.write(&mut bytes);
-    let saved = match world.kind {
-        WorldKind::Moon => home.write_moon(world),
-        WorldKind::Planet => home.planet().and_then(|known| match known {
-            Some(known) if known.id != world.id => Ok(()),
-            _ => home.replace_planet(&bytes),
-        }),
+    let known = match world.kind {
+        WorldKind::Moon => home.moons().map(|moons| moons.into_iter().find(|moon| moon.id == world.id)),
+        WorldKind::Planet => home.planet(),
     };
+    let saved = known.and_then(|known| match (known, world.kind) {
+        (Some(known), _) if !may_replace(&known, world) => Ok(false),
+        (_, WorldKind::Moon) => home.write_moon(world).map(|()| true),
+        (_, WorldKind::Planet) => home.replace_planet(&bytes).map(|()| true),
+    });
     match saved {
-        Ok(()) => {
+        Ok(false) => {
+            debug!(kind = ?world.kind, "a world that a root sent is no later version of the one in the home")
+        }
+        Ok(true) => {
             info!(kind = ?world.kind, id = %format_args!("{:010x}", world.id), "a root has a later version of a world")
         }
         Err(error) => error!(%error, "the later version of a world is not kept"),
@@ -293,5 +298,9 @@ mod tests {
         assert_eq!(id(None), public);
         save(&home, &own);
         assert_eq!(home.planet().unwrap().unwrap().id, World::EARTH, "another world is not overwritten");
+        for (sent, kept) in [(&earth(), earth().timestamp), (&earlier, earth().timestamp)] {
+            save(&home, sent);
+            assert_eq!(home.planet().unwrap().unwrap().timestamp, kept, "the later version stays");
+        }
     }
 }

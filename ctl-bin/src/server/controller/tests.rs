@@ -15,7 +15,9 @@ use zt_proto::credential::Signature;
 use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
-use super::super::clock;
+use super::super::background::Background;
+use super::super::home::Home;
+use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};
 use super::identity::Distrust;
 use super::*;
@@ -244,6 +246,45 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
     let answer = fixture.controller.prepare(&unknown, source(1), fixture.now).unwrap();
     assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
+}
+
+#[test]
+fn what_is_revoked_in_a_network_that_was_made_again_is_not_forgotten_with_the_old_one() {
+    let fixture = Fixture::with_network(true);
+    fixture.note(6, Standing::Admitted);
+    let Fixture { controller, commands, now } = fixture;
+    let controller = Arc::new(controller);
+    let (sender, changes) = mpsc::unbounded_channel();
+    let revoked = Change::MemberRevoked { network: NETWORK, member: identity(5).address };
+    for change in [Change::NetworkRemoved(NETWORK), Change::Network(NETWORK), revoked] {
+        sender.send(change).unwrap();
+    }
+    drop(sender);
+    block_on(work::follow_changes(Arc::clone(&controller), changes));
+    let mut fixture = Fixture { controller: Arc::into_inner(controller).unwrap(), commands, now };
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 1);
+}
+
+#[test]
+fn nothing_is_answered_any_more_when_no_identity_can_be_verified() {
+    let Fixture { controller, .. } = Fixture::with_network(true);
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, events) = mpsc::channel(1);
+    let surroundings = work::Surroundings {
+        home: Arc::new(Home::open(&folder.path().join("home")).unwrap()),
+        serves_networks: true,
+        node: mpsc::channel(1).0,
+        takeover: Arc::default(),
+    };
+    sender.try_send(crate::vl1::Event::IdentityToVerify(identity(5))).unwrap();
+    // Returns although events may still come: the program ends with it.
+    block_on(work::answer_events(Arc::new(controller), surroundings, Background::ended(), events));
+    drop(sender);
+}
+
+fn block_on(task: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(task);
 }
 
 /// `known-flaws.md` row 13.

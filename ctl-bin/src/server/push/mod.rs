@@ -4,7 +4,7 @@
 //! It holds who is due, never what is sent: a push, also a repeated one, carries the state at the moment in which it is
 //! made. So changes that come faster than pushes leave make one push of all of them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use zt_proto::{Address, NetworkId};
@@ -89,6 +89,8 @@ impl Pass {
 pub(super) struct Pushes {
     /// Members whose own record changed, for which somebody waits. Each once.
     urgent: VecDeque<Key>,
+    /// The same, to be looked up: changes of many members come together.
+    is_urgent: HashSet<Key>,
     /// Networks with members that a change has not reached; they take turns.
     turns: VecDeque<NetworkId>,
     passes: BTreeMap<NetworkId, Pass>,
@@ -103,6 +105,7 @@ impl Pushes {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             urgent: VecDeque::new(),
+            is_urgent: HashSet::new(),
             turns: VecDeque::new(),
             passes: BTreeMap::new(),
             awaited: BTreeMap::new(),
@@ -114,7 +117,7 @@ impl Pushes {
 
     /// Notes that a member needs its configuration, before all that are not as urgent.
     pub(super) fn member(&mut self, key: Key) {
-        if !self.urgent.contains(&key) {
+        if self.is_urgent.insert(key) {
             self.urgent.push_back(key);
         }
     }
@@ -132,6 +135,7 @@ impl Pushes {
     /// Takes the next push that is to be made now; [`Pushes::sent`] or [`Pushes::dropped`] says what became of it.
     pub(super) fn take(&mut self, seen: &SeenNodes, now: Instant) -> Option<Due> {
         if let Some(key) = self.urgent.pop_front() {
+            self.is_urgent.remove(&key);
             return Some(Due { key, attempt: 0 });
         }
         if now < self.slice {

@@ -85,6 +85,20 @@ fn a_push_that_somebody_waits_for_goes_before_a_large_network() {
     assert_eq!(drain(&mut pushes, &seen, start), [(NetworkId(2), node(7))]);
 }
 
+/// Looking each of them up among the others would take minutes.
+#[test]
+fn a_hundred_thousand_changed_members_are_noted_once_each_and_again_when_they_change_again() {
+    let start = clock::now().mono;
+    let (seen, mut pushes) = (SeenNodes::default(), Pushes::new(start));
+    for n in (1..=100_000).chain(1..=100_000) {
+        pushes.member((NETWORK, node(n)));
+    }
+    assert_eq!(drain(&mut pushes, &seen, start).len(), 100_000);
+    pushes.member((NETWORK, node(7)));
+    assert_eq!(drain(&mut pushes, &seen, start), [(NETWORK, node(7))]);
+    assert!(pushes.is_urgent.is_empty());
+}
+
 #[test]
 fn changes_in_the_middle_of_a_pass_reach_everybody_without_starving_the_last() {
     let start = clock::now().mono;
