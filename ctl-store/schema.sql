@@ -231,8 +231,12 @@ CREATE TABLE api_token (
     scope     TEXT NOT NULL,                                                -- what it may do
     created   INTEGER NOT NULL,                                             -- time
     last_used INTEGER NOT NULL,                                             -- time, may lag by a minute; 0: never
-    expires   INTEGER NOT NULL                                              -- time; 0: never
+    expires   INTEGER NOT NULL,                                             -- time; 0: never
+    previous_hash  BLOB CHECK (length(previous_hash) = 32),                 -- hash that was renewed; null: none
+    previous_until INTEGER                                                  -- time until which that is valid too
 ) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX api_token_previous ON api_token (previous_hash) WHERE previous_hash IS NOT NULL;
 
 -- Which of several controllers with one identity is the one that serves: no row or one.
 CREATE TABLE lease (

@@ -9,6 +9,10 @@ use zt_proto::{Address, NetworkId, Timestamp};
 /// Bytes of a field, as JSON; of one that is longer only the length is written down.
 const MAX_FIELD_BYTES: usize = 16 << 10;
 
+/// What changes of a member when it is let in or out, and nothing else does.
+const FIELDS_OF_DECISION: [&str; 5] =
+    ["authorized", "lastAuthorizedCredentialType", "lastAuthorizedTime", "lastDeauthorizedTime", "revision"];
+
 /// What a write did: the change that members may have to hear of, and what the audit log says.
 pub(crate) struct Edit {
     pub(crate) change: Option<Change>,
@@ -68,6 +72,16 @@ impl Edit {
             after.retain(|key, value| earlier.get(key) != Some(value));
         }
         Some(Self { change, kind, action, network, member, before, after })
+    }
+
+    pub(crate) fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// Says whether a member that was there was let in or out, and nothing else changed.
+    pub(crate) fn is_decision(&self) -> bool {
+        let mut changed = self.before.iter().chain(&self.after).flat_map(Map::keys);
+        self.action == "member.update" && changed.all(|field| FIELDS_OF_DECISION.contains(&field.as_str()))
     }
 
     /// Returns the entry for the log.

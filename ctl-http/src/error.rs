@@ -12,12 +12,27 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::{Address, NetworkId};
 
-use crate::auth::Unauthorized;
+use crate::access::Forbidden;
+use crate::access::tokens::TokenError;
 use crate::extract::{self, MAX_BODY};
+use crate::gate::MAX_URI;
+use crate::serve::BodyTimedOut;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
+    /// From an address or with a token that is not allowed; which path the request names does not matter.
+    #[error("not authorized: {0}")]
+    Unauthorized(&'static str),
+    #[error("too many wrong tokens came from this address, expected none for {seconds} s")]
+    TooManyFailures { seconds: u64 },
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error("the path with its query has more than {MAX_URI} bytes, expected at most {MAX_URI}")]
+    UriTooLong,
+    /// A token that is to be made is there already, or one that is to be changed is not.
+    #[error(transparent)]
+    Token(TokenError),
     /// There is no such network or member.
     #[error("not found")]
     NotFound,
@@ -71,6 +86,15 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Store(error) => error.into(),
+            TokenError::Exists(_) | TokenError::Unknown(_) | TokenError::TooMany => Self::Token(error),
+        }
+    }
+}
+
 impl ApiError {
     /// Returns the answer; logs an internal error.
     pub(crate) fn into_response(self) -> Response {
@@ -78,11 +102,16 @@ impl ApiError {
         let retry_after = self.retry_after_seconds();
         let description = match &self {
             Self::NotFound => return extract::empty(status),
+            Self::Unauthorized(_) => return extract::json(status, &json!({})),
             Self::Store(_) | Self::Task(_) => {
                 self.log();
                 self.public_cause().unwrap_or_else(|| "internal error".to_owned())
             }
-            Self::Json(_)
+            Self::TooManyFailures { .. }
+            | Self::Forbidden(_)
+            | Self::UriTooLong
+            | Self::Token(_)
+            | Self::Json(_)
             | Self::Body(_)
             | Self::Field(_)
             | Self::RuleTests(_)
@@ -107,6 +136,9 @@ impl ApiError {
 
     /// Returns after how many seconds it is worth trying again, if that alone may help.
     pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
+        if let Self::TooManyFailures { seconds } = self {
+            return u32::try_from(*seconds).ok();
+        }
         let Self::Store(error) = self else { return None };
         let seconds = [
             (matches!(error, StoreError::Busy), 1),
@@ -118,7 +150,13 @@ impl ApiError {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::NotFound | Self::Token(TokenError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Token(_) => StatusCode::CONFLICT,
+            Self::Body(error) if is_late(error) => StatusCode::REQUEST_TIMEOUT,
             Self::Json(_)
             | Self::Body(_)
             | Self::Field(_)
@@ -141,6 +179,11 @@ impl ApiError {
     }
 }
 
+/// Says whether a body failed because it took too long.
+fn is_late(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<BodyTimedOut>() || error.source().is_some_and(is_late)
+}
+
 /// Returns an error with its causes, outermost first.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -154,12 +197,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Answers what no route took: 401 without a valid token, else 404 without a body, whatever the method.
-pub(crate) async fn rejected(rejection: Rejection) -> Result<Response, Infallible> {
-    Ok(match rejection.find::<Unauthorized>() {
-        Some(_) => extract::json(StatusCode::UNAUTHORIZED, &json!({})),
-        None => extract::empty(StatusCode::NOT_FOUND),
-    })
+/// Answers what no route took: 404 without a body, whatever the method.
+pub(crate) async fn rejected(_: Rejection) -> Result<Response, Infallible> {
+    Ok(extract::empty(StatusCode::NOT_FOUND))
 }
 
 #[cfg(test)]

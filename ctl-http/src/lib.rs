@@ -1,14 +1,16 @@
 //! JSON API of a ZeroTier network controller, as release 1.14 has it (`http-api.md`).
 //!
-//! [`api`] is one warp filter over a [`Store`] and what the node publishes of itself. Every handler reads, calls the
-//! store in one transaction, and renders. Whatever was committed is sent as a [`Change`]; this crate never learns
+//! [`serve`] is everything: connections, then the gate that every request passes (source, token, scope), then the routes,
+//! one warp filter over a [`Store`] and what the node publishes of itself. Every handler reads, calls the store in one
+//! transaction, and renders. Whatever was committed is sent as a [`Change`]; this crate never learns
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
-mod auth;
+mod access;
 mod console;
 mod edit;
 mod error;
 mod extract;
+mod gate;
 pub mod local_conf;
 mod member;
 pub mod metrics;
@@ -16,6 +18,7 @@ mod network;
 mod outbox;
 mod peer;
 mod rule_tests;
+mod serve;
 pub mod status;
 mod streamed;
 mod v2;
@@ -34,15 +37,21 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
-use zt_proto::{Address, IpPrefix, Timestamp};
+use zt_proto::{Address, Timestamp};
 
-pub use auth::{EmptyToken, Token};
+pub use access::origin::{Origin, OriginError};
+pub use access::scope::{Grant, Level, MAX_GRANTS, Scope, ScopeError};
+pub use access::token::{EmptyToken, Token};
+pub use access::{Access, tokens};
 pub use local_conf::LocalConf;
 pub use metrics::Metrics;
+pub use serve::{Limits, Serving};
 pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
 
+use access::{Caller, Forbidden};
 use edit::{Edit, EditKind};
 use error::ApiError;
+use gate::Gate;
 use outbox::Outbox;
 
 /// What the API needs.
@@ -51,15 +60,10 @@ pub struct Api {
     pub store: Store,
     /// Address of this controller, with which the ids of its networks begin.
     pub controller: Address,
-    pub token: Token,
+    /// Who may ask; the newest one counts.
+    pub access: watch::Receiver<Arc<Access>>,
     /// Whether there are the endpoints of a controller at all.
     pub serves_networks: bool,
-    /// Whether `?auth=TOKEN` is accepted. Off, because URLs end up in logs.
-    pub allow_query_token: bool,
-    /// From where requests may come, beside loopback, unless `local_conf` says it.
-    pub allowed_sources: Vec<IpPrefix>,
-    /// What opens `/metrics`, beside `token`.
-    pub metrics_token: Token,
     pub metrics: Metrics,
     /// The file `local.conf` of the home.
     pub local_conf: watch::Receiver<Arc<LocalConf>>,
@@ -68,27 +72,18 @@ pub struct Api {
     /// disk, which takes longer than receiving it, and a full queue would block the API.
     pub changes: mpsc::UnboundedSender<Change>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Chooses the last 24 bits of new network ids.
+    /// Bits that nobody can guess, for ids of networks and for tokens.
     pub random: Arc<dyn Fn() -> u32 + Send + Sync>,
 }
 
-/// Returns the whole API.
-///
-/// Source address and token are checked before anything else, so that without them an unknown path looks like a
-/// known one; `/health`, what is below it and the files of the console need no token. What no route takes is 404 without a
-/// body, whatever the method.
-pub fn api(api: Api) -> BoxedFilter<(Response,)> {
-    let state = Arc::new(State { outbox: Outbox::new(api.changes.clone()), api });
-    let mut open = vec![
+/// Returns all routes. What none of them takes is 404 without a body, whatever the method.
+fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
+    let outbox = Arc::new(Outbox::new(api.changes.clone()));
+    let state = Arc::new(State { outbox, api: Arc::clone(api), caller: Arc::new(Caller::nobody()) });
+    let of_node = first_of([
         status::health(Arc::clone(&state)),
         status::live(Arc::clone(&state)),
         status::ready(Arc::clone(&state)),
-    ];
-    if state.api.serves_networks {
-        open.extend([console::files(), console::from_root()]);
-    }
-    let open = first_of(open);
-    let of_node = first_of([
         status::status(Arc::clone(&state)),
         peer::list(Arc::clone(&state)),
         peer::get(Arc::clone(&state)),
@@ -98,6 +93,7 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         status::moons(Arc::clone(&state)),
         status::moon(Arc::clone(&state)),
         local_conf::get(Arc::clone(&state)),
+        metrics::get(Arc::clone(&state)),
     ]);
     let of_controller = first_of([
         status::controller(Arc::clone(&state)),
@@ -114,31 +110,32 @@ pub fn api(api: Api) -> BoxedFilter<(Response,)> {
         member::remove(Arc::clone(&state)),
         member::list_in_full(Arc::clone(&state)),
         member::active(Arc::clone(&state)),
+        console::files(),
+        console::from_root(),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
     let of_version_2 = first_of(v2::routes(&state));
-    let closed = if state.api.serves_networks {
+    let all = if state.api.serves_networks {
         of_node.or(of_controller).unify().or(of_version_2).unify().boxed()
     } else {
         of_node
     };
-    let limited = auth::allowed_source(Arc::clone(&state))
-        .and(open.or(auth::authorized(Arc::clone(&state)).and(closed)).unify());
-    metrics::get(Arc::clone(&state))
-        .or(limited)
-        .unify()
-        .recover(error::rejected)
-        .unify()
-        .map(move |response: Response| {
-            state.api.metrics.count_response(response.status());
-            response
-        })
-        .boxed()
+    all.recover(error::rejected).unify().boxed()
 }
 
 /// Serves the API to the connections of `listener` until `shutdown` completes, then finishes the open requests.
-pub async fn serve(api: Api, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) {
-    warp::serve(self::api(api)).incoming(listener).graceful(shutdown).run().await;
+///
+/// Source address and token are checked before anything else, so that without them an unknown path looks like a
+/// known one; `/health`, what is below it and the files of the console need no token.
+pub async fn serve(
+    api: Api,
+    listener: TcpListener,
+    serving: Serving,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let api = Arc::new(api);
+    let gate = Gate::new(Arc::clone(&api), routes(&api));
+    serve::run(gate, listener, serving, shutdown).await;
 }
 
 /// Returns a filter that tries routes in their order.
@@ -147,10 +144,11 @@ fn first_of(routes: impl IntoIterator<Item = BoxedFilter<(Response,)>>) -> Boxed
     routes.into_iter().fold(none, |first, next| first.or(next).unify().boxed())
 }
 
-/// What all handlers share.
+/// What a handler has: the same for all, but for who asks.
 struct State {
-    api: Api,
-    outbox: Outbox,
+    api: Arc<Api>,
+    outbox: Arc<Outbox>,
+    caller: Arc<Caller>,
 }
 
 type Shared = Arc<State>;
@@ -158,8 +156,8 @@ type Shared = Arc<State>;
 impl State {
     /// Runs `work` in a write transaction, writes the edit that it names into the audit log in the same one, and sends
     /// what members have to hear of. That a member was revoked is noted there as well: it must be told to others even if
-    /// the controller ends before it could be.
-    fn write<T, E: From<StoreError>>(
+    /// the controller ends before it could be. Who may not make this edit makes none, whatever led here.
+    fn write<T, E: From<StoreError> + From<Forbidden>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Edit>), E>,
     ) -> Result<T, E> {
@@ -169,7 +167,8 @@ impl State {
             let change = edit.as_ref().and_then(|edit| edit.change);
             let kind = edit.as_ref().map(|edit| edit.kind);
             if let Some(edit) = edit {
-                tx.audit().add(&edit.into_entry(auth::TOKEN_NAME, now))?;
+                self.caller.check(&edit)?;
+                tx.audit().add(&edit.into_entry(&self.caller.name, now))?;
             }
             if let Some(Change::MemberRevoked { network, member }) = change {
                 tx.revoked().note(network, member, now)?;
@@ -201,9 +200,12 @@ fn settle<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Opt
     Ok(None)
 }
 
-/// Extracts the state.
+/// Extracts the state, with who asks.
 fn with(state: Shared) -> impl Filter<Extract = (Shared,), Error = Infallible> + Clone {
-    warp::any().map(move || Arc::clone(&state))
+    warp::ext::optional().map(move |caller: Option<Arc<Caller>>| {
+        let caller = caller.unwrap_or_else(|| Arc::clone(&state.caller));
+        Arc::new(State { api: Arc::clone(&state.api), outbox: Arc::clone(&state.outbox), caller })
+    })
 }
 
 /// Runs `work` where it may block, and renders what it returns.

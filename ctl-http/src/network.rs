@@ -34,7 +34,7 @@ pub(crate) fn path() -> BoxedFilter<()> {
     segment("controller").and(segment("network")).boxed()
 }
 
-/// `GET /controller/network`: the ids of all networks.
+/// `GET /controller/network`: the ids of all networks that the token may read.
 pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
     path()
         .and(reading())
@@ -42,7 +42,8 @@ pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
         .then(async |state: Shared| {
             respond(move || {
                 let ids = state.api.store.read(|tx| tx.networks().list().map_err(ApiError::from))?;
-                Ok(ids.iter().map(NetworkId::to_string).collect::<Vec<_>>())
+                let seen = ids.iter().filter(|id| state.caller.sees(**id));
+                Ok(seen.map(NetworkId::to_string).collect::<Vec<_>>())
             })
             .await
         })

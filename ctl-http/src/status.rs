@@ -247,7 +247,7 @@ pub(crate) fn moons(state: Shared) -> BoxedFilter<(Response,)> {
 }
 
 impl crate::State {
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         (self.api.now)()
     }
 

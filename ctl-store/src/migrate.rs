@@ -16,6 +16,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0004_add_roles_and_address_changes.sql")),
     M::up(include_str!("../migrations/0005_add_extra_fields.sql")),
     M::up(include_str!("../migrations/0006_add_pending_and_aftermath.sql")),
+    M::up(include_str!("../migrations/0007_add_previous_token.sql")),
 ];
 
 /// The version that brought the table of the lease, which is the same since.

@@ -55,15 +55,22 @@ pub struct ApiToken {
     pub last_used: Timestamp,
     /// Zero: never.
     pub expires: Timestamp,
+    /// What the token was before it was renewed, and until when that is valid too.
+    pub previous: Option<(TokenHash, Timestamp)>,
 }
 
-const COLUMNS: &str = "SELECT name, hash, scope, created, last_used, expires FROM api_token";
+const COLUMNS: &str =
+    "SELECT name, hash, scope, created, last_used, expires, previous_hash, previous_until FROM api_token";
 
 impl ApiTokens<'_> {
-    /// Returns the token with this hash, expired or not.
+    /// Returns the token that has this hash, or had it before it was renewed; expired or not.
     pub fn get(&self, hash: TokenHash) -> Result<Option<ApiToken>, StoreError> {
-        let found =
-            self.tx.query(&format!("{COLUMNS} WHERE hash = ?1"), [hash.0], "a token of the API", decode)?;
+        let found = self.tx.query(
+            &format!("{COLUMNS} WHERE hash = ?1 OR previous_hash = ?1"),
+            [hash.0],
+            "a token of the API",
+            decode,
+        )?;
         Ok(found.into_iter().next())
     }
 
@@ -78,9 +85,9 @@ impl ApiTokens<'_> {
     /// [`StoreError::Internal`] if the name has no or too many bytes, or another name has this hash; the transaction is
     /// then to be given up.
     pub fn put(&self, token: &ApiToken) -> Result<(), StoreError> {
-        let sql = "INSERT INTO api_token (name, hash, scope, created, last_used, expires) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO UPDATE SET hash = ?2, scope = ?3, \
-                   created = ?4, last_used = ?5, expires = ?6";
+        let sql = "INSERT INTO api_token (name, hash, scope, created, last_used, expires, previous_hash, previous_until) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET hash = ?2, scope = ?3, \
+                   created = ?4, last_used = ?5, expires = ?6, previous_hash = ?7, previous_until = ?8";
         let time = |time: Timestamp| U64Column(time.0);
         let values = params![
             token.name,
@@ -88,7 +95,9 @@ impl ApiTokens<'_> {
             token.scope,
             time(token.created),
             time(token.last_used),
-            time(token.expires)
+            time(token.expires),
+            token.previous.map(|(hash, _)| hash.0),
+            token.previous.map(|(_, until)| time(until)),
         ];
         self.tx.execute(sql, values).map(drop)
     }
@@ -100,13 +109,16 @@ impl ApiTokens<'_> {
 
     /// Notes that a token was used, unless it was noted less than [`TOKEN_USE_STEP_MILLIS`] ago.
     pub fn note_use(&self, hash: TokenHash, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE api_token SET last_used = ?2 WHERE hash = ?1 AND last_used <= ?3";
+        let sql =
+            "UPDATE api_token SET last_used = ?2 WHERE (hash = ?1 OR previous_hash = ?1) AND last_used <= ?3";
         let noted = now.0.saturating_sub(TOKEN_USE_STEP_MILLIS);
         self.tx.execute(sql, params![hash.0, U64Column(now.0), U64Column(noted)]).map(drop)
     }
 }
 
 fn decode(row: &Columns<'_>) -> Result<ApiToken, StoreError> {
+    let hash = row.get::<Option<_>>("previous_hash")?.map(TokenHash);
+    let until = row.get::<Option<U64Column>>("previous_until")?.map(U64Column::time);
     Ok(ApiToken {
         name: row.get("name")?,
         hash: TokenHash(row.get("hash")?),
@@ -114,5 +126,6 @@ fn decode(row: &Columns<'_>) -> Result<ApiToken, StoreError> {
         created: row.get::<U64Column>("created")?.time(),
         last_used: row.get::<U64Column>("last_used")?.time(),
         expires: row.get::<U64Column>("expires")?.time(),
+        previous: hash.zip(until),
     })
 }

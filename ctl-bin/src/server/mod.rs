@@ -47,7 +47,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use ctl_http::{Api, Metrics, Token};
+use ctl_http::{Access, Api, Metrics, Serving, Token};
 use ctl_store::StoreError;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -236,15 +236,18 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let (change_sender, changes) = mpsc::unbounded_channel();
 
     let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
+    // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
+    let allowed_sources = if address.ip().is_loopback() { Vec::new() } else { everywhere() };
+    let (_access, access) = watch::channel(Arc::new(Access {
+        metrics_token: Some(metrics_token),
+        allowed_sources,
+        ..Access::new(token)
+    }));
     let api = Api {
         store: store.clone(),
         controller: identity.address,
-        token,
+        access,
         serves_networks: args.is_controller(),
-        allow_query_token: false,
-        // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
-        allowed_sources: if address.ip().is_loopback() { Vec::new() } else { everywhere() },
-        metrics_token,
         metrics: metrics.clone(),
         local_conf: conf,
         node: status_receiver,
@@ -267,7 +270,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let mut stopping = stopped.clone();
     let mut tasks = JoinSet::new();
     tasks.spawn(udp::run(node, sockets, commands, event_sender, stopped));
-    tasks.spawn(ctl_http::serve(api, listener, async move {
+    tasks.spawn(ctl_http::serve(api, listener, Serving::default(), async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
     }));

@@ -5,6 +5,7 @@ mod pending;
 pub(crate) mod problem;
 pub(crate) mod rules;
 pub(crate) mod strict;
+mod tokens;
 
 use serde_json::{Map, Value};
 use warp::Filter;
@@ -35,6 +36,11 @@ pub(crate) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
         rules::test(state()),
         rules::explain(state()),
         audit::list(state()),
+        tokens::list(state()),
+        tokens::create(state()),
+        tokens::get(state()),
+        tokens::revoke(state()),
+        tokens::rotate(state()),
     ]
 }
 

@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 use warp::http::StatusCode;
 use warp::reply::Response;
 
+use crate::access::Forbidden;
+use crate::access::tokens::TokenError;
 use crate::error::ApiError;
 use crate::extract;
+use crate::gate;
 
 pub(crate) use ctl_core::record::cut;
 
@@ -86,6 +89,9 @@ impl Problem {
                 fields.insert("errors".to_owned(), errors.into());
             }
             fields.extend(more);
+            if let Some(id) = gate::request_id() {
+                fields.insert("requestId".to_owned(), id.into());
+            }
         }
         extract::come_back(extract::json_as(Self::MEDIA_TYPE, status, &body), retry_after_seconds)
     }
@@ -99,7 +105,29 @@ impl From<ApiError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail)
             }
             ApiError::Field(field) => Self::fields(vec![field.into()]),
-            ApiError::Json(_)
+            ApiError::Unauthorized(_) => {
+                let detail =
+                    "the request has no token that is valid, or comes from where none may come".to_owned();
+                Self::new(error.status(), "unauthorized", "not authorized", detail)
+            }
+            ApiError::TooManyFailures { .. } => {
+                let problem = Self::new(
+                    error.status(),
+                    "too-many-failures",
+                    "too many wrong tokens",
+                    error.to_string(),
+                );
+                Self { retry_after_seconds: error.retry_after_seconds(), ..problem }
+            }
+            ApiError::Forbidden(_) => {
+                Self::new(error.status(), "forbidden", "not allowed", error.to_string())
+            }
+            ApiError::Token(TokenError::Unknown(_)) => {
+                Self::new(error.status(), "not-found", "not found", error.to_string())
+            }
+            ApiError::Token(_) => Self::new(error.status(), "conflict", "conflict", error.to_string()),
+            ApiError::UriTooLong
+            | ApiError::Json(_)
             | ApiError::Body(_)
             | ApiError::TooLarge
             | ApiError::RuleTests(_)
@@ -121,6 +149,18 @@ impl From<ApiError> for Problem {
                 Self { retry_after_seconds, ..Self::new(error.status(), kind, title, detail) }
             }
         }
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(error: Forbidden) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        ApiError::from(error).into()
     }
 }
 

@@ -66,6 +66,12 @@ impl<'v> Fields<'v> {
         self.take(name, "true or false", Value::as_bool)
     }
 
+    /// Returns a whole number from 0 to `max`.
+    pub(crate) fn number(&mut self, name: &'static str, max: u64) -> Option<u64> {
+        let what = format!("a whole number from 0 to {max}");
+        self.take(name, &what, |value| value.as_u64().filter(|number| *number <= max))
+    }
+
     pub(crate) fn array(&mut self, name: &'static str) -> Option<&'v [Value]> {
         self.take(name, "an array", |value| value.as_array().map(Vec::as_slice))
     }

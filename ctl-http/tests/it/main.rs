@@ -5,9 +5,12 @@
 mod api;
 mod arbitrary;
 mod audit;
+mod browser;
 mod client;
 mod console;
 mod departures;
+mod guessing;
+mod limits;
 mod lists;
 mod local_conf;
 mod metrics;
@@ -15,4 +18,5 @@ mod pending;
 mod rule_tests;
 mod rules;
 mod server;
+mod tokens;
 mod vectors;

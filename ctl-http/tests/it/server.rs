@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
-use ctl_http::{Api, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Token};
+use ctl_http::{
+    Access, Api, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Serving, Token,
+};
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -33,6 +35,8 @@ pub(crate) struct Server {
     task: Option<tokio::task::JoinHandle<()>>,
     runtime: Runtime,
     node: watch::Sender<Arc<NodeStatus>>,
+    pub(crate) access: watch::Sender<Arc<Access>>,
+    clock: Arc<AtomicU64>,
 }
 
 /// What a test can choose.
@@ -43,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) random: Arc<dyn Fn() -> u32 + Send + Sync>,
     pub(crate) store: Store,
     pub(crate) local_conf: LocalConf,
+    pub(crate) serving: Serving,
 }
 
 impl Default for Options {
@@ -56,6 +61,7 @@ impl Default for Options {
             random: Arc::new(random),
             store: Store::in_memory().unwrap(),
             local_conf: LocalConf::default(),
+            serving: Serving::default(),
         }
     }
 }
@@ -72,25 +78,41 @@ impl Server {
         let store = options.store;
         let (changed, changes) = mpsc::unbounded_channel();
         let (node_sender, node) = watch::channel(Arc::new(node_status()));
-        let clock = AtomicU64::new(START);
+        let clock = Arc::new(AtomicU64::new(START));
+        let ticks = Arc::clone(&clock);
+        let access = Access {
+            metrics_token: Some(Token::new(METRICS_TOKEN).unwrap()),
+            allow_query_token: options.allow_query_token,
+            allowed_sources: options.allowed_sources,
+            ..Access::new(Token::new(TOKEN).unwrap())
+        };
+        let (access_sender, access) = watch::channel(Arc::new(access));
         let api = Api {
             store: store.clone(),
             controller: CONTROLLER.parse().unwrap(),
-            token: Token::new(TOKEN).unwrap(),
+            access,
             serves_networks: true,
-            allow_query_token: options.allow_query_token,
-            allowed_sources: options.allowed_sources,
-            metrics_token: Token::new(METRICS_TOKEN).unwrap(),
             metrics: Metrics::new().unwrap(),
             local_conf: watch::channel(Arc::new(options.local_conf)).1,
             node,
             changes: changed,
-            now: Arc::new(move || Timestamp(clock.fetch_add(1, Ordering::Relaxed))),
+            now: Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed))),
             random: options.random,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = runtime.spawn(ctl_http::serve(api, listener, async { drop(stopped.await) }));
-        Self { address, store, changes, stop: Some(stop), task: Some(task), runtime, node: node_sender }
+        let task =
+            runtime.spawn(ctl_http::serve(api, listener, options.serving, async { drop(stopped.await) }));
+        Self {
+            address,
+            store,
+            changes,
+            stop: Some(stop),
+            task: Some(task),
+            runtime,
+            node: node_sender,
+            access: access_sender,
+            clock,
+        }
     }
 
     /// Starts a server whose node has so many peers.
@@ -161,6 +183,14 @@ impl Server {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nX-ZT1-Auth: {TOKEN}\r\n\r\n").unwrap();
         stream.peek(&mut [0]).unwrap();
         stream
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn advance(&self, millis: u64) {
+        self.clock.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// Stops the server and waits until it has.

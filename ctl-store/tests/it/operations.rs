@@ -84,6 +84,25 @@ fn token_is_found_by_its_hash_alone() {
 }
 
 #[test]
+fn renewed_token_is_found_by_the_hash_that_it_had() {
+    let store = store();
+    let until = NOW.plus_millis(5);
+    let renewed = ApiToken { previous: Some((TokenHash::of("old"), until)), ..token("one", "new") };
+    store.write(|tx| tx.api_tokens().put(&renewed)).unwrap();
+    for secret in ["old", "new"] {
+        assert_eq!(
+            store.read(|tx| tx.api_tokens().get(TokenHash::of(secret))).unwrap(),
+            Some(renewed.clone())
+        );
+    }
+    store.write(|tx| tx.api_tokens().note_use(TokenHash::of("old"), NOW)).unwrap();
+    assert_eq!(store.read(|tx| tx.api_tokens().list()).unwrap()[0].last_used, NOW);
+    let again = ApiToken { previous: None, ..renewed };
+    store.write(|tx| tx.api_tokens().put(&again)).unwrap();
+    assert_eq!(store.read(|tx| tx.api_tokens().get(TokenHash::of("old"))).unwrap(), None);
+}
+
+#[test]
 fn token_of_two_names_or_of_none_is_refused() {
     let store = store();
     store.write(|tx| tx.api_tokens().put(&token("one", "secret"))).unwrap();
@@ -156,5 +175,6 @@ fn token(name: &str, secret: &str) -> ApiToken {
         created: NOW,
         last_used: Timestamp(0),
         expires: NOW.plus_millis(1000),
+        previous: None,
     }
 }
