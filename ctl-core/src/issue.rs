@@ -186,19 +186,38 @@ pub fn revoke(
     id: u32,
     signer: &IdentitySecret,
 ) -> Revocation {
-    let mut revocation = Revocation {
+    let mut revocation = unsigned_revocation(network, member, threshold, id, signer.address());
+    sign_revocation(&mut revocation, signer);
+    revocation
+}
+
+/// Returns the same without a signature, which takes by far the most time: there may be very many that nobody ever asks
+/// for. `controller` is that of the network.
+pub fn unsigned_revocation(
+    network: NetworkId,
+    member: Address,
+    threshold: Timestamp,
+    id: u32,
+    controller: Address,
+) -> Revocation {
+    Revocation {
         id,
         network,
         credential_id: 0,
         threshold,
         flags: Revocation::FAST_PROPAGATE,
         target: member,
-        signed_by: signer.address(),
+        signed_by: controller,
         credential_type: CredentialType::Membership,
         signature: Signature::NONE,
-    };
-    revocation.signature = signer.sign(&revocation.signed_bytes());
-    revocation
+    }
+}
+
+/// Signs a revocation; nothing if it is signed already.
+pub fn sign_revocation(revocation: &mut Revocation, signer: &IdentitySecret) {
+    if revocation.signature == Signature::NONE {
+        revocation.signature = signer.sign(&revocation.signed_bytes());
+    }
 }
 
 /// Returns payloads of NETWORK_CREDENTIALS that carry all revocations, as many in each as one packet takes.

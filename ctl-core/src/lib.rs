@@ -16,6 +16,7 @@
 //! | [`client`] | what the asking client can take | `vl2.md` §3.1, §8.1 |
 //! | [`issue`] | signatures, the form for the client, chunks, revocations | `vl2.md` §4.1, §7, §8 |
 //! | [`memo`] | what was issued and may be sent again; times of issue | `vl2.md` §19.1 |
+//! | [`recency`] | what a cache that is full lets go | |
 //! | [`rules`] | flow rules as people write, test and understand them | `rules-language.md` |
 
 pub mod addresses;
@@ -29,6 +30,7 @@ pub mod member;
 pub mod memo;
 pub mod network;
 pub mod pending;
+pub mod recency;
 pub mod record;
 pub mod request;
 pub mod rules;

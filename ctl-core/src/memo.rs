@@ -15,7 +15,8 @@
 //!
 //! What is signed with the id of a sending (`vl2.md` §4.1), the chunks, is made anew for each.
 //!
-//! The part that all members of a network share is built and written once for each state of the network.
+//! The part that all members of a network share is built and written once for each state of the network, however many
+//! ask at the same time; when there are too many networks, the one of which nobody asked for longest gives way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,7 @@ use crate::config::{NetworkPart, UnsignedConfig};
 use crate::issue::{ConfigTooLong, Issued};
 use crate::member::Member;
 use crate::network::Network;
+use crate::recency::Recency;
 
 /// The part of the credential window for which an issued configuration is sent again: one over this.
 const REUSED_FOR: u64 = 5;
@@ -53,7 +55,9 @@ struct State {
     /// Whatever was revoked: nothing that was issued up to here is kept any more.
     last_revocation: Option<Timestamp>,
     networks: BTreeMap<NetworkId, KnownPart>,
+    network_uses: Recency<NetworkId>,
     network_bytes: usize,
+    parts_written: u64,
     members: BTreeMap<(NetworkId, Address), Entry>,
     member_bytes: usize,
     /// Keys of entries, oldest first, each with its number; a number that no entry has any more is passed over.
@@ -96,11 +100,18 @@ impl Memo {
     /// whatever it is sent again, has a greater time.
     pub fn revoke(&self, network: NetworkId, member: Address, wall: Timestamp) -> Timestamp {
         let mut state = self.lock();
-        let threshold = wall.max(state.floor);
-        state.floor = threshold.plus_millis(1);
-        state.last_revocation = Some(threshold);
         state.forget((network, member));
-        threshold
+        state.threshold(wall)
+    }
+
+    /// Does the same for all members that a network ever had: it is gone.
+    pub fn revoke_all(&self, network: NetworkId, wall: Timestamp) -> Timestamp {
+        let mut state = self.lock();
+        let members = state.members.range((network, Address::NONE)..=(network, Address::MAX));
+        for key in members.map(|(key, _)| *key).collect::<Vec<_>>() {
+            state.forget(key);
+        }
+        state.threshold(wall)
     }
 
     /// Signs and writes a configuration, unless what the member was issued before is still right.
@@ -114,16 +125,14 @@ impl Memo {
         config: &UnsignedConfig,
         signer: &IdentitySecret,
     ) -> Result<Arc<Issued>, ConfigTooLong> {
-        let known_part = {
-            let state = self.lock();
+        let part = {
+            let mut state = self.lock();
             if let Some(issued) = state.find(config) {
                 return Ok(issued);
             }
-            state.part(config).map(|known| Arc::clone(&known.part))
+            // Written with the lock held: whoever asks meanwhile would otherwise write the same.
+            state.part_for(config)
         };
-        let part = known_part.unwrap_or_else(|| {
-            Arc::new(NetworkPart::new(Arc::clone(&config.network), Arc::clone(&config.bridges)))
-        });
         let issued = Arc::new(config.issue_with(&part, signer)?);
         self.lock().keep(config, &part, &issued);
         Ok(issued)
@@ -135,6 +144,11 @@ impl Memo {
         (state.members.len(), state.member_bytes)
     }
 
+    /// Returns how often the common part of a network was built and written.
+    pub fn parts_written(&self) -> u64 {
+        self.lock().parts_written
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change is one call that does not panic; what is kept is compared before it is used.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -142,18 +156,47 @@ impl Memo {
 }
 
 impl State {
-    fn find(&self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
+    /// Returns a threshold; whatever is issued from now on is later.
+    fn threshold(&mut self, wall: Timestamp) -> Timestamp {
+        let threshold = wall.max(self.floor);
+        self.floor = threshold.plus_millis(1);
+        self.last_revocation = Some(threshold);
+        threshold
+    }
+
+    fn find(&mut self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
         let entry = self.members.get(&(config.network.id, config.member.address))?;
         let age = config.issued.0.saturating_sub(entry.issued.timestamp().0);
         let is_same = entry.client == config.client
             && entry.member == config.member
             && self.part(config).is_some_and(|known| known.number == entry.part);
-        (is_same && age <= reusable_for(&config.network)).then(|| Arc::clone(&entry.issued))
+        let found = (is_same && age <= reusable_for(&config.network)).then(|| Arc::clone(&entry.issued));
+        if found.is_some() {
+            self.network_uses.note(config.network.id);
+        }
+        found
     }
 
     fn part(&self, config: &UnsignedConfig) -> Option<&KnownPart> {
         let known = self.networks.get(&config.network.id)?;
         known.part.is_of(&config.network, &config.bridges).then_some(known)
+    }
+
+    /// Returns what the members of the network have in common, written now unless it is known.
+    fn part_for(&mut self, config: &UnsignedConfig) -> Arc<NetworkPart> {
+        let id = config.network.id;
+        if let Some(known) = self.part(config) {
+            let part = Arc::clone(&known.part);
+            self.network_uses.note(id);
+            return part;
+        }
+        let part = Arc::new(NetworkPart::new(Arc::clone(&config.network), Arc::clone(&config.bridges)));
+        self.parts_written += 1;
+        // Who decided before a change may come after one who decided after it, and is the last of its kind.
+        if !self.networks.get(&id).is_some_and(|known| known.part.is_later_than(&config.network)) {
+            self.keep_part(&part);
+        }
+        part
     }
 
     fn keep(&mut self, config: &UnsignedConfig, part: &Arc<NetworkPart>, issued: &Arc<Issued>) {
@@ -164,7 +207,13 @@ impl State {
         if is_revoked || is_overtaken {
             return;
         }
-        let part = self.keep_part(part);
+        // What was issued with a part that is not kept any more would never be found.
+        let Some(known) =
+            self.networks.get(&config.network.id).filter(|known| Arc::ptr_eq(&known.part, part))
+        else {
+            return;
+        };
+        let part = known.number;
         self.forget(key);
         let number = self.number();
         let (member, client) = (config.member.clone(), config.client);
@@ -180,27 +229,27 @@ impl State {
         self.next_number
     }
 
-    /// Keeps what a network's members have in common, in place of what they had before, and returns its number.
-    fn keep_part(&mut self, part: &Arc<NetworkPart>) -> u64 {
+    /// Keeps what a network's members have in common, in place of what they had before.
+    fn keep_part(&mut self, part: &Arc<NetworkPart>) {
         let id = part.network_id();
-        if let Some(known) = self.networks.get(&id)
-            && known.part == *part
-        {
-            return known.number;
-        }
-        if let Some(old) = self.networks.remove(&id) {
-            self.network_bytes -= old.part.size_bytes();
-        }
+        self.forget_part(id);
         while (self.networks.len() >= MAX_NETWORKS
             || self.network_bytes + part.size_bytes() > MAX_NETWORK_BYTES)
-            && let Some((_, evicted)) = self.networks.pop_first()
+            && let Some(evicted) = self.network_uses.pop_oldest()
         {
-            self.network_bytes -= evicted.part.size_bytes();
+            self.forget_part(evicted);
         }
         self.network_bytes += part.size_bytes();
         let number = self.number();
         self.networks.insert(id, KnownPart { number, part: Arc::clone(part) });
-        number
+        self.network_uses.note(id);
+    }
+
+    fn forget_part(&mut self, id: NetworkId) {
+        self.network_uses.forget(&id);
+        if let Some(known) = self.networks.remove(&id) {
+            self.network_bytes -= known.part.size_bytes();
+        }
     }
 
     /// Drops the oldest entries: those above the bounds, and those that no window is long enough for.

@@ -114,8 +114,23 @@ pub struct Room {
     pub of_source: u64,
     pub of_network: u64,
     pub in_all: u64,
-    /// When the one of this network that asked longest ago did so.
+    /// When the one of this network and source that asked longest ago did so.
+    pub oldest_of_source: Option<Timestamp>,
+    /// Likewise of this network.
     pub oldest_of_network: Option<Timestamp>,
+    /// Likewise of all.
+    pub oldest_in_all: Option<Timestamp>,
+}
+
+/// Among whom the one is looked for that asked longest ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Strangers of the network that asked from the same source.
+    Source,
+    /// All of the network.
+    Network,
+    /// Those of all networks.
+    All,
 }
 
 /// What becomes of a new stranger.
@@ -123,21 +138,29 @@ pub struct Room {
 pub enum Admission {
     /// It is put on record.
     Free,
-    /// It is, in the place of the one of its network that asked longest ago.
-    InsteadOfOldest,
+    /// It is, in the place of the one that asked longest ago.
+    InsteadOfOldest(Among),
     /// It is refused without leaving a trace.
     Full,
 }
 
 impl Room {
     /// Decides about a stranger that asks from `source`.
+    ///
+    /// Whoever gives way is of those that fill the bound which is reached, the narrowest first: a source that is full
+    /// takes nothing from its neighbours.
     pub fn admit(&self, source: Source, now: Timestamp) -> Admission {
-        if self.of_source >= source.max() {
-            Admission::Full
-        } else if self.of_network < MAX_OF_NETWORK && self.in_all < MAX_IN_ALL {
-            Admission::Free
-        } else if self.oldest_of_network.is_some_and(|oldest| now.millis_since(oldest) >= SAFE_FOR) {
-            Admission::InsteadOfOldest
+        let (among, oldest) = if self.of_source >= source.max() {
+            (Among::Source, self.oldest_of_source)
+        } else if self.of_network >= MAX_OF_NETWORK {
+            (Among::Network, self.oldest_of_network)
+        } else if self.in_all >= MAX_IN_ALL {
+            (Among::All, self.oldest_in_all)
+        } else {
+            return Admission::Free;
+        };
+        if oldest.is_some_and(|oldest| now.millis_since(oldest) >= SAFE_FOR) {
+            Admission::InsteadOfOldest(among)
         } else {
             Admission::Full
         }
@@ -167,27 +190,66 @@ mod tests {
         assert_eq!(shown, ["192.0.2.0/24", "2001:db8:1::/48", "relayed"]);
     }
 
+    /// `known-flaws.md` row 7.
     #[test]
-    fn a_full_source_leaves_no_trace_however_much_room_there_is() {
-        let room = Room { of_source: MAX_OF_SOURCE, of_network: MAX_OF_SOURCE, ..Room::default() };
-        assert_eq!(room.admit(SOURCE, NOW), Admission::Full);
-        assert_eq!(Room { of_source: MAX_OF_SOURCE - 1, ..room }.admit(SOURCE, NOW), Admission::Free);
-        assert_eq!(room.admit(Source::Relayed, NOW), Admission::Free);
-        assert_eq!(Room { of_source: MAX_RELAYED, ..room }.admit(Source::Relayed, NOW), Admission::Full);
+    fn each_bound_has_its_own_oldest_that_gives_way_once_it_is_silent() {
+        let free = Room {
+            of_source: MAX_OF_SOURCE - 1,
+            of_network: MAX_OF_NETWORK - 1,
+            in_all: MAX_IN_ALL - 1,
+            ..Room::default()
+        };
+        assert_eq!(free.admit(SOURCE, NOW), Admission::Free);
+        assert_eq!(Room { of_source: MAX_RELAYED - 1, ..free }.admit(Source::Relayed, NOW), Admission::Free);
+        let silent_for = |millis| Some(Timestamp(NOW.0 - millis));
+        let bounds: [(Room, Source, fn(&mut Room) -> &mut Option<Timestamp>, Among); 4] = [
+            (
+                Room { of_source: MAX_OF_SOURCE, ..free },
+                SOURCE,
+                |room| &mut room.oldest_of_source,
+                Among::Source,
+            ),
+            (
+                Room { of_source: MAX_RELAYED, ..free },
+                Source::Relayed,
+                |room| &mut room.oldest_of_source,
+                Among::Source,
+            ),
+            (
+                Room { of_network: MAX_OF_NETWORK, ..free },
+                SOURCE,
+                |room| &mut room.oldest_of_network,
+                Among::Network,
+            ),
+            (Room { in_all: MAX_IN_ALL, ..free }, SOURCE, |room| &mut room.oldest_in_all, Among::All),
+        ];
+        for (mut full, source, oldest, among) in bounds {
+            // Who asked long ago elsewhere does not matter.
+            for elsewhere in
+                [&mut full.oldest_of_source, &mut full.oldest_of_network, &mut full.oldest_in_all]
+            {
+                *elsewhere = silent_for(FORGOTTEN_AFTER);
+            }
+            *oldest(&mut full) = None;
+            assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
+            *oldest(&mut full) = silent_for(SAFE_FOR - 1);
+            assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
+            *oldest(&mut full) = silent_for(SAFE_FOR);
+            assert_eq!(full.admit(source, NOW), Admission::InsteadOfOldest(among));
+        }
     }
 
     #[test]
-    fn a_full_network_forgets_who_asked_long_ago_and_nobody_else() {
-        let asked_ago = |millis| Room {
+    fn a_full_source_takes_no_place_of_its_network() {
+        let room = Room {
+            of_source: MAX_OF_SOURCE,
             of_network: MAX_OF_NETWORK,
-            oldest_of_network: Some(Timestamp(NOW.0 - millis)),
-            ..Room::default()
+            in_all: MAX_IN_ALL,
+            oldest_of_source: Some(NOW),
+            oldest_of_network: Some(Timestamp(0)),
+            oldest_in_all: Some(Timestamp(0)),
         };
-        assert_eq!(asked_ago(SAFE_FOR - 1).admit(SOURCE, NOW), Admission::Full);
-        assert_eq!(asked_ago(SAFE_FOR).admit(SOURCE, NOW), Admission::InsteadOfOldest);
-        // A controller that is full with strangers of other networks.
-        let elsewhere = Room { in_all: MAX_IN_ALL, ..Room::default() };
-        assert_eq!(elsewhere.admit(SOURCE, NOW), Admission::Full);
+        assert_eq!(room.admit(SOURCE, NOW), Admission::Full);
     }
 
     #[test]

@@ -10,13 +10,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ctl_core::Occupied;
+use ctl_core::recency::Recency;
 use zt_proto::NetworkId;
 
 use crate::Tx;
 use crate::column::{IpColumn, NetworkColumn};
 use crate::error::StoreError;
 
-/// Networks whose addresses are kept. Each address takes up to 32 bytes, less where they lie close together.
+/// Networks whose addresses are kept; the one in which nobody needed an address for longest gives way. Each address takes up to 32 bytes, less where they lie close together.
 const MAX_NETWORKS: usize = 64;
 
 /// What all transactions share.
@@ -34,6 +35,7 @@ pub(crate) struct State {
     /// Number of the last change that is in it; 0 is before the first.
     number: i64,
     networks: BTreeMap<NetworkId, Arc<Occupied>>,
+    uses: Recency<NetworkId>,
 }
 
 impl Tx<'_> {
@@ -67,15 +69,23 @@ impl OccupiedCache {
 impl State {
     fn of(&mut self, tx: &Tx<'_>, network: NetworkId) -> Result<Arc<Occupied>, StoreError> {
         self.catch_up(tx)?;
-        if let Some(occupied) = self.networks.get(&network) {
-            return Ok(Arc::clone(occupied));
-        }
-        let occupied = Arc::new(tx.members().occupied(network)?);
-        if self.networks.len() >= MAX_NETWORKS {
-            self.networks.pop_first();
-        }
-        self.networks.insert(network, Arc::clone(&occupied));
+        let occupied = match self.networks.get(&network) {
+            Some(occupied) => Arc::clone(occupied),
+            None => self.keep(network, tx.members().occupied(network)?),
+        };
+        self.uses.note(network);
         Ok(occupied)
+    }
+
+    fn keep(&mut self, network: NetworkId, occupied: Occupied) -> Arc<Occupied> {
+        if self.networks.len() >= MAX_NETWORKS
+            && let Some(evicted) = self.uses.pop_oldest()
+        {
+            self.networks.remove(&evicted);
+        }
+        let occupied = Arc::new(occupied);
+        self.networks.insert(network, Arc::clone(&occupied));
+        occupied
     }
 
     /// Goes on to the last change that the transaction sees; forgets everything if that cannot be reached.
@@ -86,7 +96,7 @@ impl State {
             tx.query(sql, [], "changes of addresses", |row| Ok((row.get("first")?, row.get("last")?)))?;
         let (first, last): (i64, i64) = bounds.into_iter().next().unwrap_or((1, 0));
         if last < self.number || first > self.number.saturating_add(1) {
-            self.networks.clear();
+            (self.networks, self.uses) = Default::default();
         } else if last > self.number && !self.networks.is_empty() {
             for (network, ip, is_held) in changes(tx, self.number)? {
                 let Some(occupied) = self.networks.get_mut(&network) else { continue };

@@ -1,5 +1,6 @@
 //! Builds the configuration of a member, all but its signatures (`vl2.md` §8, §10.8–10.12).
 
+mod largest;
 mod old;
 mod shared;
 

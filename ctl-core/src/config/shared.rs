@@ -43,6 +43,11 @@ impl NetworkPart {
         is_same_network && (Arc::ptr_eq(&self.bridges, bridges) || self.bridges == *bridges)
     }
 
+    /// Says whether this is of a later state of the same network. One that was removed and made anew is another.
+    pub(crate) fn is_later_than(&self, network: &Network) -> bool {
+        self.network.created == network.created && self.network.revision > network.revision
+    }
+
     pub(crate) fn network_id(&self) -> NetworkId {
         self.network.id
     }

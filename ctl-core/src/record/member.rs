@@ -111,6 +111,7 @@ pub fn apply(body: &Map<String, Value>, member: &mut Member, now: Timestamp) -> 
         match (lenient::boolean(value, false), member.authorized) {
             (true, false) => member.authorize(Credential::Api, now),
             (false, true) => member.deauthorize(now),
+            (false, false) if is_ban(body, value, member) => member.deauthorize(now),
             (true, true) | (false, false) => {}
         }
     }
@@ -132,6 +133,14 @@ pub fn apply(body: &Map<String, Value>, member: &mut Member, now: Timestamp) -> 
         member.capabilities = entries.map(low_32_bits).collect::<BTreeSet<_>>().into_iter().collect();
     }
     Ok(())
+}
+
+/// Says whether the body takes an authorization away that nobody has given yet: a public network or a join token would
+/// give it, to a node that an administrator does not want. A record that is sent back as it was shown says nothing new.
+fn is_ban(body: &Map<String, Value>, authorized: &Value, member: &Member) -> bool {
+    *authorized == Value::Bool(false)
+        && !member.is_deauthorized()
+        && !body.contains_key("lastDeauthorizedTime")
 }
 
 /// Names the node before it asks; afterwards it is the node that it is.
@@ -246,6 +255,20 @@ mod tests {
         apply(json!({ "authorized": null }).as_object().unwrap(), &mut member, Timestamp(7000)).unwrap();
         assert_eq!((member.authorized, member.last_deauthorized), (false, Timestamp(7000)));
         assert_eq!(member.credential, Some(Credential::Api));
+    }
+
+    #[test]
+    fn node_that_never_asked_is_banned_by_saying_so_but_not_by_sending_back_what_is_shown() {
+        let mut named = member();
+        apply_to(&mut named, json!({ "name": "x", "authorized": null })).unwrap();
+        let shown = serde_json::to_value(render(&named)).unwrap();
+        apply_to(&mut named, shown).unwrap();
+        assert!(!named.is_deauthorized());
+        apply_to(&mut named, json!({ "authorized": false })).unwrap();
+        assert!(named.is_deauthorized() && named.last_deauthorized == Timestamp(5000));
+        // Said again, it is nothing new.
+        apply(json!({ "authorized": false }).as_object().unwrap(), &mut named, Timestamp(9000)).unwrap();
+        assert_eq!(named.last_deauthorized, Timestamp(5000));
     }
 
     #[test]

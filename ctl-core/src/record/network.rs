@@ -127,10 +127,16 @@ fn render_route(route: &Route) -> Value {
 /// Changes the fields that `body` has; unknown and read-only ones are ignored.
 ///
 /// # Errors
-/// If a rule is not understood, if there are more rules than members can take, or if a field that the original does
-/// not take is not what it should be. The network may then have been
-/// changed in part: use a copy.
+/// If a rule is not understood, if there are more rules than members can take, or longer ones
+/// ([`Network::check_len`]), or if a field that the original does not take is not what it should be. The network may
+/// then have been changed in part: use a copy.
 pub fn apply(body: &Map<String, Value>, network: &mut Network) -> Result<(), FieldError> {
+    let before = network.clone();
+    apply_fields(body, network)?;
+    network.check_len(Some(&before))
+}
+
+fn apply_fields(body: &Map<String, Value>, network: &mut Network) -> Result<(), FieldError> {
     apply_scalars(body, network);
     apply_remote_trace(body, &mut network.remote_trace);
     apply_addressing(body, network);

@@ -1,4 +1,4 @@
-//! Pools as a whole: each address goes to one member, and each usable one is found (known flaw 15,
+//! Pools as a whole: each address goes to one member, and each usable one is found (`known-flaws.md` row 15,
 //! `vl2.md` §10.11 and §19.2).
 
 use std::collections::BTreeSet;

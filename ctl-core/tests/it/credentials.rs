@@ -117,6 +117,7 @@ fn a_revocation_takes_away_the_membership_up_to_its_threshold() {
     assert_eq!(verify(controller.public(), &revocation.signed_bytes(), &revocation.signature), Ok(()));
 }
 
+/// `known-flaws.md` row 14.
 #[test]
 fn revocations_share_packets_by_sixties() {
     let controller = controller();

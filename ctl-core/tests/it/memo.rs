@@ -100,6 +100,71 @@ fn what_is_kept_is_bounded() {
     assert_eq!(memo.size().0, 1);
 }
 
+#[test]
+fn what_members_have_in_common_is_written_once_for_each_revision_however_many_ask() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    for revision in 1..=3 {
+        world.network = Arc::new(Network { revision, ..(*world.network).clone() });
+        std::thread::scope(|scope| {
+            for first in 0..8 {
+                let (world, memo, controller) = (&world, &memo, &controller);
+                scope.spawn(move || {
+                    (first..200)
+                        .step_by(8)
+                        .for_each(|number| drop(world.ask(memo, controller, number, NOW.0)));
+                });
+            }
+        });
+        assert_eq!(memo.parts_written(), revision);
+        assert_eq!(memo.size().0, 200);
+    }
+}
+
+/// As when two threads are at work while a network changes.
+#[test]
+fn who_decided_before_a_change_takes_nothing_from_those_who_decided_after_it() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    let slow = world.decided(&memo, 0, NOW.0).unwrap();
+    let revision = world.network.revision + 1;
+    world.network = Arc::new(Network { revision, ..(*world.network).clone() });
+    let first = world.ask(&memo, &controller, 1, NOW.0);
+    memo.issue(&slow, &controller).unwrap();
+    assert!(Arc::ptr_eq(&world.ask(&memo, &controller, 1, NOW.0), &first));
+    assert_eq!(memo.parts_written(), 2);
+}
+
+#[test]
+fn the_network_of_which_nobody_asked_for_longest_gives_way() {
+    let kept: u64 = 1024;
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    let mut written_for = |network: u64, number| {
+        world.network = Arc::new(Network { id: NetworkId(NETWORK.0 + network), ..(*world.network).clone() });
+        let before = memo.parts_written();
+        world.ask(&memo, &controller, number, NOW.0);
+        memo.parts_written() - before
+    };
+    assert!((0..kept).all(|network| written_for(network, 0) == 1));
+    assert_eq!(written_for(0, 0), 0, "sent again");
+    assert_eq!(written_for(1, 1), 0, "of another member");
+    assert_eq!(written_for(kept, 0), 1);
+    assert_eq!([0, 1, 3].map(|network| written_for(network, 2)), [0; 3]);
+    assert_eq!(written_for(2, 2), 1, "one more than fits");
+}
+
+/// `vl2.md` §19.1, item 15; `known-flaws.md` row 13.
+#[test]
+fn nothing_that_was_issued_in_a_removed_network_is_sent_again() {
+    let (memo, controller) = (Memo::new(), controller());
+    let world = World::new();
+    let before = world.ask(&memo, &controller, 0, NOW.0);
+    let threshold = memo.revoke_all(NETWORK, NOW);
+    assert_eq!((threshold, memo.size().0), (before.timestamp(), 0));
+    assert!(world.ask(&memo, &controller, 0, NOW.0).timestamp() > threshold);
+}
+
 /// A change of the world, or a request.
 #[derive(Debug, Clone)]
 enum Step {
