@@ -265,9 +265,10 @@ CREATE TABLE removed_network (
     id BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 8)                     -- network id; not in `network`
 ) STRICT, WITHOUT ROWID;
 
--- Members that lost their authorization, or were removed, while others may still believe their certificates.
+-- Members that lost their authorization, or were removed, or whose network was, while others may still believe their
+-- certificates.
 CREATE TABLE revoked (
-    network BLOB NOT NULL REFERENCES network (id) ON DELETE CASCADE,        -- network.id
+    network BLOB NOT NULL CHECK (length(network) = 8),                      -- network id, of one that is here or was
     member  BLOB NOT NULL CHECK (length(member) = 5),                       -- node address, of a member or not
     since   INTEGER NOT NULL,                                               -- time
     PRIMARY KEY (network, member)
@@ -295,8 +296,8 @@ CREATE TABLE pending (
 -- Counts those of a network, and finds the one that asked longest ago.
 CREATE INDEX pending_order ON pending (network, last_asked);
 
--- Counts those of one source.
-CREATE INDEX pending_source ON pending (network, source);
+-- Counts those of one source, and finds the one that asked longest ago.
+CREATE INDEX pending_source ON pending (network, source, last_asked);
 
--- Finds those that have expired, and counts all.
+-- Finds those that have expired and the one that asked longest ago, and counts all.
 CREATE INDEX pending_age ON pending (last_asked);

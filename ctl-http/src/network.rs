@@ -118,7 +118,7 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
                 state.write(|tx| {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
                     let view = render(&network, &tx.members().counts(id)?);
-                    tx.networks().remove(id)?;
+                    tx.networks().remove(id, (state.api.now)())?;
                     Ok((view, Edit::of_network(Some(&network), None)))
                 })
             })

@@ -49,7 +49,7 @@ pub use migrate::schema_version;
 pub use network::Networks;
 pub use pending::PendingMembers;
 pub use pool::OpenOptions;
-pub use revoked::Revoked;
+pub use revoked::{MAX_REVOKED_WITH_NETWORK, Revoked};
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 pub use verify::{Finding, Report, Severity, check_database, verify_database};

@@ -73,8 +73,10 @@ impl Networks<'_> {
         self.put_join_tokens(id, &network.join_tokens)
     }
 
-    /// Removes the network with all its members and says whether there was one. That it was here is remembered.
-    pub fn remove(&self, id: NetworkId) -> Result<bool, StoreError> {
+    /// Removes the network with all its members and says whether there was one. That it was here is remembered, and for
+    /// two hours who was authorized: in a network that is made under its id they are nobody.
+    pub fn remove(&self, id: NetworkId, now: Timestamp) -> Result<bool, StoreError> {
+        self.tx.revoked().note_network(id, now)?;
         let was_there = self.tx.execute("DELETE FROM network WHERE id = ?1", [NetworkColumn(id)])? > 0;
         if was_there {
             self.tx.execute("INSERT INTO removed_network (id) VALUES (?1)", [NetworkColumn(id)])?;

@@ -1,6 +1,6 @@
 //! Strangers that wait for somebody to authorize them. Each has a record in `member` as well.
 
-use ctl_core::pending::{Pending, Room, Source};
+use ctl_core::pending::{Among, Pending, Room, Source};
 use rusqlite::params;
 use zt_proto::{Address, NetworkId, Timestamp};
 
@@ -71,11 +71,15 @@ impl PendingMembers<'_> {
         let values = params![NetworkColumn(network), source.octets()];
         let found = self.tx.query(ROOM, values, record, |row| {
             let count = |column| Ok::<_, StoreError>(row.get::<U64Column>(column)?.0);
+            let oldest =
+                |column| Ok::<_, StoreError>(row.get::<Option<U64Column>>(column)?.map(U64Column::time));
             Ok(Room {
                 of_source: count("of_source")?,
                 of_network: count("of_network")?,
                 in_all: count("in_all")?,
-                oldest_of_network: row.get::<Option<U64Column>>("oldest")?.map(U64Column::time),
+                oldest_of_source: oldest("oldest_of_source")?,
+                oldest_of_network: oldest("oldest_of_network")?,
+                oldest_in_all: oldest("oldest_in_all")?,
             })
         })?;
         Ok(found.into_iter().next().unwrap_or_default())
@@ -87,9 +91,17 @@ impl PendingMembers<'_> {
         Ok(!self.tx.query(sql, [U64Column(time.0)], "a pending member", |_| Ok(()))?.is_empty())
     }
 
-    /// Removes the stranger of a network that asked longest ago, with its record.
-    pub fn remove_oldest(&self, network: NetworkId) -> Result<(), StoreError> {
-        self.tx.execute(REMOVE_OLDEST, [NetworkColumn(network)]).map(drop)
+    /// Removes the stranger that asked longest ago, with its record: the one of those that share `among` with a
+    /// stranger of `network` that asks from `source`.
+    pub fn remove_oldest(&self, among: Among, network: NetworkId, source: Source) -> Result<(), StoreError> {
+        let removed = match among {
+            Among::Source => {
+                self.tx.execute(REMOVE_OLDEST_OF_SOURCE, params![NetworkColumn(network), source.octets()])
+            }
+            Among::Network => self.tx.execute(REMOVE_OLDEST_OF_NETWORK, [NetworkColumn(network)]),
+            Among::All => self.tx.execute(REMOVE_OLDEST_IN_ALL, []),
+        };
+        removed.map(drop)
     }
 
     /// Removes up to `limit` strangers that last asked at `time` or before, with their records; returns how many those
@@ -118,10 +130,18 @@ const LIST: &str = "SELECT pending.member, created, last_asked, source FROM pend
 const ROOM: &str = "SELECT (SELECT count(*) FROM pending WHERE network = ?1 AND source = ?2) AS of_source, \
                     (SELECT count(*) FROM pending WHERE network = ?1) AS of_network, \
                     (SELECT count(*) FROM pending) AS in_all, \
-                    (SELECT min(last_asked) FROM pending WHERE network = ?1) AS oldest";
+                    (SELECT min(last_asked) FROM pending WHERE network = ?1 AND source = ?2) AS oldest_of_source, \
+                    (SELECT min(last_asked) FROM pending WHERE network = ?1) AS oldest_of_network, \
+                    (SELECT min(last_asked) FROM pending) AS oldest_in_all";
 // No authorized member is ever removed, whatever else went wrong.
-const REMOVE_OLDEST: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
-                             (SELECT network, member FROM pending WHERE network = ?1 ORDER BY last_asked LIMIT 1)";
+const REMOVE_OLDEST_OF_SOURCE: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
+                                       (SELECT network, member FROM pending WHERE network = ?1 AND source = ?2 \
+                                        ORDER BY last_asked LIMIT 1)";
+const REMOVE_OLDEST_OF_NETWORK: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
+                                        (SELECT network, member FROM pending WHERE network = ?1 \
+                                         ORDER BY last_asked LIMIT 1)";
+const REMOVE_OLDEST_IN_ALL: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
+                                    (SELECT network, member FROM pending ORDER BY last_asked LIMIT 1)";
 const REMOVE_UNTIL: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
                             (SELECT network, member FROM pending WHERE last_asked <= ?1 ORDER BY last_asked LIMIT ?2)";
 
@@ -129,6 +149,9 @@ const REMOVE_UNTIL: &str = "DELETE FROM member WHERE authorized = 0 AND (network
 mod tests {
     use super::*;
     use crate::pool::Connections;
+
+    /// The record of a stranger that was found.
+    const ONE_MEMBER: &str = "SEARCH member USING PRIMARY KEY";
 
     #[test]
     fn strangers_are_counted_and_found_by_their_indices() {
@@ -141,13 +164,19 @@ mod tests {
                     "SEARCH pending USING COVERING INDEX pending_source (network=? AND source=?)",
                     "SEARCH pending USING COVERING INDEX pending_order (network=?)",
                     "SCAN pending USING COVERING INDEX",
+                    "SEARCH pending USING COVERING INDEX pending_age",
                 ],
             ),
             (
-                REMOVE_OLDEST,
-                &["pending USING COVERING INDEX pending_order", "SEARCH member USING PRIMARY KEY"],
+                REMOVE_OLDEST_OF_SOURCE,
+                &["pending USING COVERING INDEX pending_source (network=? AND source=?)", ONE_MEMBER],
             ),
-            (REMOVE_UNTIL, &["pending USING COVERING INDEX pending_age", "SEARCH member USING PRIMARY KEY"]),
+            (
+                REMOVE_OLDEST_OF_NETWORK,
+                &["pending USING COVERING INDEX pending_order (network=?)", ONE_MEMBER],
+            ),
+            (REMOVE_OLDEST_IN_ALL, &["pending USING COVERING INDEX pending_age", ONE_MEMBER]),
+            (REMOVE_UNTIL, &["pending USING COVERING INDEX pending_age", ONE_MEMBER]),
         ] {
             let plan = plan(sql);
             assert!(indices.iter().all(|index| plan.contains(index)), "{sql}: {plan}");

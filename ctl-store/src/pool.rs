@@ -246,7 +246,7 @@ mod tests {
             .unwrap();
         let big = Network { name: "x".repeat(1 << 20), ..network(2) };
         let result = connections.write(|tx| {
-            tx.networks().remove(NetworkId(1))?;
+            tx.networks().remove(NetworkId(1), Timestamp(0))?;
             tx.networks().put(&big)
         });
         assert!(matches!(result, Err(StoreError::DiskFull)), "{result:?}");

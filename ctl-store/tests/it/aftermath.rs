@@ -1,7 +1,7 @@
 //! What remains of members and networks that are gone, and strangers that may never be more.
 
 use ctl_core::Member;
-use ctl_core::pending::{Pending, Room, Source};
+use ctl_core::pending::{Among, Pending, Room, Source};
 use ctl_store::Store;
 use zt_proto::{NetworkId, Timestamp};
 
@@ -53,7 +53,7 @@ fn whoever_is_saved_or_removed_is_no_stranger() {
     put_member(&store, &Member { name: Some("known".to_owned()), ..member(1) }).unwrap();
     store.write(|tx| tx.members().remove(NETWORK, address(2))).unwrap();
     assert_eq!(pending(&store), [3]);
-    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap();
     assert!(pending(&store).is_empty());
 }
 
@@ -63,8 +63,8 @@ fn strangers_are_counted_by_source_by_network_and_in_all() {
     let other = NetworkId(NETWORK.0 + 1);
     put_network(&store, &network(other));
     put_pending(&store, 1, SOURCE, NOW.plus_millis(7));
-    put_pending(&store, 2, SOURCE, NOW);
-    put_pending(&store, 3, Source::Relayed, NOW.plus_millis(9));
+    put_pending(&store, 2, SOURCE, NOW.plus_millis(5));
+    put_pending(&store, 3, Source::Relayed, NOW);
     store
         .write(|tx| {
             tx.members().put(&Member { network: other, ..member(1) })?;
@@ -72,9 +72,41 @@ fn strangers_are_counted_by_source_by_network_and_in_all() {
         })
         .unwrap();
     let room = store.read(|tx| tx.pending().room(NETWORK, SOURCE)).unwrap();
-    assert_eq!(room, Room { of_source: 2, of_network: 3, in_all: 4, oldest_of_network: Some(NOW) });
-    store.write(|tx| tx.pending().remove_oldest(NETWORK)).unwrap();
-    assert_eq!(pending(&store), [3, 1]);
+    let expected = Room {
+        of_source: 2,
+        of_network: 3,
+        in_all: 4,
+        oldest_of_source: Some(NOW.plus_millis(5)),
+        oldest_of_network: Some(NOW),
+        oldest_in_all: Some(Timestamp(1)),
+    };
+    assert_eq!(room, expected);
+}
+
+#[test]
+fn the_oldest_of_a_source_of_a_network_or_of_all_gives_way() {
+    let store = store();
+    let other = NetworkId(NETWORK.0 + 1);
+    put_network(&store, &network(other));
+    for (number, source, millis) in [(1, SOURCE, 7), (2, SOURCE, 5), (3, Source::Relayed, 0), (4, SOURCE, 9)]
+    {
+        put_pending(&store, number, source, NOW.plus_millis(millis));
+    }
+    store
+        .write(|tx| {
+            tx.members().put(&Member { network: other, ..member(1) })?;
+            tx.pending().put(other, address(1), SOURCE, Timestamp(1))
+        })
+        .unwrap();
+    let remove = |among| store.write(|tx| tx.pending().remove_oldest(among, NETWORK, SOURCE)).unwrap();
+    remove(Among::Source);
+    assert_eq!(pending(&store), [4, 1, 3]);
+    remove(Among::Network);
+    assert_eq!(pending(&store), [4, 1]);
+    assert!(get_member(&store, 2).is_none() && get_member(&store, 3).is_none(), "the records go as well");
+    remove(Among::All);
+    assert_eq!(pending(&store), [4, 1]);
+    assert!(store.read(|tx| tx.members().get(other, address(1))).unwrap().is_none());
 }
 
 #[test]
@@ -101,14 +133,12 @@ fn only_who_is_still_without_authorization_is_listed_as_revoked() {
     let store = store();
     put_member(&store, &Member { authorized: true, ..member(1) }).unwrap();
     put_member(&store, &member(2)).unwrap();
-    let gone = NetworkId(NETWORK.0 + 1);
     store
         .write(|tx| {
             for number in 1..=4 {
                 tx.revoked().note(NETWORK, address(number), NOW.plus_millis(number))?;
             }
-            tx.revoked().note(NETWORK, address(3), NOW.plus_millis(9))?;
-            tx.revoked().note(gone, address(1), NOW.plus_millis(9))
+            tx.revoked().note(NETWORK, address(3), NOW.plus_millis(9))
         })
         .unwrap();
     let listed = |since| store.read(|tx| tx.revoked().list_since(since)).unwrap();
@@ -118,8 +148,36 @@ fn only_who_is_still_without_authorization_is_listed_as_revoked() {
     assert!(store.read(|tx| tx.revoked().is_any_until(NOW.plus_millis(1))).unwrap());
     assert_eq!(store.write(|tx| tx.revoked().forget_until(NOW.plus_millis(4), 2)).unwrap(), 2);
     assert_eq!(store.write(|tx| tx.revoked().forget_until(NOW.plus_millis(4), 2)).unwrap(), 1);
-    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
-    assert!(listed(NOW).is_empty());
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn members_of_a_removed_network_are_revoked_in_one_of_the_same_id() {
+    let store = store();
+    for number in [1, 2] {
+        put_member(&store, &Member { authorized: true, ..member(number) }).unwrap();
+    }
+    put_member(&store, &member(3)).unwrap();
+    let gone = || store.read(|tx| tx.revoked().networks_gone_since(NOW)).unwrap();
+    let removed = NOW.plus_millis(7);
+    store
+        .write(|tx| {
+            tx.revoked().note(NETWORK, address(4), NOW.plus_millis(1))?;
+            tx.revoked().note(NETWORK, address(2), NOW.plus_millis(2))?;
+            tx.networks().remove(NETWORK, removed)
+        })
+        .unwrap();
+    assert_eq!(gone(), [(NETWORK, removed)]);
+    assert!(store.read(|tx| tx.revoked().list_since(NOW)).unwrap().is_empty(), "there is nobody to tell");
+    put_network(&store, &network(NETWORK));
+    put_member(&store, &Member { authorized: true, ..member(1) }).unwrap();
+    assert_eq!(gone(), []);
+    let revoked = store.read(|tx| tx.revoked().of_network_since(NETWORK, NOW)).unwrap();
+    assert_eq!(revoked, [(address(4), NOW.plus_millis(1)), (address(2), removed)], "1 was authorized again");
+    assert_eq!(store.read(|tx| tx.revoked().of_network_since(NETWORK, removed)).unwrap(), []);
+    // They are forgotten like all others.
+    store.write(|tx| tx.networks().remove(NETWORK, removed)).unwrap();
+    assert_eq!(store.write(|tx| tx.revoked().forget_until(removed, 10)).unwrap(), 3);
 }
 
 /// `known-flaws.md` row 13.
@@ -128,9 +186,9 @@ fn a_removed_network_is_remembered_until_it_is_made_again() {
     let store = store();
     let was_removed = || store.read(|tx| tx.networks().was_removed(NETWORK)).unwrap();
     assert!(!was_removed());
-    assert!(store.write(|tx| tx.networks().remove(NETWORK)).unwrap());
+    assert!(store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap());
     assert!(was_removed());
-    assert!(!store.write(|tx| tx.networks().remove(NETWORK)).unwrap());
+    assert!(!store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap());
     put_network(&store, &network(NETWORK));
     assert!(!was_removed());
 }

@@ -83,8 +83,8 @@ fn verified_identity_goes_with_the_last_member_that_has_it() {
     store.write(|tx| tx.members().remove(other, address(1))).unwrap();
     assert_eq!(get(1), None);
     // A network takes its members along, and they what was theirs.
-    store.write(|tx| tx.networks().remove(other)).unwrap();
+    store.write(|tx| tx.networks().remove(other, NOW)).unwrap();
     assert_eq!(get(2), Some(identity(2, 1)));
-    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap();
     assert_eq!(get(2), None);
 }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use zt_proto::NetworkId;
 
-use crate::sample::{NETWORK, address, ip, member, member_with, network, put_member, put_network};
+use crate::sample::{NETWORK, NOW, address, ip, member, member_with, network, put_member, put_network};
 
 const OTHER: NetworkId = NetworkId(NETWORK.0 + 1);
 
@@ -124,6 +124,21 @@ fn an_older_view_sees_what_was_then() {
 }
 
 #[test]
+fn the_network_in_which_nobody_needed_an_address_for_longest_is_forgotten() {
+    let kept: u64 = 64;
+    let store = Store::in_memory().unwrap();
+    let id = |number| NetworkId(NETWORK.0 + number);
+    (0..=kept).for_each(|number| put_network(&store, &pooled(id(number))));
+    let look = |number| store.read(|tx| tx.snapshot(id(number), address(9))).unwrap().unwrap().occupied;
+    let held: Vec<_> = (0..kept).map(look).collect();
+    let is_kept = |number: usize| Arc::ptr_eq(&held[number], &look(number as u64));
+    assert!(is_kept(0), "all fit");
+    look(kept);
+    assert!(is_kept(0), "it was just used");
+    assert!(!is_kept(1), "one more than fits");
+}
+
+#[test]
 fn more_changes_than_are_listed_are_read_from_the_table() {
     let store = Store::in_memory().unwrap();
     put_network(&store, &pooled(NETWORK));
@@ -169,7 +184,7 @@ fn run(tx: &Tx<'_>, step: &Step) -> Result<(), StoreError> {
             tx.members().remove(id(*is_other), address(*number)).map(drop)
         }
         Step::Renew(is_other) => {
-            tx.networks().remove(id(*is_other))?;
+            tx.networks().remove(id(*is_other), NOW)?;
             tx.networks().put(&pooled(id(*is_other)))
         }
         Step::Look(is_other) => check(tx, id(*is_other)),

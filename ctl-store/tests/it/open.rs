@@ -7,7 +7,7 @@ use ctl_store::{Store, StoreError, schema_version};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::sample::{NETWORK, get_member, member, network, put_member, put_network};
+use crate::sample::{NETWORK, NOW, get_member, member, network, put_member, put_network};
 
 #[test]
 fn records_survive_reopening() {
@@ -120,7 +120,7 @@ fn looking_sees_what_was_committed_and_changes_nothing() {
     // Beside a running controller, later commits are seen too.
     put_member(&store, &member(1)).unwrap();
     assert_eq!(get_member(&look, 1), Some(member(1)));
-    let written = look.write(|tx| tx.networks().remove(NETWORK));
+    let written = look.write(|tx| tx.networks().remove(NETWORK, NOW));
     assert!(matches!(written, Err(StoreError::ReadOnly)), "{written:?}");
     drop((look, store));
     assert_eq!(names(directory.path()), ["ctl.db"]);

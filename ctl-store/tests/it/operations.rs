@@ -13,7 +13,7 @@ fn audit_entry_is_there_if_and_only_if_its_change_is() {
     let store = store();
     let change = |fail: bool| {
         store.write(|tx| {
-            tx.networks().remove(NETWORK)?;
+            tx.networks().remove(NETWORK, NOW)?;
             tx.audit().add(&entry("network.remove"))?;
             if fail { Err(StoreError::NoSuchNetwork { network: NETWORK }) } else { Ok(()) }
         })

@@ -54,14 +54,14 @@ fn removed_network_takes_its_members_and_lists_along_but_nothing_else() {
     put_member(&store, &Member { network: other, ..rich_member() }).unwrap();
     note_request(&store, &rich_member());
 
-    assert!(store.write(|tx| tx.networks().remove(NETWORK)).unwrap());
+    assert!(store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap());
 
     assert_eq!(store.read(|tx| tx.networks().list()).unwrap(), [other]);
     assert_eq!(
         store.read(|tx| tx.members().list(other)).unwrap(),
         [Member { network: other, ..rich_member() }]
     );
-    assert!(store.write(|tx| tx.networks().remove(other)).unwrap());
+    assert!(store.write(|tx| tx.networks().remove(other, NOW)).unwrap());
     drop(store);
     let raw = Connection::open(&path).unwrap();
     // The list of changes, which is bounded, tells of the removal.
@@ -71,8 +71,8 @@ fn removed_network_takes_its_members_and_lists_along_but_nothing_else() {
     let tables: Vec<String> =
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert!(tables.len() >= 20, "{tables:?}");
-    // What remains is that both networks were here.
-    for table in tables.iter().filter(|table| *table != "removed_network") {
+    // What remains is that both networks were here, and for two hours who was authorized.
+    for table in tables.iter().filter(|table| !["removed_network", "revoked"].contains(&table.as_str())) {
         let rows: i64 =
             raw.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table}");
@@ -85,7 +85,7 @@ fn removing_what_is_not_there_says_so() {
     store
         .write(|tx| {
             assert!(!tx.members().remove(NETWORK, address(1))?);
-            assert!(!tx.networks().remove(NetworkId(7))?);
+            assert!(!tx.networks().remove(NetworkId(7), NOW)?);
             Ok::<_, StoreError>(())
         })
         .unwrap();
@@ -95,7 +95,7 @@ fn removing_what_is_not_there_says_so() {
 #[test]
 fn member_of_a_removed_network_cannot_be_saved() {
     let store = store();
-    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap();
     let result = put_member(&store, &rich_member());
     assert!(matches!(result, Err(StoreError::NoSuchNetwork { network: NETWORK })), "{result:?}");
 }

@@ -98,7 +98,7 @@ fn stranger_leaves_no_sighting_and_a_removed_member_none() {
     put_member(&store, &member(1)).unwrap();
     assert_eq!(history(&store, 1), []);
     note(&store, 1, &client("192.0.2.1:1"), 0);
-    store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    store.write(|tx| tx.networks().remove(NETWORK, NOW)).unwrap();
     put_network(&store, &network(NETWORK));
     put_member(&store, &member(1)).unwrap();
     assert_eq!(history(&store, 1), []);

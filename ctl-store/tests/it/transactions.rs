@@ -62,7 +62,7 @@ fn reading_transaction_cannot_write() {
     for store in [store(), file_store(&directory)] {
         let result = store.read(|tx| tx.members().put(&member(1)));
         assert!(matches!(result, Err(StoreError::Internal { .. })), "{result:?}");
-        let result = store.read(|tx| tx.networks().remove(NETWORK));
+        let result = store.read(|tx| tx.networks().remove(NETWORK, NOW));
         assert!(matches!(result, Err(StoreError::Internal { .. })), "{result:?}");
         assert_eq!(store.read(|tx| tx.networks().list()).unwrap(), [NETWORK]);
     }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ctl_core::farewell::farewell;
+use ctl_core::member::Credential;
 use ctl_core::pending::{Admission, Source};
 use ctl_core::{Client, ConfigRequest, Decision, Issued, Member, Refusal, RequestKind, decide, issue};
 use ctl_store::{StoreError, Tx};
 use rand_core::Rng;
 use tracing::{debug, error, warn};
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, Timestamp};
 
+use super::super::push::Key;
 use super::super::seen::Standing;
 use super::{Controller, lock};
 use crate::vl1::{ConfigRequested, Now};
@@ -47,32 +50,70 @@ impl Controller {
         let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
         let member = identity.address;
         let source = Source::of(from.map(|from| from.ip()));
-        let answer = match self.prepare(&request, source, now) {
-            Ok(answer) => answer,
-            Err(AnswerError::Store(error)) if error.is_outage() => return self.drop_request(&error),
-            Err(error) => return error!(%network, %member, %error, "request not answered"),
-        };
-        match answer {
-            Answer::Config(issued) => {
-                let chunks = issued.reply(self.update_id(), &self.secret);
-                debug!(%network, %member, remote = ?from, "admitted");
-                self.command(move |node, now| node.reply_config(now, id, &chunks));
-                if self.note(request, from, Standing::Admitted, now) {
-                    self.catch_up(network, member, now);
+        let told = self.tell(
+            (network, member),
+            || self.prepare(&request, source, now),
+            |answer| match answer {
+                Answer::Config(issued) => {
+                    let chunks = issued.reply(self.update_id(), &self.secret);
+                    debug!(%network, %member, remote = ?from, "admitted");
+                    self.command(move |node, now| node.reply_config(now, id, &chunks));
+                    self.note(&request, from, Standing::Admitted, now)
                 }
-            }
-            Answer::Refusal(refusal, farewell) => {
-                debug!(%network, %member, remote = ?from, ?refusal, "refused");
-                let (code, details) = (refusal.error_code(), refusal.details());
-                let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
+                Answer::Refusal(refusal, farewell) => {
+                    debug!(%network, %member, remote = ?from, ?refusal, "refused");
+                    let (code, details) = (refusal.error_code(), refusal.details());
+                    let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
+                    self.command(move |node, now| {
+                        node.reply_config(now, id, &farewell.unwrap_or_default());
+                        node.reply_error(now, id, code, network, &details);
+                    });
+                    if refusal != Refusal::UnknownNetwork {
+                        self.note(&request, from, Standing::Refused, now);
+                    }
+                    false
+                }
+            },
+        );
+        match told {
+            Ok(true) => self.catch_up(network, member, now),
+            Ok(false) => {}
+            Err(AnswerError::Store(error)) if error.is_outage() => self.drop_request(&error),
+            Err(AnswerError::Store(error)) => error!(%network, %member, %error, "request not answered"),
+            Err(AnswerError::TooLong(error)) => {
+                self.count_too_long(network, member, &error);
+                // What a controller says of its own faults (`vl2.md` §4.3).
                 self.command(move |node, now| {
-                    node.reply_config(now, id, &farewell.unwrap_or_default());
-                    node.reply_error(now, id, code, network, &details);
+                    node.reply_error(now, id, ErrorCode::OBJECT_NOT_FOUND, network, &[]);
                 });
-                if refusal != Refusal::UnknownNetwork {
-                    self.note(request, from, Standing::Refused, now);
-                }
             }
+        }
+    }
+
+    /// Prepares what a member is to be told and tells it. If something that may be newer left meanwhile, it is prepared
+    /// once more: the member is never left with what is over.
+    pub(super) fn tell<T, E>(
+        &self,
+        key: Key,
+        prepare: impl Fn() -> Result<Answer, E>,
+        tell: impl FnOnce(Answer) -> T,
+    ) -> Result<T, E> {
+        let mut turn = self.turns.begin(key);
+        // Ends as soon as nobody else tells this member anything: they are asked for once a second at most, and pushed
+        // to when something changed.
+        loop {
+            let answer = prepare()?;
+            if let Some(_guard) = turn.pass() {
+                return Ok(tell(answer));
+            }
+        }
+    }
+
+    /// Counts a configuration that cannot be sent. Only the first of many is logged, and their number by the next
+    /// [`Controller::tidy`].
+    pub(super) fn count_too_long(&self, network: NetworkId, member: Address, error: &issue::ConfigTooLong) {
+        if self.too_long.fetch_add(1, Ordering::Relaxed) == 0 {
+            error!(%network, %member, %error, "no client would take the configuration: shorten its rules");
         }
     }
 
@@ -87,7 +128,7 @@ impl Controller {
         // Before anything is loaded: what is taken away after that is revoked with a later time.
         let issued = self.issue_time(now.wall);
         let (network, member) = (request.network, request.identity.address);
-        Ok(match self.decide_and_save(request, source, issued, now.wall)? {
+        Ok(match self.decide_and_save(request, source, issued, now)? {
             Decision::Admit { config, .. } => {
                 let issued = self.memo.issue(&config, &self.secret)?;
                 let left_out = issued.left_out();
@@ -113,16 +154,23 @@ impl Controller {
         request: &ConfigRequest,
         source: Source,
         issued: Timestamp,
-        now: Timestamp,
+        now: Now,
     ) -> Result<Decision, StoreError> {
         let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
             let (decision, stored) = decide_in(tx, request, issued)?;
             let is_to_be_saved = match changed(&decision) {
+                Some(changed) if is_newcomer(changed, stored.as_ref()) => {
+                    if !self.admits_newcomer(tx, request.network, source, now)? {
+                        let refusal = Refusal::AccessDenied;
+                        return Ok((Decision::Refuse { refusal, member: None }, stored, false));
+                    }
+                    true
+                }
                 Some(_) if is_stranger(&decision, stored.as_ref()) => {
-                    admit_stranger(tx, request.network, source, now)? != Admission::Full
+                    admit_stranger(tx, request.network, source, now.wall)? != Admission::Full
                 }
                 Some(_) => true,
-                None => is_pending_to_be_noted(tx, &decision, request, now)?,
+                None => is_pending_to_be_noted(tx, &decision, request, now.wall)?,
             };
             Ok::<_, StoreError>((decision, stored, is_to_be_saved))
         })?;
@@ -132,11 +180,13 @@ impl Controller {
         let saved = self.store.write(|tx| {
             let (decision, stored) = decide_in(tx, request, issued)?;
             match changed(&decision) {
-                Some(changed) if is_stranger(&decision, stored.as_ref()) => {
-                    save_stranger(tx, changed, source, now)?;
+                Some(changed)
+                    if is_stranger(&decision, stored.as_ref()) && !is_newcomer(changed, stored.as_ref()) =>
+                {
+                    save_stranger(tx, changed, source, now.wall)?;
                 }
                 Some(changed) => tx.members().put(changed)?,
-                None => tx.pending().touch(request.network, request.identity.address, now)?,
+                None => tx.pending().touch(request.network, request.identity.address, now.wall)?,
             }
             Ok::<_, StoreError>(decision)
         });
@@ -149,6 +199,22 @@ impl Controller {
             Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
             saved => saved,
         }
+    }
+
+    /// Says whether a public network has room for one more member that nobody authorized.
+    fn admits_newcomer(
+        &self,
+        tx: &Tx<'_>,
+        network: NetworkId,
+        source: Source,
+        now: Now,
+    ) -> Result<bool, StoreError> {
+        let members = || Ok::<_, StoreError>(tx.members().counts(network)?.total);
+        let is_admitted = lock(&self.newcomers).admit(network, source, now.mono, members)?;
+        if !is_admitted {
+            debug!(%network, %source, "too many newcomers");
+        }
+        Ok(is_admitted)
     }
 
     /// Counts a request that the database keeps from being answered; the client asks again. Only the first of many is
@@ -180,6 +246,11 @@ fn decide_in(
 /// Says whether the node is one that nobody has authorized or entered, and of which there is no record yet.
 fn is_stranger(decision: &Decision, stored: Option<&Member>) -> bool {
     stored.is_none() && matches!(decision, Decision::Refuse { .. })
+}
+
+/// Says whether the node becomes a member because the network is public, and for no other reason.
+fn is_newcomer(changed: &Member, stored: Option<&Member>) -> bool {
+    stored.is_none() && changed.authorized && changed.credential == Some(Credential::Public)
 }
 
 /// Says whether a node may be answered though its record cannot be saved: it gets nothing new, only what is noted about
@@ -217,7 +288,7 @@ pub(super) fn save_stranger(
 ) -> Result<(), StoreError> {
     match admit_stranger(tx, stranger.network, source, now)? {
         Admission::Full => return Ok(()),
-        Admission::InsteadOfOldest => tx.pending().remove_oldest(stranger.network)?,
+        Admission::InsteadOfOldest(among) => tx.pending().remove_oldest(among, stranger.network, source)?,
         Admission::Free => {}
     }
     tx.members().put(stranger)?;

@@ -68,14 +68,14 @@ impl Controller {
     /// Remembers who asked; says whether it may have missed something.
     pub(super) fn note(
         &self,
-        request: ConfigRequest,
+        request: &ConfigRequest,
         from: Option<SocketAddr>,
         standing: Standing,
         now: Now,
     ) -> bool {
-        let ConfigRequest { network, identity, metadata, .. } = request;
-        let client = notes::client(from, &metadata);
-        let may_have_missed = lock(&self.seen).note(network, identity, metadata, standing, now.mono);
+        let ConfigRequest { network, identity, ref metadata, .. } = *request;
+        let client = notes::client(from, metadata);
+        let may_have_missed = lock(&self.seen).note(network, identity, metadata.clone(), standing, now.mono);
         let mut notes = lock(&self.notes);
         notes.sighting(network, identity.address, client, now.wall);
         if may_have_missed {

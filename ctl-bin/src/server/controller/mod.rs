@@ -1,9 +1,11 @@
 //! The controller at work: what it knows, and what a committed change asks for (`vl2.md` §10, §11).
 //!
-//! `answer.rs` answers requests, `identity.rs` knows who asks, `send.rs` sends what nobody asked for.
+//! `answer.rs` answers requests, `identity.rs` knows who asks, `send.rs` sends what nobody asked for, `revoke.rs` knows
+//! whose certificates are void.
 
 mod answer;
 mod identity;
+mod revoke;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -13,23 +15,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ctl_core::pending::FORGOTTEN_AFTER;
-use ctl_core::{Change, Memo, issue};
+use ctl_core::{Change, Memo};
 use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
-use rand_core::Rng;
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info, warn};
 use zt_crypto::IdentitySecret;
-use zt_proto::credential::Revocation;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
+use super::newcomers::Newcomers;
 use super::notes::Notes;
 use super::push::Pushes;
 use super::revocations::{REVOKED_FOR, Revocations};
 use super::seen::{SeenNodes, Standing};
 use super::tally::Tally;
+use super::turns::Turns;
 use super::udp::Command;
 use crate::vl1::{Node, Now};
 
@@ -46,6 +48,9 @@ pub(super) struct Controller {
     rng: Mutex<ChaCha20Rng>,
     seen: Mutex<SeenNodes>,
     notes: Mutex<Notes>,
+    newcomers: Mutex<Newcomers>,
+    /// Held by whoever tells a member what is.
+    turns: Turns,
     /// Locked after `seen`, where both are.
     pushes: Mutex<Pushes>,
     revocations: Mutex<Revocations>,
@@ -54,6 +59,8 @@ pub(super) struct Controller {
     pub(super) tally: Tally,
     /// Requests that could not be answered since [`Controller::tidy`] last said so.
     dropped: AtomicU64,
+    /// Configurations that no client would take; likewise.
+    too_long: AtomicU64,
     node: mpsc::Sender<Command>,
 }
 
@@ -84,11 +91,14 @@ impl Controller {
             rng: Mutex::new(rng),
             seen: Mutex::default(),
             notes: Mutex::default(),
+            newcomers: Mutex::new(Newcomers::new(now.mono)),
+            turns: Turns::default(),
             pushes: Mutex::new(Pushes::new(now.mono)),
             revocations: Mutex::default(),
             outgoing: Notify::new(),
             tally,
             dropped: AtomicU64::new(0),
+            too_long: AtomicU64::new(0),
             node,
         };
         // Whatever was issued before is no newer.
@@ -97,29 +107,17 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Revokes again what was revoked not long ago: whoever was away may not know of it, and whoever was told before is
-    /// told nothing new. Nobody who was authorized since is among them.
-    fn restore_revocations(&self, now: Now) -> Result<(), StoreError> {
-        let revoked_for = millis(REVOKED_FOR);
-        let revoked = self.store.read(|tx| tx.revoked().list_since(before(now.wall, revoked_for)))?;
-        for (network, member, since) in revoked {
-            let left = Duration::from_millis(revoked_for.saturating_sub(now.wall.millis_since(since)));
-            let revocation = self.make_revocation(network, member, now);
-            lock(&self.revocations).add(revocation, [], now.mono + left, now.mono);
-        }
-        Ok(())
-    }
-
     /// Does what a committed change asks for, all but the sending.
     pub(super) fn follow(&self, change: Change, now: Now) {
         match change {
             Change::Network(network) => {
                 info!(%network, "network changed");
+                self.network_is_here(network, now);
                 lock(&self.pushes).network(network);
             }
             Change::NetworkRemoved(network) => {
                 info!(%network, "network removed");
-                lock(&self.revocations).forget(network);
+                self.network_removed(network, now);
                 lock(&self.pushes).network(network);
             }
             Change::Member { network, member } => lock(&self.pushes).member((network, member)),
@@ -143,14 +141,6 @@ impl Controller {
             }
         }
         self.outgoing.notify_one();
-    }
-
-    fn make_revocation(&self, network: NetworkId, member: Address, now: Now) -> Revocation {
-        let threshold = self.memo.revoke(network, member, now.wall);
-        // What is issued next is newer.
-        self.await_allowance(threshold.plus_millis(1), now.wall);
-        let id = lock(&self.rng).next_u32();
-        issue::revoke(network, member, threshold, id, &self.secret)
     }
 
     /// Returns a time of issue, when the disk knows that it may have been used.
@@ -200,6 +190,10 @@ impl Controller {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             warn!(dropped, "requests were dropped, as the database could not be written");
+        }
+        let too_long = self.too_long.swap(0, Ordering::Relaxed);
+        if too_long > 0 {
+            warn!(too_long, "members got an error, as no client would take their configuration");
         }
     }
 

@@ -25,7 +25,7 @@ impl Controller {
     pub(in super::super) fn send_due(&self) -> Option<Instant> {
         for _ in 0..BURST {
             let now = clock::now();
-            let revocations = lock(&self.revocations).take(now.mono);
+            let revocations = lock(&self.revocations).take(now.mono, &self.secret);
             let has_revocations = revocations.is_some();
             if let Some((destination, payload)) = revocations {
                 self.tally.revocation_packets.inc();
@@ -88,36 +88,49 @@ impl Controller {
             metadata: seen.metadata,
             kind: RequestKind::Push,
         };
-        match self.prepare(&request, Source::Relayed, now) {
-            Ok(Answer::Config(issued)) => self.push_config(due, &issued, now),
-            Ok(Answer::Refusal(refusal, farewell)) if is_configured => {
-                self.push_refusal(due, refusal, farewell, now);
-            }
-            // It was told when it asked.
-            Ok(Answer::Refusal(..)) => lock(&self.pushes).dropped(due),
+        let told = self.tell(
+            due.key,
+            || self.prepare(&request, Source::Relayed, now),
+            |answer| match answer {
+                Answer::Config(issued) => self.push_config(due, &issued, now),
+                Answer::Refusal(refusal, farewell) if is_configured => {
+                    self.push_refusal(due, refusal, farewell, now);
+                    false
+                }
+                // It was told when it asked.
+                Answer::Refusal(..) => {
+                    lock(&self.pushes).dropped(due);
+                    false
+                }
+            },
+        );
+        match told {
+            // It was refused before, so it knows nothing of what was revoked.
+            Ok(true) => self.catch_up(network, member, now),
+            Ok(false) => {}
             Err(error) => {
                 match error {
                     AnswerError::Store(error) if error.is_outage() => self.drop_request(&error),
-                    error @ (AnswerError::Store(_) | AnswerError::TooLong(_)) => {
+                    AnswerError::Store(error) => {
                         error!(%network, %member, %error, "configuration not pushed");
                     }
+                    // It is told when it asks.
+                    AnswerError::TooLong(error) => self.count_too_long(network, member, &error),
                 }
                 lock(&self.pushes).dropped(due);
             }
         }
     }
 
-    fn push_config(&self, due: Due, issued: &Issued, now: Now) {
+    /// Says whether the member was refused before.
+    fn push_config(&self, due: Due, issued: &Issued, now: Now) -> bool {
         let (network, member) = due.key;
         self.count_push(due);
         let update_id = self.update_id();
         let chunks = issued.push(update_id, &self.secret);
         lock(&self.pushes).sent(due, update_id.get(), now.mono);
         self.command(move |node, now| node.push_config(now, member, network, &chunks));
-        if lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono) {
-            // It was refused before, so it knows nothing of what was revoked.
-            self.catch_up(network, member, now);
-        }
+        lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono)
     }
 
     /// Tells a member that believes to be in the network that it no longer is. Nobody acknowledges an error, so it is told
@@ -151,6 +164,7 @@ impl Controller {
 
     /// Sees that a member that comes back learns what was revoked while it was away.
     pub(super) fn catch_up(&self, network: NetworkId, member: Address, now: Now) {
+        self.network_is_here(network, now);
         let takes =
             lock(&self.seen).online(network, member, now.mono).is_some_and(|seen| seen.takes_pushes());
         if takes && lock(&self.revocations).catch_up(network, member, now.mono) {

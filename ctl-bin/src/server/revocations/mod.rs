@@ -5,13 +5,13 @@
 //! for a mass of members is the sum of both, not the product.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ctl_core::issue::revocation_payloads;
+use ctl_core::issue::{revocation_payloads, sign_revocation};
+use zt_crypto::IdentitySecret;
 use zt_proto::credential::Revocation;
 use zt_proto::verb::credentials::NetworkCredentials;
-use zt_proto::{Address, NetworkId};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 /// Time between two packets of credentials to one destination.
 const PACE: Duration = Duration::from_millis(1100);
@@ -20,15 +20,18 @@ const REPEATED_AFTER: Duration = Duration::from_secs(5);
 /// No member accepts a certificate that is older, revoked or not: the largest credential window.
 pub(super) const REVOKED_FOR: Duration = Duration::from_secs(7200);
 /// Revocations of one network that returning members get; past it the oldest is left to expire by itself.
-const MAX_RECENT: usize = 65_536;
+pub(super) const MAX_RECENT: usize = 65_536;
+/// Networks that were removed lately, whose members are revoked should one be made under the same id; past it the first
+/// that would be forgotten is.
+const MAX_REMOVED: usize = 65_536;
 
 /// The revocations of one network that still matter, oldest first.
 #[derive(Debug)]
 struct Recent {
     /// The number of the first of them.
     first: u64,
-    /// Each with the time at which it no longer matters.
-    entries: VecDeque<(Instant, Arc<Revocation>)>,
+    /// Each with the time at which it no longer matters. Signed when it is first sent, which may be never.
+    entries: VecDeque<(Instant, Revocation)>,
 }
 
 impl Recent {
@@ -49,12 +52,20 @@ impl Recent {
     }
 
     /// Adds to `batch` what comes next at `place`, as long as one packet takes it; false when there is no more.
-    fn collect(&self, place: &mut Place, batch: &mut Vec<Revocation>, now: Instant) -> bool {
+    fn collect(
+        &mut self,
+        place: &mut Place,
+        batch: &mut Vec<Revocation>,
+        now: Instant,
+        signer: &IdentitySecret,
+    ) -> bool {
         place.next = place.next.max(self.first);
         let skipped = usize::try_from(place.next - self.first).unwrap_or(usize::MAX);
         let room = NetworkCredentials::MAX_REVOCATIONS.saturating_sub(batch.len());
-        for (_, revocation) in self.entries.range(skipped.min(self.entries.len())..).take(room) {
-            batch.push(Revocation::clone(revocation));
+        let skipped = skipped.min(self.entries.len());
+        for (_, revocation) in self.entries.range_mut(skipped..).take(room) {
+            sign_revocation(revocation, signer);
+            batch.push(revocation.clone());
             place.next += 1;
         }
         if place.next < self.end() {
@@ -86,10 +97,20 @@ struct Destination {
     places: BTreeMap<NetworkId, Place>,
 }
 
+/// A network that is not here any more.
+#[derive(Debug)]
+struct Removed {
+    /// Nothing was issued in it later.
+    threshold: Timestamp,
+    /// When that no longer matters.
+    until: Instant,
+}
+
 /// What has to be sent to whom, and what returning members have missed.
 #[derive(Debug, Default)]
 pub(super) struct Revocations {
     recent: BTreeMap<NetworkId, Recent>,
+    removed: BTreeMap<NetworkId, Removed>,
     /// No number from here on was ever used.
     unused: u64,
     /// Those that wait for something, and those that just got something.
@@ -99,7 +120,7 @@ pub(super) struct Revocations {
 }
 
 impl Revocations {
-    /// Takes a new revocation, to be sent to all of `destinations`. It matters until `expires`.
+    /// Takes a new revocation, signed or not, to be sent to all of `destinations`. It matters until `expires`.
     pub(super) fn add(
         &mut self,
         revocation: Revocation,
@@ -113,17 +134,32 @@ impl Revocations {
             recent.remove_first();
         }
         let number = recent.end();
-        recent.entries.push_back((expires, Arc::new(revocation)));
+        recent.entries.push_back((expires, revocation));
         for destination in destinations {
             self.enqueue(destination, network, number, now);
         }
     }
 
-    /// Forgets the revocations of a network: it is gone, and its members with it.
-    pub(super) fn forget(&mut self, network: NetworkId) {
+    /// Forgets the revocations of a network: it is gone, and its members with it. But until then they all have
+    /// certificates of `threshold` or before, which would be as good in a network that is made under the same id.
+    pub(super) fn network_removed(&mut self, network: NetworkId, threshold: Timestamp, until: Instant) {
         if let Some(recent) = self.recent.remove(&network) {
             self.unused = self.unused.max(recent.end());
         }
+        if self.removed.len() >= MAX_REMOVED
+            && let Some(first) =
+                self.removed.iter().min_by_key(|(_, removed)| removed.until).map(|(id, _)| *id)
+        {
+            self.removed.remove(&first);
+        }
+        self.removed.insert(network, Removed { threshold, until });
+    }
+
+    /// Notes that a network is here. If it was removed and that still matters, returns the threshold up to which its
+    /// former members are to be revoked; only once.
+    pub(super) fn network_made(&mut self, network: NetworkId, now: Instant) -> Option<Timestamp> {
+        let removed = self.removed.remove(&network)?;
+        (removed.until > now).then_some(removed.threshold)
     }
 
     /// Queues for a member that returns what it may have missed. Says whether there is anything.
@@ -161,8 +197,8 @@ impl Revocations {
         self.queue.extend(due.map(|due| (due, address)));
     }
 
-    /// Takes the next packet that is to be sent now.
-    pub(super) fn take(&mut self, now: Instant) -> Option<(Address, Vec<u8>)> {
+    /// Takes the next packet that is to be sent now. What is not signed yet is signed by `signer`, the controller.
+    pub(super) fn take(&mut self, now: Instant, signer: &IdentitySecret) -> Option<(Address, Vec<u8>)> {
         loop {
             self.queue.first().filter(|(due, _)| *due <= now)?;
             let (_, address) = self.queue.pop_first()?;
@@ -171,7 +207,10 @@ impl Revocations {
             let mut batch = Vec::new();
             destination.places.retain(|network, place| {
                 place.due > now
-                    || self.recent.get(network).is_some_and(|recent| recent.collect(place, &mut batch, now))
+                    || self
+                        .recent
+                        .get_mut(network)
+                        .is_some_and(|recent| recent.collect(place, &mut batch, now, signer))
             });
             if !batch.is_empty() {
                 destination.not_before = now + PACE;
@@ -196,6 +235,7 @@ impl Revocations {
             self.unused = self.unused.max(recent.end());
             !recent.entries.is_empty()
         });
+        self.removed.retain(|_, removed| removed.until > now);
         self.destinations
             .retain(|_, destination| !destination.places.is_empty() || destination.not_before > now);
     }

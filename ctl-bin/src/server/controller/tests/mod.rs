@@ -1,18 +1,20 @@
+mod aftermath;
+mod joining;
+mod overtaking;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::LazyLock;
 
 use ctl_core::Issued;
 use ctl_core::member::Credential;
-use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, MAX_OF_SOURCE, NOTED_EVERY, SAFE_FOR, Source};
+use ctl_core::pending::{MAX_OF_SOURCE, NOTED_EVERY, Source};
 use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
 use prometheus::IntCounter;
 use rand_core::SeedableRng;
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
 use zt_proto::PublicIdentity;
 use zt_proto::config::NetworkConfig;
-use zt_proto::credential::Signature;
-use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
 use super::super::background::Background;
@@ -233,7 +235,7 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
         fixture.put(&authorized(node));
         fixture.note(node, Standing::Admitted);
     }
-    fixture.controller.store.write(|tx| tx.networks().remove(NETWORK)).unwrap();
+    fixture.controller.store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
     fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
     assert_eq!(fixture.send_all(), 50);
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0, "nothing needs revoking");
@@ -299,40 +301,6 @@ fn a_removed_member_returns_as_a_stranger() {
     assert!(!fixture.member(5).unwrap().authorized);
 }
 
-/// `known-flaws.md` row 13: the controller dies before it told anybody.
-#[test]
-fn what_was_revoked_before_a_restart_reaches_members_that_return_after_it() {
-    let store = Store::in_memory().unwrap();
-    put_network(&store, true);
-    let fixture = Fixture::new(store.clone(), clock::now());
-    for node in [4, 5] {
-        fixture.put(&authorized(node));
-    }
-    let Answer::Config(issued) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
-    drop(issued);
-    let revoked_at = fixture.at(1_000);
-    for node in [4, 5] {
-        let member = identity(node).address;
-        store.write(|tx| tx.revoked().note(NETWORK, member, revoked_at.wall)).unwrap();
-    }
-    fixture.put(&Member { authorized: false, ..authorized(5) });
-    // Member 4 was authorized again.
-
-    let again = Fixture::new(store.clone(), fixture.at(60_000));
-    let now = again.now.mono;
-    assert!(lock(&again.controller.revocations).catch_up(NETWORK, identity(9).address, now));
-    let (to, payload) = lock(&again.controller.revocations).take(now).unwrap();
-    let credentials = NetworkCredentials::parse(&payload).unwrap();
-    let [revocation] = &credentials.revocations[..] else { panic!("{credentials:?}") };
-    assert_eq!((to, revocation.target), (identity(9).address, identity(5).address));
-    assert!(revocation.threshold >= fixture.now.wall && revocation.signature != Signature::NONE);
-
-    let late = Fixture::new(store, fixture.at(1_000 + millis(REVOKED_FOR)));
-    assert!(!lock(&late.controller.revocations).catch_up(NETWORK, identity(9).address, late.now.mono));
-    late.controller.tidy(late.now);
-    assert!(late.controller.store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap().is_empty());
-}
-
 #[test]
 fn a_controller_that_starts_again_in_the_past_issues_nothing_older() {
     let store = Store::in_memory().unwrap();
@@ -344,78 +312,6 @@ fn a_controller_that_starts_again_in_the_past_issues_nothing_older() {
     let next = again.controller.issue_time(past.wall);
     assert!(next > threshold && threshold >= issued);
     assert!(next.0 <= fixture.now.wall.0 + 60_000, "further ahead than a step");
-}
-
-/// `known-flaws.md` row 7.
-#[test]
-fn strangers_of_one_source_are_recorded_up_to_its_bound() {
-    let fixture = Fixture::with_network(true);
-    for node in 1..=MAX_OF_SOURCE + 10 {
-        let answer = fixture.ask(node, source(1), fixture.now);
-        assert!(is_refused(&answer, Refusal::AccessDenied));
-    }
-    assert_eq!(fixture.pending().len() as u64, MAX_OF_SOURCE);
-    assert_eq!(fixture.member(MAX_OF_SOURCE + 1), None);
-    fixture.ask(1_000, source(2), fixture.now);
-    assert!(fixture.member(1_000).is_some(), "another source has room");
-}
-
-/// `known-flaws.md` row 7: many that ask at the same time each find room before any of them is on record.
-#[test]
-fn strangers_that_come_together_do_not_pass_the_bound() {
-    let fixture = Fixture::with_network(true);
-    for node in 1..=MAX_OF_SOURCE {
-        fixture.ask(node, source(1), fixture.now);
-    }
-    let late = Member { revision: 1, ..Member::new(NETWORK, identity(99).address, Timestamp(1)) };
-    let save = |tx: &ctl_store::Tx<'_>| answer::save_stranger(tx, &late, source(1), fixture.now.wall);
-    fixture.controller.store.write(save).unwrap();
-    assert_eq!(fixture.member(99), None);
-    assert_eq!(fixture.pending().len() as u64, MAX_OF_SOURCE);
-}
-
-/// `known-flaws.md` row 7.
-#[test]
-fn strangers_of_one_network_are_recorded_up_to_its_bound_and_the_oldest_gives_way() {
-    let fixture = Fixture::with_network(true);
-    let ask = |node: u64, millis| {
-        let source = source(u32::try_from(node / MAX_OF_SOURCE).unwrap());
-        fixture.ask(node, source, fixture.at(millis));
-    };
-    fixture.put(&authorized(1_000_000));
-    for node in 1..=MAX_OF_NETWORK + 10 {
-        ask(node, node);
-    }
-    assert_eq!(fixture.pending().len() as u64, MAX_OF_NETWORK);
-    assert_eq!(fixture.member(MAX_OF_NETWORK + 10), None, "a safe record gave way");
-    // The first goes on asking, the second does not.
-    ask(1, NOTED_EVERY + 1);
-    ask(500_000, SAFE_FOR + 2);
-    let pending = fixture.pending();
-    assert_eq!(pending.len() as u64, MAX_OF_NETWORK);
-    assert!(pending.contains(&1) && pending.contains(&500_000));
-    assert_eq!(fixture.member(2), None);
-    assert!(fixture.member(1_000_000).is_some());
-}
-
-/// `known-flaws.md` row 7.
-#[test]
-fn strangers_expire_unless_somebody_knows_them() {
-    let fixture = Fixture::with_network(true);
-    for node in 1..=600 {
-        fixture.ask(node, source(u32::try_from(node).unwrap()), fixture.now);
-    }
-    let edit = |member: Member| fixture.put(&member);
-    edit(Member { name: Some("known".to_owned()), ..fixture.member(1).unwrap() });
-    edit(Member { authorized: true, ..fixture.member(2).unwrap() });
-    edit(Member { authorized: false, ..fixture.member(2).unwrap() });
-    fixture.ask(3, source(3), fixture.at(FORGOTTEN_AFTER / 2));
-    fixture.controller.tidy(fixture.at(FORGOTTEN_AFTER - 1));
-    assert_eq!(fixture.pending().len(), 598);
-    fixture.controller.tidy(fixture.at(FORGOTTEN_AFTER));
-    assert_eq!(fixture.pending(), [3], "still asks");
-    let left: Vec<_> = (1..=600).filter(|node| fixture.member(*node).is_some()).collect();
-    assert_eq!(left, [1, 2, 3]);
 }
 
 /// `known-flaws.md` row 7.

@@ -1,0 +1,95 @@
+//! What was revoked and what is removed: after a restart, and when it is made again.
+
+use zt_proto::credential::Signature;
+use zt_proto::verb::credentials::NetworkCredentials;
+
+use super::*;
+
+/// `known-flaws.md` row 13: the controller dies before it told anybody.
+#[test]
+fn what_was_revoked_before_a_restart_reaches_members_that_return_after_it() {
+    let store = Store::in_memory().unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store.clone(), clock::now());
+    for node in [4, 5] {
+        fixture.put(&authorized(node));
+    }
+    let Answer::Config(issued) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
+    drop(issued);
+    let revoked_at = fixture.at(1_000);
+    for node in [4, 5] {
+        let member = identity(node).address;
+        store.write(|tx| tx.revoked().note(NETWORK, member, revoked_at.wall)).unwrap();
+    }
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    // Member 4 was authorized again.
+
+    let again = Fixture::new(store.clone(), fixture.at(60_000));
+    let now = again.now.mono;
+    assert!(lock(&again.controller.revocations).catch_up(NETWORK, identity(9).address, now));
+    let (to, payload) = lock(&again.controller.revocations).take(now, &again.controller.secret).unwrap();
+    let credentials = NetworkCredentials::parse(&payload).unwrap();
+    let [revocation] = &credentials.revocations[..] else { panic!("{credentials:?}") };
+    assert_eq!((to, revocation.target), (identity(9).address, identity(5).address));
+    assert!(revocation.threshold >= fixture.now.wall && revocation.signature != Signature::NONE);
+
+    let late = Fixture::new(store, fixture.at(1_000 + millis(REVOKED_FOR)));
+    assert!(!lock(&late.controller.revocations).catch_up(NETWORK, identity(9).address, late.now.mono));
+    late.controller.tidy(late.now);
+    assert!(late.controller.store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap().is_empty());
+}
+
+/// `known-flaws.md` row 13. The certificates of the old network name the new one as well, since they name its id.
+#[test]
+fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
+    for (restarted, told_by_the_api) in [(false, true), (false, false), (true, true), (true, false)] {
+        let store = Store::in_memory().unwrap();
+        put_network(&store, true);
+        let fixture = Fixture::new(store.clone(), clock::now());
+        for node in [4, 5, 6] {
+            fixture.put(&authorized(node));
+        }
+        let Answer::Config(old) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
+        // One of them was revoked before.
+        fixture.put(&Member { authorized: false, ..authorized(6) });
+        store.write(|tx| tx.revoked().note(NETWORK, identity(6).address, fixture.now.wall)).unwrap();
+        store.write(|tx| tx.networks().remove(NETWORK, fixture.at(1).wall)).unwrap();
+        fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.at(1));
+
+        let now = fixture.at(60_000);
+        let fixture = if restarted { Fixture::new(store.clone(), now) } else { fixture };
+        put_network(&store, true);
+        fixture.put(&authorized(4));
+        if told_by_the_api {
+            fixture.controller.follow(Change::Network(NETWORK), now);
+        }
+        let Answer::Config(new) = fixture.ask(4, source(1), now) else { panic!("refused") };
+        lock(&fixture.controller.seen).note(NETWORK, identity(4), metadata(), Standing::Admitted, now.mono);
+        fixture.controller.catch_up(NETWORK, identity(4).address, now);
+        let taken = lock(&fixture.controller.revocations).take(now.mono, &fixture.controller.secret);
+        let (to, payload) = taken.expect("nobody was revoked");
+        assert_eq!(to, identity(4).address);
+        let revocations = NetworkCredentials::parse(&payload).unwrap().revocations;
+        let targets: Vec<_> = revocations.iter().map(|revocation| revocation.target.to_u64()).collect();
+        assert_eq!(targets, [6, 5], "4 is a member again");
+        for revocation in revocations {
+            assert!(revocation.threshold >= old.timestamp() && revocation.threshold < new.timestamp());
+            assert_ne!(revocation.signature, Signature::NONE);
+        }
+    }
+}
+
+#[test]
+fn a_network_that_is_made_again_later_has_nothing_to_revoke() {
+    let fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    let store = &fixture.controller.store;
+    store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
+    fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
+    let late = fixture.at(millis(REVOKED_FOR));
+    fixture.controller.tidy(late);
+    put_network(store, true);
+    fixture.controller.follow(Change::Network(NETWORK), late);
+    assert!(!lock(&fixture.controller.revocations).catch_up(NETWORK, identity(9).address, late.mono));
+    assert!(store.read(|tx| tx.revoked().of_network_since(NETWORK, Timestamp(0))).unwrap().is_empty());
+}
