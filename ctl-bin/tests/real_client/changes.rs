@@ -62,6 +62,49 @@ fn waiting_member_is_configured_when_it_is_authorized_and_told_when_it_no_longer
     );
 }
 
+/// Prints how long it takes, from the answer of the API on. The client looks at its networks every 20 ms; when the push
+/// was acknowledged is known more exactly.
+#[test]
+fn a_hundred_authorizations_and_as_many_withdrawals_are_told_without_being_asked() {
+    const ROUNDS: usize = 100;
+    in_private_network(
+        "changes::a_hundred_authorizations_and_as_many_withdrawals_are_told_without_being_asked",
+        || {
+            let controller = Controller::start();
+            let network = controller.create_network(true);
+            let [mut anna] = Client::start(&controller, ["anna"]);
+            let before = anna.mark();
+            anna.join(&network);
+            anna.wait_denied(before, NEXT_TICK);
+            let (mut acknowledged, mut configured, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                let (before, log) = (anna.mark(), controller.mark());
+                controller.authorize(&network, anna.address(), true);
+                let answered = now();
+                let at = controller.wait_logged(log, PUSHED, &["push acknowledged", anna.address()]);
+                acknowledged.push(at.saturating_duration_since(answered));
+                let (at, _) = anna.wait_configured(before, PUSHED);
+                configured.push(at.saturating_duration_since(answered));
+
+                let before = anna.mark();
+                controller.authorize(&network, anna.address(), false);
+                let answered = now();
+                let at = anna.wait_denied(before, PUSHED).at;
+                denied.push(at.saturating_duration_since(answered));
+            }
+            for (what, mut times) in [
+                ("API answer to push acknowledged", acknowledged),
+                ("API answer to configured", configured),
+                ("API answer to denied", denied),
+            ] {
+                times.sort_unstable();
+                let [median, last] = [ROUNDS / 2, ROUNDS * 99 / 100].map(|place| times[place]);
+                measured(&format!("{what}, p50 and p99 of {ROUNDS}"), (median, last));
+            }
+        },
+    );
+}
+
 /// `known-flaws.md` row 13.
 #[test]
 fn members_of_a_removed_network_lose_it_at_once() {

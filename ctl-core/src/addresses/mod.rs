@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use zt_proto::{Address, IpPrefix, NetworkId};
 
 pub use occupied::Occupied;
-pub use plan::{MemberPlan, Plan, plan};
+pub use plan::{MemberPlan, Outcome, Plan, plan};
 pub use pool::assign;
 
 use crate::member::Member;

@@ -42,7 +42,23 @@ pub struct MemberPlan {
     pub conflicting: Vec<IpAddr>,
 }
 
-/// Returns what changing `before` into `after` would mean, for all members of the network.
+/// What a change means for the addresses that other members reach a member by, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It gets addresses and keeps those that it has.
+    Gains,
+    /// It gets others in the place of some that it has.
+    Moves,
+    /// It loses some and gets none.
+    Loses,
+    /// It keeps them, but with another prefix length, or one that is the network's or the broadcast address.
+    Adjusts,
+}
+
+/// Returns what changing `before` into `after` would mean, for all members of the network; nothing is changed by it.
+///
+/// Whoever is not in [`Plan::changes`] stays as it is. `members` are all members of the network in any order, as they are
+/// stored; neither network needs to be. It takes O(n log n) for n addresses.
 ///
 /// Only authorized members are given addresses. The order in which they will ask is not known; here it is that of
 /// their addresses. The addresses of all members count as held, whether they are authorized or not.
@@ -113,6 +129,18 @@ fn of_member(
 }
 
 impl MemberPlan {
+    /// Returns what the change means for the member in a word.
+    pub fn outcome(&self) -> Outcome {
+        let gains = [&self.regained, &self.assigned, &self.derived].iter().any(|list| !list.is_empty());
+        let loses = [&self.unrouted, &self.underived].iter().any(|list| !list.is_empty());
+        match (gains, loses) {
+            (true, true) => Outcome::Moves,
+            (true, false) => Outcome::Gains,
+            (false, true) => Outcome::Loses,
+            (false, false) => Outcome::Adjusts,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         let Self { member: _, regained, assigned, unrouted, derived, underived, renumbered, conflicting } =
             self;
@@ -208,7 +236,10 @@ mod tests {
             v4_exhausted: 1,
             v6_exhausted: 0,
         };
-        assert_eq!(plan(&before, &after, &members), expected);
+        let planned = plan(&before, &after, &members);
+        let outcomes: Vec<_> = planned.changes.iter().map(MemberPlan::outcome).collect();
+        assert_eq!(outcomes, [Outcome::Moves, Outcome::Loses, Outcome::Gains]);
+        assert_eq!(planned, expected);
     }
 
     #[test]
@@ -230,7 +261,11 @@ mod tests {
             },
             MemberPlan { derived: computed(4), ..nothing(4) },
         ];
-        assert_eq!(plan(&before, &after, &members).changes, expected);
+        let changes = plan(&before, &after, &members).changes;
+        assert!(changes.iter().all(|change| change.outcome() == Outcome::Gains));
+        let renumbered_only = MemberPlan { derived: Vec::new(), ..changes[1].clone() };
+        assert_eq!(renumbered_only.outcome(), Outcome::Adjusts);
+        assert_eq!(changes, expected);
         let back = plan(&after, &before, &members);
         assert!(
             back.changes.iter().all(|change| change.underived.len() == 1 && change.conflicting.is_empty())

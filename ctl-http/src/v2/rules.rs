@@ -294,6 +294,10 @@ impl RulesChange {
     }
 
     fn judge(&self, before: &Network, after: &Network, members: &[Member]) -> Result<Verdict, Problem> {
+        after.check_len(Some(before)).map_err(|error| {
+            let title = "no member could take the rules";
+            Problem::unusable("rules-too-long", title, error.problem().to_owned())
+        })?;
         let unreadable = |errors: Errors| unreadable(&errors, "/tests");
         let tests = Tests::of(after).map_err(unreadable)?;
         rule_tests::judge(before, after, &self.rule_set(after), &tests, members).map_err(unreadable)

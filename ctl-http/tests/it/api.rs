@@ -24,7 +24,7 @@ fn error_of(answer: &client::Answer, status: u16) -> String {
     answer.error().unwrap_or_else(|| panic!("no well-formed error: {answer:?}"))
 }
 
-/// Known flaw 4: a token in a URL ends up in logs.
+/// `known-flaws.md` row 4: a token in a URL ends up in logs.
 #[test]
 fn token_in_the_query_is_refused_unless_allowed() {
     let path = format!("/controller?auth={TOKEN}");

@@ -19,4 +19,5 @@ mod rule_tests;
 mod rules;
 mod server;
 mod tokens;
+mod too_long;
 mod vectors;
