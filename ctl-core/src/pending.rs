@@ -202,39 +202,29 @@ mod tests {
         assert_eq!(free.admit(SOURCE, NOW), Admission::Free);
         assert_eq!(Room { of_source: MAX_RELAYED - 1, ..free }.admit(Source::Relayed, NOW), Admission::Free);
         let silent_for = |millis| Some(Timestamp(NOW.0 - millis));
-        let bounds: [(Room, Source, fn(&mut Room) -> &mut Option<Timestamp>, Among); 4] = [
-            (
-                Room { of_source: MAX_OF_SOURCE, ..free },
-                SOURCE,
-                |room| &mut room.oldest_of_source,
-                Among::Source,
-            ),
-            (
-                Room { of_source: MAX_RELAYED, ..free },
-                Source::Relayed,
-                |room| &mut room.oldest_of_source,
-                Among::Source,
-            ),
-            (
-                Room { of_network: MAX_OF_NETWORK, ..free },
-                SOURCE,
-                |room| &mut room.oldest_of_network,
-                Among::Network,
-            ),
-            (Room { in_all: MAX_IN_ALL, ..free }, SOURCE, |room| &mut room.oldest_in_all, Among::All),
+        let bounds = [
+            (Room { of_source: MAX_OF_SOURCE, ..free }, SOURCE, Among::Source),
+            (Room { of_source: MAX_RELAYED, ..free }, Source::Relayed, Among::Source),
+            (Room { of_network: MAX_OF_NETWORK, ..free }, SOURCE, Among::Network),
+            (Room { in_all: MAX_IN_ALL, ..free }, SOURCE, Among::All),
         ];
-        for (mut full, source, oldest, among) in bounds {
+        for (mut full, source, among) in bounds {
             // Who asked long ago elsewhere does not matter.
             for elsewhere in
                 [&mut full.oldest_of_source, &mut full.oldest_of_network, &mut full.oldest_in_all]
             {
                 *elsewhere = silent_for(FORGOTTEN_AFTER);
             }
-            *oldest(&mut full) = None;
+            let oldest = |room: &mut Room, time| match among {
+                Among::Source => room.oldest_of_source = time,
+                Among::Network => room.oldest_of_network = time,
+                Among::All => room.oldest_in_all = time,
+            };
+            oldest(&mut full, None);
             assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
-            *oldest(&mut full) = silent_for(SAFE_FOR - 1);
+            oldest(&mut full, silent_for(SAFE_FOR - 1));
             assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
-            *oldest(&mut full) = silent_for(SAFE_FOR);
+            oldest(&mut full, silent_for(SAFE_FOR));
             assert_eq!(full.admit(source, NOW), Admission::InsteadOfOldest(among));
         }
     }
