@@ -7,6 +7,8 @@ mod cli;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
 #[cfg(test)]
