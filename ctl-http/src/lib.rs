@@ -52,7 +52,7 @@ use access::{Caller, Forbidden};
 use edit::{Edit, EditKind};
 use error::ApiError;
 use gate::Gate;
-use outbox::Outbox;
+use outbox::{Outbox, Ticket};
 
 /// What the API needs.
 #[derive(Clone)]
@@ -112,11 +112,14 @@ fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
         member::active(Arc::clone(&state)),
         console::files(),
         console::from_root(),
+        v2::document(),
+        v2::page(),
+        v2::script(),
+        v2::style(),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
-    let of_version_2 = first_of(v2::routes(&state));
     let all = if state.api.serves_networks {
-        of_node.or(of_controller).unify().or(of_version_2).unify().boxed()
+        of_node.or(of_controller).unify().or(v2::route(Arc::clone(&state))).unify().boxed()
     } else {
         of_node
     };
@@ -126,7 +129,7 @@ fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
 /// Serves the API to the connections of `listener` until `shutdown` completes, then finishes the open requests.
 ///
 /// Source address and token are checked before anything else, so that without them an unknown path looks like a
-/// known one; `/health`, what is below it and the files of the console need no token.
+/// known one; `/health`, what is below it, the document of `/api/v2` and the files of the console need no token.
 pub async fn serve(
     api: Api,
     listener: TcpListener,
@@ -154,37 +157,38 @@ struct State {
 type Shared = Arc<State>;
 
 impl State {
-    /// Runs `work` in a write transaction, writes the edit that it names into the audit log in the same one, and sends
+    /// Runs `work` in a write transaction, writes the edits that it names into the audit log in the same one, and sends
     /// what members have to hear of. That a member was revoked is noted there as well: it must be told to others even if
-    /// the controller ends before it could be. Who may not make this edit makes none, whatever led here.
-    fn write<T, E: From<StoreError> + From<Forbidden>>(
+    /// the controller ends before it could be. Who may not make one of these edits makes none, whatever led here.
+    fn write<T, E: From<StoreError> + From<Forbidden>, Edits: IntoIterator<Item = Edit>>(
         &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<(T, Option<Edit>), E>,
+        work: impl FnOnce(&Tx<'_>) -> Result<(T, Edits), E>,
     ) -> Result<T, E> {
         let now = (self.api.now)();
-        let (result, kind, ticket) = self.api.store.write(|tx| {
-            let (result, edit) = work(tx)?;
-            let change = edit.as_ref().and_then(|edit| edit.change);
-            let kind = edit.as_ref().map(|edit| edit.kind);
-            if let Some(edit) = edit {
+        let (result, kinds, tickets) = self.api.store.write(|tx| {
+            let (result, edits) = work(tx)?;
+            let (mut kinds, mut tickets) = (Vec::new(), Vec::new());
+            for edit in edits {
                 self.caller.check(&edit)?;
+                let change = edit.change;
+                kinds.push(edit.kind);
                 tx.audit().add(&edit.into_entry(&self.caller.name, now))?;
+                if let Some(Change::MemberRevoked { network, member }) = change {
+                    tx.revoked().note(network, member, now)?;
+                }
+                tickets.extend(change.map(|change| self.outbox.enter(change)));
             }
-            if let Some(Change::MemberRevoked { network, member }) = change {
-                tx.revoked().note(network, member, now)?;
-            }
-            Ok::<_, E>((result, kind, change.map(|change| self.outbox.enter(change))))
+            Ok::<_, E>((result, kinds, tickets))
         })?;
-        match kind {
-            Some(EditKind::Network) => self.api.metrics.changes.networks.inc(),
-            Some(EditKind::Member { was_authorized, is_authorized }) => {
-                self.api.metrics.changes.count_member(was_authorized, is_authorized);
+        for kind in kinds {
+            match kind {
+                EditKind::Network => self.api.metrics.changes.networks.inc(),
+                EditKind::Member { was_authorized, is_authorized } => {
+                    self.api.metrics.changes.count_member(was_authorized, is_authorized);
+                }
             }
-            None => {}
         }
-        if let Some(ticket) = ticket {
-            ticket.committed();
-        }
+        tickets.into_iter().for_each(Ticket::committed);
         Ok(result)
     }
 }

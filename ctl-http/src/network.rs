@@ -210,7 +210,7 @@ impl State {
                 let mut after = stored.clone();
                 apply(body, &mut after)?;
                 if rule_tests::concerns(stored, &after) {
-                    return Ok((None, None));
+                    return Ok((None, None::<Edit>));
                 }
             }
             let (view, change) = self.save(tx, stored.as_ref(), network, body)?;
@@ -255,7 +255,7 @@ impl State {
     }
 
     /// Returns a random id that is not in use and does not end in 000000.
-    fn free_id(&self, tx: &Tx<'_>) -> Result<NetworkId, ApiError> {
+    pub(crate) fn free_id(&self, tx: &Tx<'_>) -> Result<NetworkId, ApiError> {
         for _ in 0..MAX_TRIES {
             let suffix = (self.api.random)() & NetworkId::MAX_SUFFIX;
             let id = NetworkId::of_controller(self.api.controller, suffix);
@@ -267,7 +267,7 @@ impl State {
     }
 
     /// Checks that networks of `controller` can be served here; `got` is what the request had.
-    fn check_own(&self, controller: Address, got: &str) -> Result<(), ApiError> {
+    pub(crate) fn check_own(&self, controller: Address, got: &str) -> Result<(), ApiError> {
         let own = self.api.controller;
         if controller == own {
             Ok(())

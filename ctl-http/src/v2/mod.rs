@@ -1,64 +1,187 @@
-//! `/api/v2`: typed and strict, with errors that say where in the body they are (`docs/rules.md`, `docs/api-compat.md`).
+//! `/api/v2`: typed and strict, with errors that say where in the body they are (`docs/api-v2.md`).
+//!
+//! [`endpoints`] is the table of what is served and documented. A handler takes a [`Request`] and returns an [`Answer`]
+//! or a [`Problem`]; the one filter here is all that knows of warp.
 
 mod audit;
+mod bulk;
+mod change;
+mod cursor;
+mod dry_run;
+mod endpoint;
+mod endpoints;
+mod etag;
+mod member;
+mod member_page;
+mod member_record;
+mod network;
+mod network_record;
+mod node;
+mod openapi;
+mod page;
 mod pending;
 pub(crate) mod problem;
-pub(crate) mod rules;
+mod request;
+mod rules;
+mod schema;
 pub(crate) mod strict;
+mod text;
 mod tokens;
-
-use serde_json::{Map, Value};
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::http::StatusCode;
-use warp::reply::Response;
-
-use crate::Shared;
-use crate::error::ApiError;
-use crate::extract::{self, body, segment};
-use problem::Problem;
 
 use std::sync::Arc;
 
-/// A body, which may have failed to arrive.
-type Body = Result<Vec<u8>, ApiError>;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::header::ALLOW;
+use warp::http::{HeaderMap, HeaderValue, Method};
+use warp::path::FullPath;
+use warp::reply::Response;
 
-/// Returns every route below `/api/v2`.
-pub(crate) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
-    let state = || Arc::clone(state);
-    vec![
-        pending::list(state()),
-        rules::compile_source(),
-        rules::format_source(),
-        rules::decompile_tables(),
-        rules::get(state()),
-        rules::put(state()),
-        rules::test(state()),
-        rules::explain(state()),
-        audit::list(state()),
-        tokens::list(state()),
-        tokens::create(state()),
-        tokens::get(state()),
-        tokens::revoke(state()),
-        tokens::rotate(state()),
-    ]
+use crate::error::ApiError;
+use crate::extract::body;
+use crate::{Shared, State, with};
+use endpoint::Endpoint;
+use endpoints::ENDPOINTS;
+use problem::Problem;
+use request::{Answer, Request};
+
+pub(crate) use page::{document, page, script, style};
+
+/// Returns the one route to every endpoint.
+pub(crate) fn route(state: Shared) -> BoxedFilter<(Response,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and_then(async |method: Method, path: FullPath| {
+            find(&method, path.as_str()).ok_or_else(warp::reject::not_found)
+        })
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(body())
+        .and(with(state))
+        .then(async |found, query: String, headers: HeaderMap, body, state: Shared| {
+            answer(found, &query, &headers, body, state).await
+        })
+        .boxed()
 }
 
-/// Matches `/api/v2`.
-fn version_2() -> BoxedFilter<()> {
-    segment("api").and(segment("v2")).boxed()
+/// What a path leads to.
+enum Route {
+    Found(&'static Endpoint, Vec<String>),
+    /// The path is one of ours, but takes only these methods.
+    OtherMethod(String),
+    /// Nothing is there.
+    Nothing,
 }
 
-/// Matches the end of the path and POST; extracts the body.
-fn posting() -> BoxedFilter<(Body,)> {
-    warp::path::end().and(warp::post()).and(body()).boxed()
+/// Returns what a request leads to; `None` if it is not for this API.
+fn find(method: &Method, path: &str) -> Option<Route> {
+    let segments = endpoint::segments(path)?;
+    if segments.first().map(String::as_str) != Some("api")
+        || segments.get(1).map(String::as_str) != Some("v2")
+    {
+        return None;
+    }
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let mut allowed: Vec<&str> = Vec::new();
+    let fixed_first = |endpoint: &&Endpoint| endpoint.path.matches('{').count();
+    let mut here: Vec<_> =
+        ENDPOINTS.iter().filter(|endpoint| endpoint.matched(&segments).is_some()).collect();
+    here.sort_by_key(fixed_first);
+    for endpoint in here {
+        if endpoint.method == *method {
+            return Some(Route::Found(endpoint, endpoint.matched(&segments)?));
+        }
+        allowed.push(endpoint.method.as_str());
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    allowed.sort_unstable();
+    allowed.dedup();
+    Some(if allowed.is_empty() { Route::Nothing } else { Route::OtherMethod(allowed.join(", ")) })
 }
 
-/// Runs `work` where it may block, and renders what it returns.
-async fn respond(work: impl FnOnce() -> Result<Map<String, Value>, Problem> + Send + 'static) -> Response {
-    let result = tokio::task::spawn_blocking(work).await;
+async fn answer(
+    route: Route,
+    query: &str,
+    headers: &HeaderMap,
+    body: Result<Vec<u8>, ApiError>,
+    state: Arc<State>,
+) -> Response {
+    let (endpoint, segments) = match route {
+        Route::Found(endpoint, segments) => (endpoint, segments),
+        Route::Nothing => return Problem::not_found("there is nothing at this path").into_response(),
+        Route::OtherMethod(allowed) => {
+            let mut response = Problem::method_not_allowed(&allowed).into_response();
+            if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                response.headers_mut().insert(ALLOW, allowed);
+            }
+            return response;
+        }
+    };
+    let request = match Request::read(endpoint, segments, query, headers, body) {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
+    let result = tokio::task::spawn_blocking(move || (endpoint.handler)(&state, request)).await;
     match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
-        Ok(answer) => extract::json(StatusCode::OK, &answer),
+        Ok(answer) => Answer::into_response(answer),
         Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What is documented is made from what is served, so what is left to show is that nothing hides anything else.
+    #[test]
+    fn every_endpoint_is_found_at_its_own_path() {
+        let mut names = BTreeSet::new();
+        for endpoint in ENDPOINTS.iter() {
+            assert!(names.insert(endpoint.name), "{} is there twice", endpoint.name);
+            let path = endpoint
+                .path
+                .replace("{network}", "a940ad429a0000f1")
+                .replace("{member}", "0123456789")
+                .replace("{peer}", "0123456789")
+                .replace("{name}", "robot");
+            let Some(Route::Found(found, _)) = find(&endpoint.method, &path) else { panic!("{path}") };
+            assert_eq!(found.name, endpoint.name);
+        }
+    }
+
+    #[test]
+    fn document_has_every_endpoint_and_nothing_else() {
+        let document = openapi::document(&ENDPOINTS);
+        let paths = document["paths"].as_object().unwrap();
+        let documented: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let served: BTreeSet<_> = ENDPOINTS
+            .iter()
+            .map(|endpoint| (endpoint.path.to_owned(), endpoint.method.to_string()))
+            .collect();
+        assert_eq!(documented, served);
+    }
+
+    /// A reference to a schema that is not there breaks every reader of the document.
+    #[test]
+    fn document_refers_only_to_what_it_has() {
+        let document = openapi::document(&ENDPOINTS);
+        let text = document.to_string();
+        let mut count = 0;
+        for rest in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = rest.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
     }
 }

@@ -1,25 +1,31 @@
-//! Strangers that wait to be authorized (`docs/api-compat.md`).
+//! Strangers that wait to be authorized: who they are, and what becomes of them (`docs/api-v2.md`).
 
+use ctl_core::Member;
 use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, Pending};
+use schemars::JsonSchema;
 use serde::Serialize;
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
-use zt_proto::NetworkId;
+use zt_proto::Timestamp;
 
-use crate::error::ApiError;
-use crate::extract::{param, reading, segment};
-use crate::{Shared, respond, with};
+use super::member::find_member;
+use super::member_record::version_of;
+use super::network::find;
+use super::problem::Problem;
+use super::request::{Answer, Request};
+use super::text::Node;
+use crate::State;
+use crate::edit::Edit;
 
 /// The strangers of a network.
-#[derive(Debug, Serialize)]
-struct PendingList {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PendingMembers")]
+pub(crate) struct PendingList {
     data: Vec<PendingView>,
     meta: Meta,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PendingCount")]
 struct Meta {
     total_count: usize,
     /// No more are kept; who has not asked for hours then gives way to who comes.
@@ -27,10 +33,11 @@ struct Meta {
 }
 
 /// A stranger. Times are milliseconds since 1970.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "PendingMember")]
 struct PendingView {
-    address: String,
+    address: Node,
     first_asked: u64,
     /// Up to an hour behind.
     last_asked: u64,
@@ -42,7 +49,7 @@ struct PendingView {
 
 fn render(pending: &Pending) -> PendingView {
     PendingView {
-        address: pending.member.to_string(),
+        address: Node(pending.member),
         first_asked: pending.first_asked.0,
         last_asked: pending.last_asked.0,
         expires: pending.last_asked.plus_millis(FORGOTTEN_AFTER).0,
@@ -52,24 +59,44 @@ fn render(pending: &Pending) -> PendingView {
 
 /// `GET /api/v2/network/{network}/pending`: nodes that asked to join and about which nobody has decided, the one that
 /// asked last first.
-pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
-    segment("api")
-        .and(segment("v2"))
-        .and(segment("network"))
-        .and(param())
-        .and(segment("pending"))
-        .and(reading())
-        .and(with(state))
-        .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
-                state.api.store.read(|tx| {
-                    tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-                    let data: Vec<_> = tx.pending().list(id)?.iter().map(render).collect();
-                    let meta = Meta { total_count: data.len(), limit: MAX_OF_NETWORK };
-                    Ok(PendingList { data, meta })
-                })
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
+    let id = request.network()?;
+    let list = state.api.store.read(|tx| {
+        find(tx, id)?;
+        let data: Vec<_> = tx.pending().list(id)?.iter().map(render).collect();
+        let meta = Meta { total_count: data.len(), limit: MAX_OF_NETWORK };
+        Ok::<_, Problem>(PendingList { data, meta })
+    })?;
+    Answer::ok(&list)
+}
+
+/// `POST /api/v2/network/{network}/pending/{member}/approve`: authorizes a stranger.
+pub(crate) fn approve(state: &State, request: Request) -> Result<Answer, Problem> {
+    decide(state, &request, |member, now| member.authorize(ctl_core::member::Credential::Api, now))
+}
+
+/// `POST /api/v2/network/{network}/pending/{member}/deny`: refuses a stranger for good, until somebody authorizes it.
+pub(crate) fn deny(state: &State, request: Request) -> Result<Answer, Problem> {
+    decide(state, &request, Member::deauthorize)
+}
+
+fn decide(
+    state: &State,
+    request: &Request,
+    decision: impl FnOnce(&mut Member, Timestamp),
+) -> Result<Answer, Problem> {
+    let (network, address) = request.member()?;
+    state.write(|tx| {
+        let stored = find_member(tx, network, address)?;
+        request.conditions.check(Some(version_of(&stored)))?;
+        if tx.pending().get(network, address)?.is_none() {
+            return Err(Problem::not_found("somebody has decided about this member; change it instead"));
+        }
+        let mut member = stored.clone();
+        decision(&mut member, (state.api.now)());
+        member.revise(Some(&stored));
+        tx.members().put(&member)?;
+        let answer = Answer::record(&state.view_member(tx, &member)?, version_of(&member))?;
+        Ok((answer, Edit::of_member(Some(&stored), Some(&member))))
+    })
 }

@@ -53,6 +53,41 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail)
     }
 
+    /// There is no such thing: 404.
+    pub(crate) fn not_found(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail.to_owned())
+    }
+
+    /// The path takes other methods: 405.
+    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("expected one of {allowed}");
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "the path takes other methods",
+            detail,
+        )
+    }
+
+    /// The record is not what the client believes: 412.
+    pub(crate) fn precondition_failed(detail: String) -> Self {
+        let title = "the record was changed meanwhile";
+        Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", title, detail)
+    }
+
+    /// A parameter of the query cannot be used: 422.
+    pub(crate) fn query(parameter: &str, detail: String) -> Self {
+        let error = json!({ "parameter": cut(parameter), "detail": cut_sentence(&detail) });
+        let sentence = cut_sentence(&format!("{parameter}: {detail}"));
+        Self::unusable("invalid-query", "the query cannot be used", sentence).with_errors(vec![error])
+    }
+
+    /// Something went wrong that is not the client's fault, and was logged: 500.
+    pub(crate) fn internal() -> Self {
+        let detail = "the log of the controller says more".to_owned();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error", detail)
+    }
+
     /// Some fields cannot be used: 422.
     pub(crate) fn fields(invalid: Vec<Invalid>) -> Self {
         let mut details: Vec<_> = invalid.iter().take(MAX_DETAILS).map(Invalid::to_string).collect();
@@ -74,6 +109,18 @@ impl Problem {
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
         self.more.insert(name.to_owned(), value);
         self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns the pointers of the errors.
+    #[cfg(test)]
+    pub(crate) fn pointers(&self) -> Vec<String> {
+        let pointers = self.errors.iter().filter_map(|error| error["pointer"].as_str());
+        pointers.map(str::to_owned).collect()
     }
 
     pub(crate) fn into_response(self) -> Response {
@@ -100,9 +147,11 @@ impl Problem {
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         match &error {
-            ApiError::NotFound => {
-                let detail = "there is no network with this id".to_owned();
-                Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail)
+            ApiError::NotFound => Self::not_found("there is no network with this id"),
+            ApiError::AddressTaken { .. } => {
+                let title = "another member has the address";
+                Self::new(error.status(), "address-taken", title, error.to_string())
+                    .with_errors(vec![json!({ "pointer": "/ipAssignments", "detail": error.to_string() })])
             }
             ApiError::Field(field) => Self::fields(vec![field.into()]),
             ApiError::Unauthorized(_) => {
@@ -135,7 +184,6 @@ impl From<ApiError> for Problem {
             | ApiError::Contended
             | ApiError::ForeignNetwork { .. }
             | ApiError::NoMember(_)
-            | ApiError::AddressTaken { .. }
             | ApiError::NoFreeId => {
                 Self::new(error.status(), "bad-request", "the request cannot be done", error.to_string())
             }

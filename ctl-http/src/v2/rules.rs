@@ -10,21 +10,20 @@ use ctl_core::rules::{
 use ctl_core::{Member, Network};
 use ctl_store::Tx;
 use serde_json::{Map, Value};
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
 use zt_proto::NetworkId;
 
-use super::problem::{Invalid, Problem, cut};
+use super::etag::Conditions;
+use super::network::find;
+use super::network_record::version_of;
+use super::problem::{Invalid, Problem};
+use super::request::{Answer, Request};
 use super::strict::{Fields, parse_object};
-use super::{Body, posting, respond, version_2};
 use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{body, param, reading, segment};
 use crate::rule_tests::{self, Reports, Tests, Verdict, describe_failures};
 use crate::view::rule_tables;
 use crate::view::rules_language as view;
-use crate::{Shared, State, settle, with};
+use crate::{State, settle};
 
 /// Most pairs of members × services that a dry run looks at: a second of work, and 140 members with the usual services.
 pub(crate) const MAX_DRY_RUN_COMPARISONS: usize = 250_000;
@@ -32,159 +31,92 @@ pub(crate) const MAX_DRY_RUN_COMPARISONS: usize = 250_000;
 /// Most services that a dry run may name.
 const MAX_SERVICES: usize = 64;
 
-/// Matches `/api/v2/network/{network}/rules`.
-fn network_rules() -> BoxedFilter<(NetworkId,)> {
-    version_2().and(segment("network")).and(param()).and(segment("rules")).boxed()
-}
-
 /// `POST /api/v2/rules/compile`: what a source means, or everything that is wrong with it.
-pub(crate) fn compile_source() -> BoxedFilter<(Response,)> {
-    version_2()
-        .and(segment("rules"))
-        .and(segment("compile"))
-        .and(posting())
-        .then(async |body: Body| {
-            respond(move || {
-                let source = source_of(&parse_object(&body?)?)?;
-                let compiled = compile(&source).map_err(|errors| unreadable(&errors, "/source"))?;
-                Ok(view::render_compilation(&compiled))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn compile_source(_: &State, mut request: Request) -> Result<Answer, Problem> {
+    let source = source_of(&parse_object(&request.take_body()?)?)?;
+    let compiled = compile(&source).map_err(|errors| unreadable(&errors, "/source"))?;
+    Answer::ok(&view::render_compilation(&compiled))
 }
 
 /// `POST /api/v2/rules/format`: a source in its one layout.
-pub(crate) fn format_source() -> BoxedFilter<(Response,)> {
-    version_2()
-        .and(segment("rules"))
-        .and(segment("format"))
-        .and(posting())
-        .then(async |body: Body| {
-            respond(move || {
-                let source = source_of(&parse_object(&body?)?)?;
-                let formatted = format(&source).map_err(|errors| unreadable(&errors, "/source"))?;
-                Ok(object([("source", formatted.into())]))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn format_source(_: &State, mut request: Request) -> Result<Answer, Problem> {
+    let source = source_of(&parse_object(&request.take_body()?)?)?;
+    let formatted = format(&source).map_err(|errors| unreadable(&errors, "/source"))?;
+    Answer::ok(&object([("source", formatted.into())]))
 }
 
 /// `POST /api/v2/rules/decompile`: a source for rules.
-pub(crate) fn decompile_tables() -> BoxedFilter<(Response,)> {
-    version_2()
-        .and(segment("rules"))
-        .and(segment("decompile"))
-        .and(posting())
-        .then(async |body: Body| {
-            respond(move || {
-                let body = parse_object(&body?)?;
-                let mut fields = Fields::new(&body);
-                let tables = rule_tables::read(&mut fields);
-                fields.finish()?;
-                let source = decompile(&tables.rules, &tables.capabilities, &tables.tags, &tables.names);
-                Ok(object([("source", source.map_err(no_source)?.into())]))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn decompile_tables(_: &State, mut request: Request) -> Result<Answer, Problem> {
+    let body = parse_object(&request.take_body()?)?;
+    let mut fields = Fields::new(&body);
+    let tables = rule_tables::read(&mut fields);
+    fields.finish()?;
+    let source = decompile(&tables.rules, &tables.capabilities, &tables.tags, &tables.names);
+    Answer::ok(&object([("source", source.map_err(no_source)?.into())]))
 }
 
 /// `GET /api/v2/network/{network}/rules`: rules, source, tests, and whether source and rules fit.
-pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
-    network_rules()
-        .and(reading())
-        .and(with(state))
-        .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
-                let network = state
-                    .api
-                    .store
-                    .read(|tx| tx.networks().get(id)?.ok_or(Problem::from(ApiError::NotFound)))?;
-                Ok(view::render_network(&network))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
+    let id = request.network()?;
+    let network = state.api.store.read(|tx| find(tx, id))?;
+    let answer = Answer::record(&view::render_network(&network), version_of(&network))?;
+    Ok(answer.unless_known(&request.conditions))
 }
 
 /// `PUT /api/v2/network/{network}/rules`: compiles a source, tests it, and makes it the rules of the network.
 /// With `?dryRun=true` nothing is stored, and the answer says what would change.
-pub(crate) fn put(state: Shared) -> BoxedFilter<(Response,)> {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    network_rules()
-        .and(warp::path::end())
-        .and(warp::put())
-        .and(query)
-        .and(body())
-        .and(with(state))
-        .then(async |id: NetworkId, query: String, body: Body, state: Shared| {
-            respond(move || {
-                let is_dry = is_dry_run(&query)?;
-                let change = RulesChange::read(&parse_object(&body?)?)?;
-                if is_dry { state.try_rules(id, &change) } else { state.put_rules(id, &change) }
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let id = request.network()?;
+    let is_dry = request.query.flag("dryRun")?.unwrap_or(false);
+    let change = RulesChange::read(&parse_object(&request.take_body()?)?)?;
+    if is_dry {
+        Answer::ok(&state.try_rules(id, &change, &request.conditions)?)
+    } else {
+        state.put_rules(id, &change, &request.conditions)
+    }
 }
 
 /// `POST /api/v2/network/{network}/rules/test`: runs the tests of the network, or those of the body.
-pub(crate) fn test(state: Shared) -> BoxedFilter<(Response,)> {
-    network_rules()
-        .and(segment("test"))
-        .and(posting())
-        .and(with(state))
-        .then(async |id: NetworkId, body: Body, state: Shared| {
-            respond(move || {
-                let body = parse_object(&body?)?;
-                let mut fields = Fields::new(&body);
-                let text = fields.text("tests");
-                fields.finish()?;
-                let (network, members) = state.api.store.read(|tx| load(tx, id))?;
-                let (rules, of_source) = network.rule_set();
-                let tests = match &text {
-                    Some(text) => Tests { of_source: Vec::new(), apart: parse(text)? },
-                    None => Tests { of_source, apart: parse(&network.rule_tests)? },
-                };
-                let reports = tests.run(&rules, &network.rule_members(&members));
-                Ok(object([
-                    ("passed", reports.iter().all(|(_, report)| report.passed()).into()),
-                    ("testResults", view::render_tests(&reports).into()),
-                ]))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn test(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let id = request.network()?;
+    let body = parse_object(&request.take_body()?)?;
+    let mut fields = Fields::new(&body);
+    let text = fields.text("tests");
+    fields.finish()?;
+    let (network, members) = state.api.store.read(|tx| load(tx, id))?;
+    let (rules, of_source) = network.rule_set();
+    let tests = match &text {
+        Some(text) => Tests { of_source: Vec::new(), apart: parse(text)? },
+        None => Tests { of_source, apart: parse(&network.rule_tests)? },
+    };
+    let reports = tests.run(&rules, &network.rule_members(&members));
+    Answer::ok(&object([
+        ("passed", reports.iter().all(|(_, report)| report.passed()).into()),
+        ("testResults", view::render_tests(&reports).into()),
+    ]))
 }
 
 /// `POST /api/v2/network/{network}/rules/explain`: why a packet passes or not, rule by rule.
-pub(crate) fn explain(state: Shared) -> BoxedFilter<(Response,)> {
-    network_rules()
-        .and(segment("explain"))
-        .and(posting())
-        .and(with(state))
-        .then(async |id: NetworkId, body: Body, state: Shared| {
-            respond(move || {
-                let question = Question::read(&parse_object(&body?)?)?;
-                let (network, members) = state.api.store.read(|tx| load(tx, id))?;
-                question.answer(&network, &members)
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn explain(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let id = request.network()?;
+    let question = Question::read(&parse_object(&request.take_body()?)?)?;
+    let (network, members) = state.api.store.read(|tx| load(tx, id))?;
+    Answer::ok(&question.answer(&network, &members)?)
 }
 
 /// Returns the network with its members.
 fn load(tx: &Tx<'_>, id: NetworkId) -> Result<(Network, Vec<Member>), Problem> {
-    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-    Ok((network, tx.members().list(id)?))
+    Ok((find(tx, id)?, tx.members().list(id)?))
 }
 
 impl State {
-    fn put_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
-        let answer = settle(|| self.try_put_rules(id, change))?;
+    fn put_rules(
+        &self,
+        id: NetworkId,
+        change: &RulesChange,
+        conditions: &Conditions,
+    ) -> Result<Answer, Problem> {
+        let answer = settle(|| self.try_put_rules(id, change, conditions))?;
         answer.ok_or_else(|| ApiError::Contended.into())
     }
 
@@ -193,9 +125,11 @@ impl State {
         &self,
         id: NetworkId,
         change: &RulesChange,
-    ) -> Result<Option<Map<String, Value>>, Problem> {
+        conditions: &Conditions,
+    ) -> Result<Option<Answer>, Problem> {
         // Tests of a large network take seconds, in which other writers should not wait; so they run before.
         let (seen, members) = self.api.store.read(|tx| load(tx, id))?;
+        conditions.check(Some(version_of(&seen)))?;
         let mut network = change.applied(&seen);
         let Verdict { reports, is_refused } = change.judge(&seen, &network, &members)?;
         if is_refused {
@@ -208,19 +142,26 @@ impl State {
         self.write(|tx| {
             let stored = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
             if stored != seen {
-                return Ok((None, None));
+                return Ok((None, None::<Edit>));
             }
             if network.revise(Some(&stored)) {
                 tx.networks().put(&network)?;
             }
             let mut answer = view::render_network(&network);
             answer.extend(change.findings(&reports));
+            let answer = Answer::record(&answer, version_of(&network))?;
             Ok((Some(answer), Edit::of_network(Some(&stored), Some(&network))))
         })
     }
 
-    fn try_rules(&self, id: NetworkId, change: &RulesChange) -> Result<Map<String, Value>, Problem> {
+    fn try_rules(
+        &self,
+        id: NetworkId,
+        change: &RulesChange,
+        conditions: &Conditions,
+    ) -> Result<Map<String, Value>, Problem> {
         let (stored, members) = self.api.store.read(|tx| load(tx, id))?;
+        conditions.check(Some(version_of(&stored)))?;
         let network = change.applied(&stored);
         let Verdict { reports, is_refused } = change.judge(&stored, &network, &members)?;
         let mut answer = change.findings(&reports);
@@ -394,31 +335,6 @@ fn source_of(body: &Map<String, Value>) -> Result<String, Problem> {
     Ok(source)
 }
 
-/// Reads the query of a change: a parameter that is misspelt must not store what should only have been tried.
-fn is_dry_run(query: &str) -> Result<bool, Problem> {
-    let mut is_dry = None;
-    let refused = |detail| Problem::unusable("invalid-query", "the query cannot be used", detail);
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let said = match parameter {
-            "dryRun" | "dryRun=true" => true,
-            "dryRun=false" => false,
-            _ if parameter.starts_with("auth=") => continue, // a token, which has been looked at
-            _ => {
-                let name = parameter.split('=').next().unwrap_or_default();
-                let detail = format!(
-                    "unknown parameter or value: {}; expected dryRun=true or dryRun=false",
-                    cut(name)
-                );
-                return Err(refused(detail));
-            }
-        };
-        if is_dry.replace(said).is_some() {
-            return Err(refused("dryRun is there twice, expected it once".to_owned()));
-        }
-    }
-    Ok(is_dry.unwrap_or(false))
-}
-
 fn parse(tests: &str) -> Result<Vec<Test>, Problem> {
     parse_tests(tests).map_err(|errors| unreadable(&errors, "/tests"))
 }
@@ -438,26 +354,4 @@ fn no_source(error: DecompileError) -> Problem {
 
 fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn misspelt_query_is_refused() {
-        for (query, expected) in [
-            ("", Some(false)),
-            ("dryRun=true", Some(true)),
-            ("auth=x&dryRun", Some(true)),
-            ("dryrun=true", None),
-            ("dryRun=yes", None),
-            ("dryRun=false", Some(false)),
-            ("dryRun=true&dryRun=false", None),
-            ("dryRun&dryRun", None),
-            ("x", None),
-        ] {
-            assert_eq!(is_dry_run(query).ok(), expected, "{query}");
-        }
-    }
 }

@@ -1,110 +1,63 @@
 //! The tokens of the API (`docs/api-compat.md`). Only a token that may do everything gets here.
 
-use std::str::FromStr;
-
 use ctl_store::ApiToken;
 use serde_json::{Map, Value, json};
-use warp::Filter;
-use warp::filters::BoxedFilter;
-use warp::reply::Response;
 use zt_proto::Timestamp;
 
 use super::problem::{Invalid, Problem};
+use super::request::{Answer, Request};
 use super::strict::{Fields, parse_object};
-use super::{Body, posting, respond, version_2};
+use crate::State;
 use crate::access::scope::{Grant, MAX_GRANTS, Scope};
 use crate::access::tokens::{self, DEFAULT_GRACE, MAX_GRACE, MAX_TOKENS, Secret, TokenError, TokenName};
-use crate::extract::{deleting, param, reading, segment};
-use crate::{Shared, State, with};
-
-/// Matches `/api/v2/tokens`.
-fn path() -> BoxedFilter<()> {
-    version_2().and(segment("tokens")).boxed()
-}
 
 /// `GET /api/v2/tokens`: all tokens, by name; never a secret.
-pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
-    path()
-        .and(reading())
-        .and(with(state))
-        .then(async |state: Shared| {
-            respond(move || {
-                let tokens = state.api.store.read(|tx| tx.api_tokens().list())?;
-                let data: Vec<_> = tokens.iter().map(|token| Value::Object(render(token))).collect();
-                let meta = json!({ "totalCount": data.len(), "limit": MAX_TOKENS });
-                Ok(Map::from_iter([("data".to_owned(), data.into()), ("meta".to_owned(), meta)]))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn list(state: &State, _: Request) -> Result<Answer, Problem> {
+    let tokens = state.api.store.read(|tx| tx.api_tokens().list())?;
+    let data: Vec<_> = tokens.iter().map(|token| Value::Object(render(token))).collect();
+    let meta = json!({ "totalCount": data.len(), "limit": MAX_TOKENS });
+    Answer::ok(&json!({ "data": data, "meta": meta }))
 }
 
 /// `POST /api/v2/tokens`: makes a token; the answer has its secret, which is shown nowhere else.
-pub(crate) fn create(state: Shared) -> BoxedFilter<(Response,)> {
-    path()
-        .and(posting())
-        .and(with(state))
-        .then(async |body: Body, state: Shared| {
-            respond(move || {
-                let (name, scope, expires) = read_order(&parse_object(&body?)?, state.now())?;
-                state.with_secret(|tx, secret, actor, now| {
-                    tokens::create(tx, (&name, &scope, expires), secret, actor, now)
-                })
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn create(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let (name, scope, expires) = read_order(&parse_object(&request.take_body()?)?, state.now())?;
+    let token = state.with_secret(|tx, secret, actor, now| {
+        tokens::create(tx, (&name, &scope, expires), secret, actor, now)
+    })?;
+    Answer::ok(&token)
 }
 
 /// `GET /api/v2/tokens/{name}`: one token.
-pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
-    path()
-        .and(param())
-        .and(reading())
-        .and(with(state))
-        .then(async |Name(name): Name, state: Shared| {
-            respond(move || Ok(render(&state.api.store.read(|tx| tokens::get(tx, &name))?))).await
-        })
-        .boxed()
+pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
+    let name = name_of(&request)?;
+    Answer::ok(&render(&state.api.store.read(|tx| tokens::get(tx, &name))?))
 }
 
 /// `DELETE /api/v2/tokens/{name}`: revokes a token; answers what it was.
-pub(crate) fn revoke(state: Shared) -> BoxedFilter<(Response,)> {
-    path()
-        .and(param())
-        .and(deleting())
-        .and(with(state))
-        .then(async |Name(name): Name, state: Shared| {
-            respond(move || {
-                let (actor, now) = (&state.caller.name, state.now());
-                Ok(render(&state.api.store.write(|tx| tokens::revoke(tx, &name, actor, now))?))
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn revoke(state: &State, request: Request) -> Result<Answer, Problem> {
+    let name = name_of(&request)?;
+    let (actor, now) = (&state.caller.name, state.now());
+    Answer::ok(&render(&state.api.store.write(|tx| tokens::revoke(tx, &name, actor, now))?))
 }
 
 /// `POST /api/v2/tokens/{name}/rotate`: gives a token another secret, which the answer has; the old one stays valid for
 /// `graceSeconds`.
-pub(crate) fn rotate(state: Shared) -> BoxedFilter<(Response,)> {
-    path()
-        .and(param())
-        .and(segment("rotate"))
-        .and(posting())
-        .and(with(state))
-        .then(async |Name(name): Name, body: Body, state: Shared| {
-            respond(move || {
-                let body = parse_object(&body?)?;
-                let mut fields = Fields::new(&body);
-                let grace = fields.number("graceSeconds", MAX_GRACE / 1000).unwrap_or(DEFAULT_GRACE / 1000);
-                fields.finish()?;
-                state.with_secret(|tx, secret, actor, now| {
-                    tokens::rotate(tx, (&name, grace * 1000), secret, actor, now)
-                })
-            })
-            .await
-        })
-        .boxed()
+pub(crate) fn rotate(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let name = name_of(&request)?;
+    let body = parse_object(&request.take_body()?)?;
+    let mut fields = Fields::new(&body);
+    let grace = fields.number("graceSeconds", MAX_GRACE / 1000).unwrap_or(DEFAULT_GRACE / 1000);
+    fields.finish()?;
+    let token = state.with_secret(|tx, secret, actor, now| {
+        tokens::rotate(tx, (&name, grace * 1000), secret, actor, now)
+    })?;
+    Answer::ok(&token)
+}
+
+/// Returns the name in the path: what cannot be one is a token that is not there.
+fn name_of(request: &Request) -> Result<String, Problem> {
+    request.segment(0, "there is no token without a name")
 }
 
 impl State {
@@ -119,17 +72,6 @@ impl State {
         let mut shown = render(&token);
         shown.insert("secret".to_owned(), secret.reveal().into());
         Ok(shown)
-    }
-}
-
-/// A name in a path: what cannot be one is a token that is not there.
-struct Name(String);
-
-impl FromStr for Name {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
     }
 }
 

@@ -87,7 +87,8 @@ fn read(reader: &mut BufReader<TcpStream>, head_only: bool) -> Answer {
     let headers: Vec<_> =
         headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
     let mut answer = Answer { status, headers, body: Vec::new() };
-    if status >= 200 && status != 204 && !head_only {
+    let has_body = !matches!(status, 204 | 304);
+    if status >= 200 && !head_only && has_body {
         if answer.header("transfer-encoding") == Some("chunked") {
             answer.body = read_chunks(reader);
             return answer;

@@ -20,4 +20,7 @@ mod rules;
 mod server;
 mod tokens;
 mod too_long;
+mod v2;
+mod v2_document;
+mod v2_members;
 mod vectors;

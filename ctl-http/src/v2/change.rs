@@ -1,0 +1,193 @@
+//! Bodies that change a record, as JSON merge patches (RFC 7396): what is absent stays, null takes a setting back.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::problem::{Invalid, Problem};
+use crate::error::ApiError;
+
+/// What a body says of one field.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Change<T> {
+    /// Nothing: it stays.
+    #[default]
+    Keep,
+    /// `null`: it becomes what it is in a new record.
+    Reset,
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Changes `field`, which is `reset` in a new record.
+    pub(crate) fn apply<U>(self, field: &mut U, reset: U, read: impl FnOnce(T) -> U) {
+        match self {
+            Self::Keep => {}
+            Self::Reset => *field = reset,
+            Self::Set(value) => *field = read(value),
+        }
+    }
+
+    /// Returns the new value, if there is one.
+    pub(crate) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Keep | Self::Reset => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
+    /// Returns how many entries were sent, for a list.
+    pub(crate) fn entries<U>(&self) -> &[U]
+    where
+        T: AsRef<[U]>,
+    {
+        self.value().map_or(&[], AsRef::as_ref)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Reset, Self::Set))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Change<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
+}
+
+/// A structure that is an object in JSON. By itself, serde reads an array of its fields too.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Object<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Reads a body as exactly what `T` is; nothing at all counts as `{}`.
+///
+/// # Errors
+/// 400 if it is not JSON; 422 with the place of the first thing that does not fit.
+pub(crate) fn read_body<T: DeserializeOwned>(body: Result<Vec<u8>, ApiError>) -> Result<T, Problem> {
+    let body = body?;
+    let body = if body.trim_ascii().is_empty() { b"{}" } else { body.as_slice() };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = serde_path_to_error::deserialize(&mut json).map(|Object(read)| read);
+    let end = json.end();
+    match read {
+        Ok(read) => end.map(|()| read).map_err(|error| ApiError::Json(error).into()),
+        Err(error) if error.inner().is_data() => {
+            // What follows the first wrong value may not even be JSON.
+            serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(ApiError::Json)?;
+            Err(Problem::fields(vec![Invalid::new(pointer(error.path()), error.inner().to_string())]))
+        }
+        Err(error) => Err(ApiError::Json(error.into_inner()).into()),
+    }
+}
+
+/// Writes a path as a JSON pointer.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", super::strict::escaped(key)),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Body {
+        name: Change<String>,
+        list: Change<Vec<Object<Inner>>>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        number: u8,
+    }
+
+    fn read(body: &str) -> Result<Body, (u16, String)> {
+        read_body(Ok(body.as_bytes().to_vec())).map_err(|problem: Problem| {
+            let place = problem.pointers().first().cloned().unwrap_or_default();
+            (problem.status().as_u16(), place)
+        })
+    }
+
+    #[test]
+    fn absent_null_and_a_value_are_three_things() {
+        assert_eq!(read(""), Ok(Body::default()));
+        assert_eq!(read(r#"{"name":null}"#), Ok(Body { name: Change::Reset, ..Body::default() }));
+        let set = Body { name: Change::Set("x".to_owned()), ..Body::default() };
+        assert_eq!(read(r#"{"name":"x"}"#), Ok(set));
+    }
+
+    #[test]
+    fn first_thing_that_does_not_fit_is_named_by_a_pointer() {
+        for (body, status, pointer) in [
+            (r#"{"name":5}"#, 422, "/name"),
+            (r#"{"list":[{"number":1},{"number":300}]}"#, 422, "/list/1/number"),
+            (r#"{"list":[{"number":1,"a/b":2}]}"#, 422, "/list/0/a~1b"),
+            (r#"{"other":1}"#, 422, "/other"),
+            (r#"{"name":"a","name":"b"}"#, 422, ""),
+            ("[]", 422, ""),
+            (r#"{"list":[[1]]}"#, 422, "/list/0"),
+            ("5", 422, ""),
+            (r#"{"name":"#, 400, ""),
+            (r#"{"name":5,"#, 400, ""),
+            (r#"{} {}"#, 400, ""),
+            ("\u{1}", 400, ""),
+        ] {
+            assert_eq!(read(body), Err((status, pointer.to_owned())), "{body}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What an endpoint is: what it answers to, what it does, and how the document of the API describes it.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use warp::http::Method;
+
+use super::problem::Problem;
+use super::request::{Answer, Request};
+use crate::State;
+use crate::extract::percent_decode;
+
+/// Does what a request asks for. Runs where it may block.
+pub(crate) type Handler = fn(&State, Request) -> Result<Answer, Problem>;
+
+/// Returns the schema of a type, and adds what it refers to.
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// An endpoint of `/api/v2`. One table ([`super::endpoints`]) is both what is served and what is documented.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) method: Method,
+    /// With the names of variable segments in braces.
+    pub(crate) path: &'static str,
+    /// Unique, for generated clients.
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) handler: Handler,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Option<SchemaOf>,
+    pub(crate) answers: Vec<Meaning>,
+    /// Whether it has an entity tag and takes conditions.
+    pub(crate) conditional: Conditional,
+}
+
+/// What a status means, and what is then in the body: one of these, or nothing.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    pub(crate) status: u16,
+    pub(crate) words: &'static str,
+    pub(crate) bodies: Vec<SchemaOf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conditional {
+    No,
+    /// `If-None-Match`.
+    Read,
+    /// `If-Match` and `If-None-Match`.
+    Change,
+}
+
+/// A parameter of the query.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) schema: Schema,
+}
+
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        method: Method,
+        path: &'static str,
+        name: &'static str,
+        summary: &'static str,
+        handler: Handler,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            name,
+            summary,
+            handler,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            conditional: Conditional::No,
+        }
+    }
+
+    /// It takes a body that is `T`.
+    pub(crate) fn takes<T: JsonSchema>(self) -> Self {
+        self.takes_schema(schema_of::<T>)
+    }
+
+    pub(crate) fn takes_schema(mut self, schema: SchemaOf) -> Self {
+        self.body = Some(schema);
+        self
+    }
+
+    /// It takes a parameter in the query.
+    pub(crate) fn query(mut self, name: &'static str, summary: &'static str, schema: Schema) -> Self {
+        self.parameters.push(Parameter { name, summary, schema });
+        self
+    }
+
+    /// It answers with `T`.
+    pub(crate) fn gives<T: JsonSchema>(self, status: u16, words: &'static str) -> Self {
+        self.gives_schema(status, words, schema_of::<T>)
+    }
+
+    /// Or with that.
+    pub(crate) fn or_gives<T: JsonSchema>(mut self, status: u16) -> Self {
+        let meanings = self.answers.iter_mut().filter(|meaning| meaning.status == status);
+        meanings.for_each(|meaning| meaning.bodies.push(schema_of::<T>));
+        self
+    }
+
+    pub(crate) fn gives_schema(mut self, status: u16, words: &'static str, schema: SchemaOf) -> Self {
+        self.answers.push(Meaning { status, words, bodies: vec![schema] });
+        self
+    }
+
+    /// It answers without a body.
+    pub(crate) fn gives_nothing(mut self, status: u16, words: &'static str) -> Self {
+        self.answers.push(Meaning { status, words, bodies: Vec::new() });
+        self
+    }
+
+    pub(crate) fn conditional(mut self, conditional: Conditional) -> Self {
+        self.conditional = conditional;
+        self
+    }
+
+    pub(crate) fn query_names(&self) -> Vec<&'static str> {
+        self.parameters.iter().map(|parameter| parameter.name).collect()
+    }
+
+    /// Returns the variable segments if `path` is one of this endpoint.
+    pub(crate) fn matched(&self, path: &[String]) -> Option<Vec<String>> {
+        let mut segments = Vec::new();
+        let mut rest = path.iter();
+        for part in self.path.strip_prefix('/')?.split('/') {
+            let segment = rest.next()?;
+            if part.starts_with('{') {
+                segments.push(segment.clone());
+            } else if part != segment {
+                return None;
+            }
+        }
+        rest.next().is_none().then_some(segments)
+    }
+}
+
+/// Takes a path apart, after at most one trailing slash; `None` if it cannot be read.
+pub(crate) fn segments(path: &str) -> Option<Vec<String>> {
+    let path = path.strip_prefix('/')?;
+    path.strip_suffix('/').unwrap_or(path).split('/').map(percent_decode).collect()
+}

@@ -1,0 +1,233 @@
+//! Every endpoint of `/api/v2`.
+
+use std::sync::LazyLock;
+
+use schemars::{Schema, json_schema};
+use warp::http::Method;
+
+use super::audit::AuditPage;
+use super::bulk::{Bulk, BulkAnswer};
+use super::dry_run::DryRun;
+use super::endpoint::{Conditional, Endpoint, Handler};
+use super::member_page::MemberPage;
+use super::member_record::{MemberChange, MemberView};
+use super::network::{MAX_PAGE, NetworkPage};
+use super::network_record::{NetworkChange, NetworkView};
+use super::node::{PeerPage, PeerView, Status};
+use super::pending::PendingList;
+use super::{audit, bulk, member, member_page, network, node, pending, rules, schema, tokens};
+
+const NETWORKS: &str = "/api/v2/network";
+const NETWORK: &str = "/api/v2/network/{network}";
+const MEMBERS: &str = "/api/v2/network/{network}/member";
+const MEMBER: &str = "/api/v2/network/{network}/member/{member}";
+const TOKENS: &str = "/api/v2/tokens";
+const TOKEN: &str = "/api/v2/tokens/{name}";
+const RULES: &str = "/api/v2/network/{network}/rules";
+
+/// What is served, and what is documented.
+pub(crate) static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
+    let groups = [networks(), members(), strangers(), rules(), node(), operations()];
+    groups.into_iter().flatten().collect()
+});
+
+fn networks() -> Vec<Endpoint> {
+    vec![
+        paged(get(NETWORKS, "listNetworks", "The networks", network::list))
+            .gives::<NetworkPage>(200, "a page"),
+        post(NETWORKS, "createNetwork", "Creates a network with a random id", network::create)
+            .takes::<NetworkChange>()
+            .gives::<NetworkView>(201, "the new network"),
+        get(NETWORK, "getNetwork", "One network", network::get)
+            .conditional(Conditional::Read)
+            .gives::<NetworkView>(200, "the network"),
+        dry_run(patch(NETWORK, "changeNetwork", "Changes a network (JSON merge patch)", network::patch))
+            .takes::<NetworkChange>()
+            .conditional(Conditional::Change)
+            .gives::<NetworkView>(200, "the network as it is now; with `dryRun`, what would change")
+            .or_gives::<DryRun>(200),
+        dry_run(put(
+            NETWORK,
+            "replaceNetwork",
+            "Replaces the settings of a network, or creates it with this id; the rules stay",
+            network::put,
+        ))
+        .takes::<NetworkChange>()
+        .conditional(Conditional::Change)
+        .gives::<NetworkView>(200, "the network as it is now; with `dryRun`, what would change")
+        .or_gives::<DryRun>(200)
+        .gives::<NetworkView>(201, "the new network"),
+        delete(NETWORK, "removeNetwork", "Removes a network with its members", network::remove)
+            .conditional(Conditional::Change)
+            .gives_nothing(204, "it is gone"),
+    ]
+}
+
+fn members() -> Vec<Endpoint> {
+    let list = get(MEMBERS, "listMembers", "The members: filtered, sorted, searched", member_page::list);
+    vec![
+        paged(member_page::parameters(list)).gives::<MemberPage>(200, "a page"),
+        post(
+            "/api/v2/network/{network}/member/bulk",
+            "changeMembers",
+            "Changes up to 1,000 members in one transaction, all or none",
+            bulk::change,
+        )
+        .takes::<Bulk>()
+        .gives::<BulkAnswer>(200, "what was done, entry by entry"),
+        get(MEMBER, "getMember", "One member", member::get)
+            .conditional(Conditional::Read)
+            .gives::<MemberView>(200, "the member"),
+        patch(MEMBER, "changeMember", "Changes a member (JSON merge patch)", member::patch)
+            .takes::<MemberChange>()
+            .conditional(Conditional::Change)
+            .gives::<MemberView>(200, "the member as it is now"),
+        put(
+            MEMBER,
+            "replaceMember",
+            "Replaces the settings of a member, or adds it before it asks",
+            member::put,
+        )
+        .takes::<MemberChange>()
+        .conditional(Conditional::Change)
+        .gives::<MemberView>(200, "the member as it is now")
+        .gives::<MemberView>(201, "the new member"),
+        delete(MEMBER, "removeMember", "Removes a member", member::remove)
+            .conditional(Conditional::Change)
+            .gives_nothing(204, "it is gone"),
+    ]
+}
+
+fn strangers() -> Vec<Endpoint> {
+    let approve = "/api/v2/network/{network}/pending/{member}/approve";
+    let deny = "/api/v2/network/{network}/pending/{member}/deny";
+    vec![
+        get(
+            "/api/v2/network/{network}/pending",
+            "listPending",
+            "Nodes that asked to join and about which nobody has decided",
+            pending::list,
+        )
+        .gives::<PendingList>(200, "all of them, the one that asked last first"),
+        post(approve, "approvePending", "Authorizes a stranger", pending::approve)
+            .conditional(Conditional::Change)
+            .gives::<MemberView>(200, "the member as it is now"),
+        post(deny, "denyPending", "Refuses a stranger for good", pending::deny)
+            .conditional(Conditional::Change)
+            .gives::<MemberView>(200, "the member as it is now"),
+    ]
+}
+
+fn rules() -> Vec<Endpoint> {
+    vec![
+        post("/api/v2/rules/compile", "compileRules", "What a source means", rules::compile_source)
+            .takes_schema(schema::source)
+            .gives_schema(200, "rules, capabilities, tags, and warnings", schema::compiled),
+        post("/api/v2/rules/format", "formatRules", "A source in its one layout", rules::format_source)
+            .takes_schema(schema::source)
+            .gives_schema(200, "the source", schema::source),
+        post("/api/v2/rules/decompile", "decompileRules", "A source for rules", rules::decompile_tables)
+            .takes_schema(schema::tables)
+            .gives_schema(200, "the source", schema::source),
+        get(RULES, "getRules", "Rules, source and tests of a network", rules::get)
+            .conditional(Conditional::Read)
+            .gives_schema(200, "the rules", schema::of_network),
+        dry_run(put(RULES, "replaceRules", "Compiles a source, tests it, and stores it", rules::put))
+            .takes_schema(schema::change)
+            .conditional(Conditional::Change)
+            .gives_schema(
+                200,
+                "the rules as they are now; with `dryRun`, what would change",
+                schema::changed,
+            ),
+        post("/api/v2/network/{network}/rules/test", "testRules", "Runs rule tests", rules::test)
+            .takes_schema(schema::tests)
+            .gives_schema(200, "what came of them", schema::reports),
+        post(
+            "/api/v2/network/{network}/rules/explain",
+            "explainPacket",
+            "Why a packet passes or not, rule by rule",
+            rules::explain,
+        )
+        .takes_schema(schema::question)
+        .gives_schema(200, "the explanation", schema::explanation),
+    ]
+}
+
+fn node() -> Vec<Endpoint> {
+    vec![
+        get("/api/v2/status", "getStatus", "The node of this controller", node::status)
+            .gives::<Status>(200, "its status"),
+        paged(get("/api/v2/peer", "listPeers", "The peers with their paths", node::list))
+            .gives::<PeerPage>(200, "a page"),
+        get("/api/v2/peer/{peer}", "getPeer", "One peer with its paths", node::get)
+            .gives::<PeerView>(200, "the peer"),
+    ]
+}
+
+fn operations() -> Vec<Endpoint> {
+    let id = || json_schema!({ "type": "integer", "minimum": 1, "maximum": i64::MAX });
+    vec![
+        get("/api/v2/audit", "listAudit", "Who changed what, newest first", audit::list)
+            .query("before", "continues where a page ended: its `next`", id())
+            .query("limit", "entries of a page", limit(ctl_store::AUDIT_MAX_PAGE as u64))
+            .gives::<AuditPage>(200, "a page"),
+        get(TOKENS, "listTokens", "The tokens of the API, without their secrets", tokens::list).gives_schema(
+            200,
+            "all of them",
+            schema::token_list,
+        ),
+        post(TOKENS, "createToken", "Makes a token; its secret is shown only here", tokens::create)
+            .takes_schema(schema::token_order)
+            .gives_schema(200, "the token, with its `secret`", schema::token),
+        get(TOKEN, "getToken", "One token", tokens::get).gives_schema(200, "the token", schema::token),
+        delete(TOKEN, "revokeToken", "Revokes a token", tokens::revoke).gives_schema(
+            200,
+            "the token as it was",
+            schema::token,
+        ),
+        post("/api/v2/tokens/{name}/rotate", "rotateToken", "Gives a token another secret", tokens::rotate)
+            .takes_schema(schema::token_rotation)
+            .gives_schema(200, "the token, with its new `secret`", schema::token),
+    ]
+}
+
+fn get(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::new(Method::GET, path, name, summary, handler)
+}
+
+fn post(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::new(Method::POST, path, name, summary, handler)
+}
+
+fn put(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::new(Method::PUT, path, name, summary, handler)
+}
+
+fn patch(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::new(Method::PATCH, path, name, summary, handler)
+}
+
+fn delete(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    Endpoint::new(Method::DELETE, path, name, summary, handler)
+}
+
+fn paged(endpoint: Endpoint) -> Endpoint {
+    endpoint.query("limit", "entries of a page, otherwise 100", limit(MAX_PAGE)).query(
+        "cursor",
+        "continues where a page ended: its `next`",
+        json_schema!({ "type": "string" }),
+    )
+}
+
+fn limit(max: u64) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": max })
+}
+
+fn dry_run(endpoint: Endpoint) -> Endpoint {
+    endpoint.query(
+        "dryRun",
+        "stores nothing, and says what would change",
+        json_schema!({ "type": "boolean" }),
+    )
+}

@@ -1,0 +1,103 @@
+//! Members one by one: read, change, replace or approve in advance, remove.
+
+use ctl_core::Member;
+use ctl_store::Tx;
+use zt_proto::{Address, NetworkId};
+
+use super::member_record::{MemberChange, MemberView, version_of};
+use super::network::find;
+use super::problem::Problem;
+use super::request::{Answer, Request};
+use crate::State;
+use crate::edit::Edit;
+use crate::error::ApiError;
+
+/// `GET /api/v2/network/{network}/member/{member}`: one member.
+pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
+    let (network, address) = request.member()?;
+    let (version, view) = state.api.store.read(|tx| {
+        let member = find_member(tx, network, address)?;
+        Ok::<_, Problem>((version_of(&member), state.view_member(tx, &member)?))
+    })?;
+    Ok(Answer::record(&view, version)?.unless_known(&request.conditions))
+}
+
+/// `PATCH /api/v2/network/{network}/member/{member}`: changes a member.
+pub(crate) fn patch(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let (network, address) = request.member()?;
+    let change = read_change(&mut request)?;
+    state.write(|tx| {
+        let stored = find_member(tx, network, address)?;
+        request.conditions.check(Some(version_of(&stored)))?;
+        save(state, tx, Some(&stored), stored.clone(), change)
+    })
+}
+
+/// `PUT /api/v2/network/{network}/member/{member}`: replaces the settings of a member, or adds it before it asks.
+pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let (network, address) = request.member()?;
+    let change = read_change(&mut request)?;
+    state.write(|tx| {
+        find(tx, network)?;
+        let stored = tx.members().get(network, address)?;
+        request.conditions.check(stored.as_ref().map(version_of))?;
+        if address.is_reserved() {
+            return Err(ApiError::NoMember(address).into());
+        }
+        let member = stored.clone().unwrap_or_else(|| Member::new(network, address, (state.api.now)()));
+        let change = change.replacing(stored.as_ref());
+        save(state, tx, stored.as_ref(), member, change)
+    })
+}
+
+/// `DELETE /api/v2/network/{network}/member/{member}`: removes a member.
+pub(crate) fn remove(state: &State, request: Request) -> Result<Answer, Problem> {
+    let (network, address) = request.member()?;
+    state.write(|tx| {
+        let stored = find_member(tx, network, address)?;
+        request.conditions.check(Some(version_of(&stored)))?;
+        tx.members().remove(network, address)?;
+        Ok((Answer::done(), Edit::of_member(Some(&stored), None)))
+    })
+}
+
+fn read_change(request: &mut Request) -> Result<MemberChange, Problem> {
+    let change: MemberChange = request.read_body()?;
+    let invalid = change.invalid("");
+    if invalid.is_empty() { Ok(change) } else { Err(Problem::fields(invalid)) }
+}
+
+/// Changes `member`, a copy of `stored`, saves it if it then differs, and answers with it.
+fn save(
+    state: &State,
+    tx: &Tx<'_>,
+    stored: Option<&Member>,
+    mut member: Member,
+    change: MemberChange,
+) -> Result<(Answer, Option<Edit>), Problem> {
+    change.apply(&mut member, (state.api.now)()).map_err(ApiError::Field)?;
+    if member.revise(stored) {
+        tx.members().put(&member)?;
+    }
+    let mut answer = Answer::record(&state.view_member(tx, &member)?, version_of(&member))?;
+    if stored.is_none() {
+        answer = answer.created(format!("/api/v2/network/{}/member/{}", member.network, member.address));
+    }
+    Ok((answer, Edit::of_member(stored, Some(&member))))
+}
+
+/// Returns a member that must be there, of a network that must be.
+pub(crate) fn find_member(tx: &Tx<'_>, network: NetworkId, address: Address) -> Result<Member, Problem> {
+    if let Some(member) = tx.members().get(network, address)? {
+        return Ok(member);
+    }
+    find(tx, network)?;
+    Err(Problem::not_found("the network has no member with this address"))
+}
+
+impl State {
+    pub(crate) fn view_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, Problem> {
+        let sighting = tx.sightings().last(member.network, member.address)?;
+        Ok(MemberView::new(member, self.node().peer(member.address), sighting.as_ref()))
+    }
+}

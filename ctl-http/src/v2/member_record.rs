@@ -1,0 +1,268 @@
+//! Members as `/api/v2` shows and changes them.
+
+use std::collections::BTreeSet;
+
+use ctl_core::Member;
+use ctl_core::member::Credential;
+use ctl_core::record::{FieldError, member as record};
+use ctl_store::Sighting;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use zt_proto::Timestamp;
+use zt_proto::inet::EndpointText;
+
+use super::change::{Change, Object};
+use super::etag::Version;
+use super::network_record::Checks;
+use super::problem::Invalid;
+use super::text::{Endpoint, Ip, NetworkText, Node};
+use crate::status::PeerStatus;
+
+/// Bytes of a name.
+const MAX_NAME_BYTES: usize = 127;
+/// What members take (`vl2.md` §17).
+const MAX_ADDRESSES: usize = 32;
+const MAX_TAGS: usize = 128;
+const MAX_CAPABILITIES: usize = 128;
+
+/// A member of a network.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Member")]
+pub(crate) struct MemberView {
+    network: NetworkText,
+    address: Node,
+    /// One more with each change.
+    revision: u64,
+    /// Milliseconds since 1970.
+    creation_time: u64,
+    name: Option<String>,
+    authorized: bool,
+    active_bridge: bool,
+    no_auto_assign_ips: bool,
+    ip_assignments: Vec<Ip>,
+    tags: Vec<TagValue>,
+    /// Ids.
+    capabilities: Vec<u32>,
+    /// The public identity; null until it first asked.
+    identity: Option<String>,
+    /// SHA-384 of address and public keys, if somebody named it before the member asked.
+    identity_fingerprint: Option<String>,
+    /// Milliseconds since 1970; 0 is never, as in all times.
+    last_authorized_time: u64,
+    last_deauthorized_time: u64,
+    /// Through what it was last authorized.
+    last_authorized_credential_type: Option<CredentialKind>,
+    /// End of the single sign-on session.
+    authentication_expiry_time: u64,
+    sso_exempt: bool,
+    remote_trace_target: Option<String>,
+    remote_trace_level: u64,
+    /// Of the client, as it last said: `MAJOR.MINOR.REVISION`.
+    version: Option<String>,
+    /// Of the client, such as `linux/x86_64`.
+    platform: Option<String>,
+    /// Whether this controller reaches it now.
+    online: bool,
+    /// When it was last heard from.
+    last_seen: u64,
+    /// The path in use, or else where it last asked from.
+    physical_address: Option<Endpoint>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum CredentialKind {
+    Api,
+    Public,
+    Token,
+}
+
+/// A tag of a member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Tag")]
+struct TagValue {
+    id: u32,
+    value: u32,
+}
+
+impl MemberView {
+    /// `peer` is what the node knows of the member now, `sighting` what was noted when it last asked.
+    pub(crate) fn new(member: &Member, peer: Option<&PeerStatus>, sighting: Option<&Sighting>) -> Self {
+        let path = peer.and_then(PeerStatus::path_in_use);
+        let heard = peer.and_then(PeerStatus::last_receive).max(sighting.map(|sighting| sighting.last));
+        let wire = path.map(|path| path.address).or(sighting.and_then(|sighting| sighting.client.wire));
+        let version = member.version.as_ref();
+        let platform = sighting.map(|sighting| sighting.client.platform.clone());
+        Self {
+            network: NetworkText(member.network),
+            address: Node(member.address),
+            revision: member.revision,
+            creation_time: member.created.0,
+            name: member.name.clone(),
+            authorized: member.authorized,
+            active_bridge: member.active_bridge,
+            no_auto_assign_ips: member.no_auto_assign_ips,
+            ip_assignments: member.ip_assignments.iter().copied().map(Ip).collect(),
+            tags: member.tags.iter().map(|(&id, &value)| TagValue { id, value }).collect(),
+            capabilities: member.capabilities.clone(),
+            identity: member.identity.map(|identity| identity.to_string()),
+            identity_fingerprint: member.fingerprint.map(|hash| to_hex(&hash)),
+            last_authorized_time: member.last_authorized.0,
+            last_deauthorized_time: member.last_deauthorized.0,
+            last_authorized_credential_type: member.credential.as_ref().map(CredentialKind::of),
+            authentication_expiry_time: member.authentication_expiry.0,
+            sso_exempt: member.sso_exempt,
+            remote_trace_target: member.remote_trace.target.clone(),
+            remote_trace_level: member.remote_trace.level,
+            version: version.map(|it| format!("{}.{}.{}", it.major, it.minor, it.revision)),
+            platform: platform.filter(|platform| !platform.is_empty()),
+            online: path.is_some(),
+            last_seen: heard.unwrap_or_default().0,
+            physical_address: wire.map(|wire| Endpoint(EndpointText(wire))),
+        }
+    }
+}
+
+/// Returns the version of a member for its entity tag.
+pub(crate) fn version_of(member: &Member) -> Version {
+    Version { revision: member.revision, created: member.created }
+}
+
+impl CredentialKind {
+    fn of(credential: &Credential) -> Self {
+        match credential {
+            Credential::Api => Self::Api,
+            Credential::Public => Self::Public,
+            Credential::Token(_) => Self::Token,
+        }
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A change of a member, as a JSON merge patch: what is absent stays, null takes a setting back.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct MemberChange {
+    /// At most 127 bytes.
+    #[schemars(length(max = 127))]
+    name: Change<String>,
+    authorized: Change<bool>,
+    active_bridge: Change<bool>,
+    no_auto_assign_ips: Change<bool>,
+    /// Each address once, and no address of another member.
+    #[schemars(length(max = 32))]
+    ip_assignments: Change<Vec<Ip>>,
+    /// Each tag once.
+    #[schemars(length(max = 128))]
+    tags: Change<Vec<Object<TagValue>>>,
+    /// Ids, each once.
+    #[schemars(length(max = 128))]
+    capabilities: Change<Vec<u32>>,
+    /// The public identity, while none is known: then nobody else with that address gets in.
+    identity: Change<String>,
+    /// 96 hexadecimal digits, where only the fingerprint is known.
+    identity_fingerprint: Change<String>,
+    authentication_expiry_time: Change<u64>,
+    remote_trace_target: Change<Node>,
+    remote_trace_level: Change<u64>,
+}
+
+impl MemberChange {
+    /// Returns a change that only authorizes or the opposite.
+    pub(crate) fn authorization(authorized: bool) -> Self {
+        Self { authorized: Change::Set(authorized), ..Self::default() }
+    }
+
+    /// Returns everything that is of its type and still cannot be used; pointers begin with `place`.
+    pub(crate) fn invalid(&self, place: &str) -> Vec<Invalid> {
+        let mut checks = Checks::default();
+        let at = |name: &str| format!("{place}/{name}");
+        checks.bytes(&at("name"), self.name.value(), MAX_NAME_BYTES);
+        checks.count(&at("ipAssignments"), self.ip_assignments.entries(), MAX_ADDRESSES);
+        checks.count(&at("tags"), self.tags.entries(), MAX_TAGS);
+        checks.count(&at("capabilities"), self.capabilities.entries(), MAX_CAPABILITIES);
+        let ips = self.ip_assignments.entries().iter().map(|ip| ip.0);
+        checks.once(&at("ipAssignments"), ips);
+        checks.once(&at("tags"), self.tags.entries().iter().map(|tag| tag.0.id));
+        checks.once(&at("capabilities"), self.capabilities.entries().iter().copied());
+        checks.0
+    }
+
+    /// Changes a member; to be called once nothing is [`Self::invalid`]. `now` is the time of a change of
+    /// `authorized`.
+    ///
+    /// # Errors
+    /// If the identity or the fingerprint is not that of the member, which may then have been changed in part.
+    pub(crate) fn apply(self, member: &mut Member, now: Timestamp) -> Result<(), FieldError> {
+        record::apply(&self.sensitive(), member, now)?;
+        self.name.apply(&mut member.name, None, Some);
+        self.active_bridge.apply(&mut member.active_bridge, false, |flag| flag);
+        self.no_auto_assign_ips.apply(&mut member.no_auto_assign_ips, false, |flag| flag);
+        let ips = |ips: Vec<Ip>| ips.into_iter().map(|ip| ip.0).collect();
+        self.ip_assignments.apply(&mut member.ip_assignments, Vec::new(), ips);
+        let tags =
+            |tags: Vec<Object<TagValue>>| tags.into_iter().map(|tag| (tag.0.id, tag.0.value)).collect();
+        self.tags.apply(&mut member.tags, Default::default(), tags);
+        let ids = |ids: Vec<u32>| ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        self.capabilities.apply(&mut member.capabilities, Vec::new(), ids);
+        self.authentication_expiry_time.apply(
+            &mut member.authentication_expiry,
+            Timestamp::default(),
+            Timestamp,
+        );
+        self.remote_trace_target
+            .apply(&mut member.remote_trace.target, None, |target| Some(target.0.to_string()));
+        self.remote_trace_level.apply(&mut member.remote_trace.level, 0, |level| level);
+        Ok(())
+    }
+
+    /// Returns the fields whose change follows rules, as the other API sends them: there is one place for those rules.
+    fn sensitive(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        let mut add = |name: &str, value: Option<Value>| {
+            fields.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        add("authorized", to_json(&self.authorized, || false.into()));
+        add("identity", to_json(&self.identity, || Value::Null));
+        add("identityFingerprint", to_json(&self.identity_fingerprint, || Value::Null));
+        fields
+    }
+
+    /// Makes of a change a replacement: what is absent becomes what it is in a new record.
+    ///
+    /// Identity and fingerprint stay, as they say which node it is; and whoever was not authorized needs no decision.
+    pub(crate) fn replacing(mut self, stored: Option<&Member>) -> Self {
+        fn reset<T>(change: &mut Change<T>) {
+            if matches!(change, Change::Keep) {
+                *change = Change::Reset;
+            }
+        }
+        if stored.is_some_and(|member| member.authorized) {
+            reset(&mut self.authorized);
+        }
+        reset(&mut self.name);
+        reset(&mut self.active_bridge);
+        reset(&mut self.no_auto_assign_ips);
+        reset(&mut self.ip_assignments);
+        reset(&mut self.tags);
+        reset(&mut self.capabilities);
+        reset(&mut self.authentication_expiry_time);
+        reset(&mut self.remote_trace_target);
+        reset(&mut self.remote_trace_level);
+        self
+    }
+}
+
+fn to_json<T: Clone + Into<Value>>(change: &Change<T>, reset: impl FnOnce() -> Value) -> Option<Value> {
+    match change {
+        Change::Keep => None,
+        Change::Reset => Some(reset()),
+        Change::Set(value) => Some(value.clone().into()),
+    }
+}
