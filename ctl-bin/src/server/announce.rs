@@ -20,11 +20,11 @@ pub(super) fn ready(
     home: &Home,
     node: Address,
     port: u16,
-    api: SocketAddr,
+    (api, is_tls): (SocketAddr, bool),
     worlds: &Worlds,
     serves_networks: bool,
 ) {
-    let api = url(api);
+    let api = url(api, is_tls);
     let role = if serves_networks { "controller" } else { "root" };
     say(&format!("ready: {role} {node}, UDP port {port}, API {api}, home {}", home.path().display()));
     say(&found_by(home, node, port, worlds));
@@ -68,9 +68,10 @@ fn found_by(home: &Home, node: Address, port: u16, worlds: &Worlds) -> String {
 }
 
 /// Returns how the API is reached from this machine.
-pub(super) fn url(api: SocketAddr) -> String {
+pub(super) fn url(api: SocketAddr, is_tls: bool) -> String {
     let reachable = if api.ip().is_unspecified() { loopback_of(api) } else { api };
-    format!("http://{reachable}")
+    let scheme = if is_tls { "https" } else { "http" };
+    format!("{scheme}://{reachable}")
 }
 
 fn loopback_of(address: SocketAddr) -> SocketAddr {

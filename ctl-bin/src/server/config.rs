@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ctl_store::OpenOptions;
 use zt_proto::NetworkId;
 
+use super::api_args::ApiArgs;
 use super::backup::sealing::Recipient;
 use super::doctor::DoctorArgs;
 use super::identity_tool::IdentityCommand;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::token::TokenCommand;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
 use crate::cli::args::{MemberCommand, NetworkCommand};
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Writes manual pages
     Man(ManArgs),
+    /// Makes, lists, rotates and revokes tokens of the API
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Moves in: takes networks and members of another controller over
     Import(ImportArgs),
     /// Moves out: writes all networks and members for another controller
@@ -93,9 +98,8 @@ pub(crate) struct ServeArgs {
     /// Asks the router to let the UDP port through, by PCP, NAT-PMP or UPnP
     #[arg(long)]
     pub port_mapping: bool,
-    /// Address of the API [default: 127.0.0.1:N]; anywhere but on loopback put TLS in front of it
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub api: Option<SocketAddr>,
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// Root servers to be found by: builtin (the public ones), none, or a planet file [default: the file `planet` in
     /// the home, else builtin]
     #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
@@ -398,7 +402,7 @@ mod tests {
         let named = Cli::try_parse_from(["ctl-bin", "serve", "--home", "h", "--api", "[::1]:80"]).unwrap();
         let Some(Command::Serve(serve)) = named.command else { panic!("not serve") };
         assert_eq!(serve.port, DEFAULT_PORT);
-        assert_eq!(serve.api, Some("[::1]:80".parse().unwrap()));
+        assert_eq!(serve.api.address, Some("[::1]:80".parse().unwrap()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that touches the operating system, put together.
 
 mod announce;
+mod api_args;
 mod background;
 mod backup;
 mod clock;
@@ -32,6 +33,8 @@ mod status;
 mod supervisor;
 mod takeover;
 mod tally;
+mod tls;
+mod token;
 mod turns;
 mod udp;
 mod verify;
@@ -43,7 +46,7 @@ mod world_maker;
 mod worlds;
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,13 +57,12 @@ use ctl_store::StoreError;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
-use zt_proto::IpPrefix;
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
@@ -71,6 +73,7 @@ use home::{Home, HomeError};
 use sockets::{SecondaryPort, Sockets};
 use takeover::Takeover;
 use tally::Tally;
+use tls::TlsFiles;
 use worlds::WorldFiles;
 
 /// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
@@ -89,6 +92,12 @@ const MAX_EVENTS: usize = 4096;
 pub(crate) enum StartError {
     #[error(transparent)]
     Home(#[from] HomeError),
+    #[error(transparent)]
+    Exposed(#[from] api_args::Exposed),
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    #[error(transparent)]
+    TokenCommand(#[from] token::TokenCommandError),
     #[error(transparent)]
     World(#[from] world_maker::WorldError),
     #[error(transparent)]
@@ -184,6 +193,7 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
         Some(Command::Doctor(args)) => return Ok(doctor::run(&args, clock::wall(), rng)),
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
+        Some(Command::Token(command)) => token::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall(), &mut rng)?),
         Some(Command::Export(args)) => export::run(&args)?,
         Some(Command::Backup(args)) => backup::run(&args, clock::wall())?,
@@ -203,6 +213,9 @@ fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
 
 /// Runs the controller until it is told to stop.
 async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
+    let address = args.api.listen(args.port)?;
+    let tls =
+        TlsFiles::of(&args.api.tls).map(|files| files.load().map(|loaded| (files, loaded))).transpose()?;
     let home = Arc::new(Home::open(&args.home.home)?);
     let lock = home.lock()?;
     let secret = Arc::new(home.identity(&mut rng)?);
@@ -214,7 +227,6 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
     let sockets = Sockets::bind(args.bind, args.port, secondary, &mut rng)
         .map_err(|source| udp_error(args.port, source))?;
-    let address = args.api.unwrap_or((Ipv4Addr::LOCALHOST, args.port).into());
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
     // Whoever cannot serve takes nothing away from another that can.
@@ -222,7 +234,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;
     let store = lease.store().clone();
     home.write_port(address.port())?;
-    home.write_api_url(&announce::url(address))?;
+    home.write_api_url(&announce::url(address, args.api.is_tls()))?;
 
     let now = clock::now();
     let identity = *secret.public();
@@ -238,11 +250,11 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let (change_sender, changes) = mpsc::unbounded_channel();
 
     let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
-    // Whoever binds the API to another address than loopback wants it to be reached from elsewhere.
-    let allowed_sources = if address.ip().is_loopback() { Vec::new() } else { everywhere() };
     let (_access, access) = watch::channel(Arc::new(Access {
         metrics_token: Some(metrics_token),
-        allowed_sources,
+        allow_query_token: args.api.api_query_token,
+        allowed_sources: args.api.allowed_sources(address),
+        allowed_origins: args.api.origins.clone(),
         ..Access::new(token)
     }));
     let api = Api {
@@ -257,8 +269,8 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         now: Arc::new(clock::wall),
         random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
     };
-    if !address.ip().is_loopback() {
-        warn!(%address, "the API is reachable from other machines without encryption; put TLS in front of it");
+    if !address.ip().to_canonical().is_loopback() && tls.is_none() {
+        warn!(%address, "the API is reachable from other machines without encryption, as --api-insecure says");
     }
     let mut kept = tokio::spawn(lease.keep());
     let controller = Arc::new(Controller::new(
@@ -271,12 +283,21 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     )?);
     let mut stopping = stopped.clone();
     let mut tasks = JoinSet::new();
+    let mut helpers = JoinSet::new();
+    let (reload, reloaded) = watch::channel(());
+    helpers.spawn(hang_up(signal(SignalKind::hangup())?, reload));
+    let mut serving = Serving::default();
+    if let Some((files, loaded)) = tls {
+        files.warn_of(&loaded, clock::wall());
+        let (sender, configs) = watch::channel(Arc::clone(&loaded.config));
+        serving.tls = Some(configs);
+        helpers.spawn(tls::keep(files, loaded, sender, reloaded));
+    }
     tasks.spawn(udp::run(node, sockets, commands, event_sender, stopped));
-    tasks.spawn(ctl_http::serve(api, listener, Serving::default(), async move {
+    tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
     }));
-    let mut helpers = JoinSet::new();
     let takeover = Arc::new(Takeover::default());
     let surroundings = work::Surroundings {
         home: Arc::clone(&home),
@@ -306,7 +327,14 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     supervisor::ready(&format!("serving as {}, UDP port {}, API {address}", identity.address, args.port));
-    announce::ready(&home, identity.address, args.port, address, &start, args.is_controller());
+    announce::ready(
+        &home,
+        identity.address,
+        args.port,
+        (address, args.api.is_tls()),
+        &start,
+        args.is_controller(),
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -341,6 +369,13 @@ async fn ended(tasks: &mut JoinSet<()>) {
         if let Err(error) = ended {
             error!(%error, "a part of the controller failed while it ended");
         }
+    }
+}
+
+/// Passes on that the program was told to read its files again.
+async fn hang_up(mut hangup: Signal, reload: watch::Sender<()>) {
+    while hangup.recv().await.is_some() {
+        reload.send_replace(());
     }
 }
 
@@ -379,10 +414,4 @@ fn draw_seed(rng: &mut ChaCha20Rng) -> [u8; 32] {
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     seed
-}
-
-/// Returns the prefixes that contain every address.
-fn everywhere() -> Vec<IpPrefix> {
-    let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
-    all.into_iter().filter_map(|ip| IpPrefix::new(ip, 0).ok()).collect()
 }

@@ -26,6 +26,8 @@ mod refusals;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod serving;

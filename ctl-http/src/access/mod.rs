@@ -1,4 +1,4 @@
-//! Who may ask, for what, from where, and how often (`http-api.md` §3, `docs/api-compat.md`).
+//! Who may ask, for what, from where, and how often (`http-api.md` §3, `docs/security.md`).
 
 pub(crate) mod endpoints;
 pub(crate) mod failures;

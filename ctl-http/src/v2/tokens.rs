@@ -1,4 +1,4 @@
-//! The tokens of the API (`docs/api-compat.md`). Only a token that may do everything gets here.
+//! The tokens of the API (`docs/security.md`). Only a token that may do everything gets here.
 
 use ctl_store::ApiToken;
 use serde_json::{Map, Value, json};

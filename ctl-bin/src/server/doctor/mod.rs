@@ -146,7 +146,7 @@ fn look_at_running(
         findings.ok(CHECK, "does not run; what follows is what it will find");
         return None;
     }
-    let url = home.api_url().ok().flatten().unwrap_or_else(|| super::announce::url(api));
+    let url = home.api_url().ok().flatten().unwrap_or_else(|| super::announce::url(api, false));
     let mut running = Running { url, status: None, peers: Vec::new() };
     let asked = Client::of_home(home, &running.url)
         .and_then(|client| Ok((client.get("/status")?, client.get("/peer")?)));
