@@ -31,7 +31,11 @@ pub struct NodeStatus {
     pub home: String,
     /// The UDP port.
     pub port: u16,
-    /// The UDP addresses in use.
+    /// The second UDP port; zero: none.
+    pub secondary_port: u16,
+    /// Whether the router is asked to let the port through.
+    pub port_mapping: bool,
+    /// The UDP addresses in use, of both ports.
     pub listening: Vec<SocketAddr>,
     /// The addresses under which peers see this node.
     pub surface_addresses: Vec<SocketAddr>,

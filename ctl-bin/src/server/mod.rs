@@ -26,6 +26,7 @@ mod reach;
 mod restore;
 mod revocations;
 mod rules;
+mod secondary;
 mod seen;
 mod share;
 mod sockets;
@@ -70,7 +71,8 @@ use background::Background;
 use config::{Cli, Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
-use sockets::{SecondaryPort, Sockets};
+use secondary::SecondaryPort;
+use sockets::Sockets;
 use takeover::Takeover;
 use tally::Tally;
 use tls::TlsFiles;
@@ -225,7 +227,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let metrics_token = Token::new(&home.metrics_token(&mut rng)?)?;
     let metrics = Metrics::new()?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
-    let sockets = Sockets::bind(args.bind, args.port, secondary, &mut rng)
+    let sockets = Sockets::bind(args.bind, args.port, secondary, ChaCha20Rng::from_seed(draw_seed(&mut rng)))
         .map_err(|source| udp_error(args.port, source))?;
     let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
     let address = listener.local_addr()?;
@@ -239,9 +241,10 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let now = clock::now();
     let identity = *secret.public();
     let start = worlds.current().clone();
+    let bound = sockets.addresses();
     let mut node = Node::new(Arc::clone(&secret), start.planet.clone(), draw_seed(&mut rng), now);
     node.set_moons(now, start.moons.clone());
-    let status = status::initial(&node, now, identity, &home, args.port, sockets.addresses());
+    let status = status::initial(&node, now, identity, &home, args, &bound.borrow());
     let (status_sender, status_receiver) = watch::channel(Arc::new(status));
     let (stop, stopped) = watch::channel(false);
     let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
@@ -322,7 +325,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
     helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, args.backups.clone()));
     helpers.spawn(supervisor::keep_alive(command_sender.clone()));
-    helpers.spawn(status::publish(command_sender, status_sender));
+    helpers.spawn(status::publish(command_sender, bound, status_sender));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -7,6 +7,7 @@ use nix::ifaddrs::getifaddrs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
+use zt_proto::inet::is_usable_path;
 
 use super::udp::Command;
 
@@ -43,6 +44,19 @@ fn local_addresses(only: Option<IpAddr>, port: u16) -> Vec<SocketAddr> {
         .map_or_else(|| interface_addresses(port), |ip| vec![SocketAddr::new(ip, port)])
 }
 
+/// Returns the addresses of this machine at which sockets are reached that are bound to these.
+pub(super) fn addresses_of(bound: &[SocketAddr]) -> Vec<SocketAddr> {
+    let own = interface_addresses(0);
+    let expand = |bound: &SocketAddr| -> Vec<SocketAddr> {
+        let (family, port) = (bound.is_ipv6(), bound.port());
+        let all = own.iter().map(SocketAddr::ip).filter(|ip| ip.is_ipv6() == family && is_usable_path(*ip));
+        let one = Some(bound.ip()).filter(|ip| !ip.is_unspecified());
+        let ips: Vec<_> = one.map_or_else(|| all.collect(), |ip| vec![ip]);
+        ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+    };
+    bound.iter().flat_map(expand).collect()
+}
+
 /// Returns the addresses of all interfaces that are up, with `port`. The node leaves out what is of no use.
 pub(super) fn interface_addresses(port: u16) -> Vec<SocketAddr> {
     let interfaces = match getifaddrs() {
@@ -76,6 +90,15 @@ mod tests {
         drop(commands);
         map.send_replace(None);
         teller.await.unwrap();
+    }
+
+    #[test]
+    fn a_socket_is_reached_at_its_address_or_at_those_of_the_machine_and_nobody_reaches_loopback() {
+        let (bound, all) = ("127.0.0.2:7".parse().unwrap(), "0.0.0.0:8".parse().unwrap());
+        assert_eq!(addresses_of(&[bound]), [bound]);
+        let expanded = addresses_of(&[all]);
+        let is_sound = |address: &SocketAddr| address.port() == 8 && !address.ip().is_loopback();
+        assert!(expanded.iter().all(is_sound), "{expanded:?}");
     }
 
     #[test]

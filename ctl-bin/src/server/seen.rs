@@ -56,8 +56,9 @@ impl Seen {
 }
 
 /// The nodes that asked lately. Also those that were refused: when one is authorized, it need not ask again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SeenNodes {
+    max_members: usize,
     /// Whose last request is no older than a second.
     gate: HashSet<(NetworkId, Address)>,
     /// The same, oldest first, with its time.
@@ -67,7 +68,23 @@ pub(super) struct SeenNodes {
     waiting: usize,
 }
 
+impl Default for SeenNodes {
+    fn default() -> Self {
+        Self::with_room_for(MAX_MEMBERS)
+    }
+}
+
 impl SeenNodes {
+    fn with_room_for(max_members: usize) -> Self {
+        Self {
+            max_members,
+            gate: HashSet::new(),
+            gate_order: VecDeque::new(),
+            nodes: BTreeMap::new(),
+            waiting: 0,
+        }
+    }
+
     /// Takes a request, whether it will be admitted, refused or for a network that does not exist; false within a second
     /// of the last one, or when too many ask at once.
     pub(super) fn take(&mut self, network: NetworkId, node: Address, now: Instant) -> bool {
@@ -105,7 +122,7 @@ impl SeenNodes {
             self.waiting -= 1;
         }
         let has_room = match standing {
-            Standing::Admitted => is_known || self.nodes.len() - self.waiting < MAX_MEMBERS,
+            Standing::Admitted => is_known || self.nodes.len() - self.waiting < self.max_members,
             Standing::Refused => is_known || self.waiting < MAX_WAITING,
         };
         if has_room {
@@ -240,6 +257,20 @@ mod tests {
         assert_eq!((seen.nodes.len(), seen.waiting), (MAX_WAITING + 2, MAX_WAITING));
         seen.sweep(start + ONLINE_FOR);
         assert_eq!((seen.nodes.len(), seen.waiting), (0, 0));
+    }
+
+    #[test]
+    fn members_are_remembered_up_to_a_bound_and_the_newest_gives_way() {
+        let (mut seen, start) = (SeenNodes::with_room_for(1_000), clock::now().mono);
+        for n in 1..=2_000 {
+            seen.asks(n, Admitted, start);
+        }
+        assert_eq!(seen.nodes.len(), 1_000);
+        assert!(seen.asks(1_001, Admitted, start), "it may have missed something whenever it asks");
+        assert!(seen.online(NETWORK, Address::from_low_bits(1_001), start).is_none());
+        seen.sweep(start + ONLINE_FOR);
+        seen.asks(1_001, Admitted, start + ONLINE_FOR);
+        assert_eq!(seen.nodes.len(), 1);
     }
 
     #[test]

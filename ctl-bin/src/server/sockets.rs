@@ -11,32 +11,22 @@ use std::task::Poll;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
-use rand_core::Rng;
+use rand_chacha::ChaCha20Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use super::secondary::{SECONDARY_TRIES, SecondaryPort, random_port};
 use crate::vl1::{Link, Transmit};
 
 /// What the kernel may hold for us while the loop is busy.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// Room for one datagram: the longest packet, which some peers send uncut (`vl1.md` §7.2).
 const BUFFER_BYTES: usize = 10_240;
-/// Where a secondary port is drawn from (`vl1.md` §17.1), and how many are tried.
-const SECONDARY_PORTS: std::ops::Range<u16> = 20_000..65_535;
-const SECONDARY_TRIES: usize = 16;
 /// What the kernel takes in one message that it cuts itself.
 const MAX_JOINED_BYTES: usize = 60_000;
-
-/// Which second port is bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SecondaryPort {
-    Off,
-    /// Any that is free.
-    Random,
-    Fixed(u16),
-}
 
 /// Receive buffers of one batch.
 pub(super) struct Buffers {
@@ -138,6 +128,11 @@ pub(super) struct Sockets {
     bound: Vec<Bound>,
     /// The one whose turn it is to be received on.
     turn: usize,
+    /// The one address that is bound; else all.
+    only: Option<IpAddr>,
+    secondary: SecondaryPort,
+    rng: ChaCha20Rng,
+    addresses: watch::Sender<Vec<SocketAddr>>,
 }
 
 impl Sockets {
@@ -150,33 +145,46 @@ impl Sockets {
         only: Option<IpAddr>,
         port: u16,
         secondary: SecondaryPort,
-        rng: &mut impl Rng,
+        rng: ChaCha20Rng,
     ) -> io::Result<Self> {
-        let bind = |port| match only {
-            Some(ip) => Ok(vec![Bound::new(ip, port)?]),
-            None => bind_both(port),
-        };
-        let mut bound = bind(port)?;
+        let bound = bind(only, port)?;
         if only.is_none() && bound.len() == 1 {
             warn!("no IPv6 on this machine; clients reach the controller over IPv4 only");
         }
+        let (addresses, _) = watch::channel(Vec::new());
+        let mut sockets = Self { bound, turn: 0, only, secondary, rng, addresses };
         match secondary {
             SecondaryPort::Off => {}
-            SecondaryPort::Fixed(port) => bound.extend(bind(port)?),
-            SecondaryPort::Random => {
-                let found = (0..SECONDARY_TRIES).find_map(|_| bind(random_port(rng)).ok());
-                match found {
-                    Some(found) => bound.extend(found),
-                    None => warn!("no secondary UDP port is free"),
-                }
-            }
+            SecondaryPort::Fixed(port) => sockets.bound.extend(bind(only, port)?),
+            SecondaryPort::Random => sockets.redraw_secondary(),
         }
-        Ok(Self { bound, turn: 0 })
+        sockets.publish_addresses();
+        Ok(sockets)
     }
 
-    /// Returns the addresses that are bound.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.bound.iter().filter_map(|bound| bound.io.local_addr().ok()).collect()
+    /// Returns the addresses that are bound, those of the primary port first.
+    pub(super) fn addresses(&self) -> watch::Receiver<Vec<SocketAddr>> {
+        self.addresses.subscribe()
+    }
+
+    fn publish_addresses(&self) {
+        let addresses = self.bound.iter().filter_map(|bound| bound.io.local_addr().ok()).collect();
+        self.addresses.send_replace(addresses);
+    }
+
+    /// Draws another secondary port, if it is a random one. If none is free, the last one stays.
+    pub(super) fn redraw_secondary(&mut self) {
+        if self.secondary != SecondaryPort::Random {
+            return;
+        }
+        let (only, rng) = (self.only, &mut self.rng);
+        let Some(found) = (0..SECONDARY_TRIES).find_map(|_| bind(only, random_port(rng)).ok()) else {
+            return warn!("no secondary UDP port is free");
+        };
+        let primary = self.bound.first().map(|bound| bound.port);
+        self.bound.retain(|bound| Some(bound.port) == primary);
+        self.bound.extend(found);
+        self.publish_addresses();
     }
 
     /// Waits for a batch on any socket, each in its turn. Nothing is lost when the wait is given up.
@@ -256,6 +264,14 @@ impl Batch {
     }
 }
 
+/// Binds a port on one address, or on all.
+fn bind(only: Option<IpAddr>, port: u16) -> io::Result<Vec<Bound>> {
+    match only {
+        Some(ip) => Ok(vec![Bound::new(ip, port)?]),
+        None => bind_both(port),
+    }
+}
+
 /// Binds a port on all addresses of both families: of IPv4 alone where there is no IPv6.
 fn bind_both(port: u16) -> io::Result<Vec<Bound>> {
     let v4 = Bound::new(Ipv4Addr::UNSPECIFIED.into(), port)?;
@@ -267,11 +283,6 @@ fn bind_both(port: u16) -> io::Result<Vec<Bound>> {
             Ok(vec![v4])
         }
     }
-}
-
-fn random_port(rng: &mut impl Rng) -> u16 {
-    let span = u32::from(SECONDARY_PORTS.end - SECONDARY_PORTS.start);
-    SECONDARY_PORTS.start + u16::try_from(rng.next_u32() % span).unwrap_or(0)
 }
 
 /// Cuts a run of datagrams over one link, none longer than the one before, into what the kernel can cut again: all of one
@@ -308,7 +319,6 @@ async fn send_pieces(bound: &Bound, pieces: &[Transmit], joined: &mut Vec<u8>) -
 
 #[cfg(test)]
 mod tests {
-    use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
     use super::*;
@@ -337,7 +347,7 @@ mod tests {
     /// On loopback, with the kernel cutting and without.
     #[tokio::test]
     async fn every_datagram_arrives_as_it_was_through_the_socket_that_was_named() {
-        let mut sockets = Sockets::bind(None, 0, SecondaryPort::Random, &mut rng()).unwrap();
+        let mut sockets = Sockets::bind(None, 0, SecondaryPort::Random, rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = peer.local_addr().unwrap();
         for port in
@@ -368,8 +378,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_address_that_was_asked_for_is_bound() {
         let only = IpAddr::from([127, 0, 0, 2]);
-        let sockets = Sockets::bind(Some(only), 0, SecondaryPort::Random, &mut rng()).unwrap();
-        let addresses = sockets.addresses();
+        let sockets = Sockets::bind(Some(only), 0, SecondaryPort::Random, rng()).unwrap();
+        let addresses = sockets.addresses().borrow().clone();
         assert!(
             addresses.len() == 2 && addresses.iter().all(|address| address.ip() == only),
             "{addresses:?}"
@@ -377,8 +387,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_secondary_port_is_drawn_and_told_and_the_primary_one_stays() {
+        let only = Some(Ipv4Addr::LOCALHOST.into());
+        let mut sockets = Sockets::bind(only, 0, SecondaryPort::Random, rng()).unwrap();
+        let mut told = sockets.addresses();
+        let before = told.borrow_and_update().clone();
+        // A port that somebody has is passed over: the same numbers are drawn again.
+        sockets.rng = rng();
+        sockets.redraw_secondary();
+        let after = told.borrow_and_update().clone();
+        assert_eq!((before.len(), after.len()), (2, 2));
+        assert!(before[0] == after[0] && before[1] != after[1], "{before:?} {after:?}");
+        let mut fixed = Sockets::bind(only, 0, SecondaryPort::Fixed(0), rng()).unwrap();
+        let before = fixed.addresses().borrow().clone();
+        fixed.redraw_secondary();
+        assert_eq!(*fixed.addresses().borrow(), before);
+    }
+
+    #[tokio::test]
     async fn a_link_without_a_socket_leaves_through_all_of_its_family() {
-        let sockets = Sockets::bind(None, 0, SecondaryPort::Random, &mut rng()).unwrap();
+        let sockets = Sockets::bind(None, 0, SecondaryPort::Random, rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = peer.local_addr().unwrap();
         sockets.send(&[transmit(&to.to_string(), 50)]).await;
@@ -393,7 +421,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_from_an_address_that_is_gone_leaves_from_another_one() {
-        let sockets = Sockets::bind(None, 0, SecondaryPort::Off, &mut rng()).unwrap();
+        let sockets = Sockets::bind(None, 0, SecondaryPort::Off, rng()).unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let remote = peer.local_addr().unwrap();
         let gone = Some("198.51.100.77:1".parse().unwrap());

@@ -10,7 +10,9 @@ use tokio::time::sleep;
 use zt_proto::world::World;
 use zt_proto::{PublicIdentity, Timestamp};
 
+use super::config::ServeArgs;
 use super::home::Home;
+use super::reach;
 use super::udp::Command;
 use crate::vl1::traffic::Flow;
 use crate::vl1::{Node, Now, PeerView, Traffic};
@@ -27,8 +29,8 @@ pub(super) fn initial(
     now: Now,
     identity: PublicIdentity,
     home: &Home,
-    port: u16,
-    listening: Vec<SocketAddr>,
+    args: &ServeArgs,
+    bound: &[SocketAddr],
 ) -> NodeStatus {
     let mut status = NodeStatus {
         identity,
@@ -36,8 +38,10 @@ pub(super) fn initial(
         planet_id: 0,
         planet_timestamp: Timestamp(0),
         home: home.path().display().to_string(),
-        port,
-        listening,
+        port: args.port,
+        secondary_port: 0,
+        port_mapping: args.port_mapping,
+        listening: Vec::new(),
         surface_addresses: Vec::new(),
         moons: Vec::new(),
         received: FlowStatus::default(),
@@ -45,6 +49,7 @@ pub(super) fn initial(
         peers: Vec::new(),
     };
     apply(NodeState::of(node, now), &mut status);
+    apply_ports(bound, &mut status);
     status
 }
 
@@ -52,13 +57,18 @@ pub(super) fn initial(
 ///
 /// The loop of the node describes a page of peers at a time, and does something else for a hundred times as long between
 /// two of them.
-pub(super) async fn publish(node: mpsc::Sender<Command>, status: watch::Sender<Arc<NodeStatus>>) {
+pub(super) async fn publish(
+    node: mpsc::Sender<Command>,
+    bound: watch::Receiver<Vec<SocketAddr>>,
+    status: watch::Sender<Arc<NodeStatus>>,
+) {
     loop {
         sleep(STATUS_INTERVAL).await;
         let Some((state, peers)) = look(&node).await else { return };
         status.send_modify(|status| {
             let status = Arc::make_mut(status);
             apply(state, status);
+            apply_ports(&bound.borrow(), status);
             status.peers = peers;
         });
     }
@@ -119,6 +129,13 @@ fn apply(state: NodeState, status: &mut NodeStatus) {
 
 fn describe_flow(flow: &Flow) -> FlowStatus {
     FlowStatus { bytes: flow.bytes, packets: flow.packets().collect(), errors: flow.errors().collect() }
+}
+
+fn apply_ports(bound: &[SocketAddr], status: &mut NodeStatus) {
+    let primary = bound.first().map(SocketAddr::port);
+    let secondary = bound.iter().map(SocketAddr::port).find(|port| Some(*port) != primary);
+    status.secondary_port = secondary.unwrap_or(0);
+    status.listening = reach::addresses_of(bound);
 }
 
 fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {

@@ -100,7 +100,7 @@ pub(super) async fn run(takeover: Arc<Takeover>, store: Store, node: mpsc::Sende
 impl Takeover {
     /// Looks up whom to speak to; returns their order.
     fn load(&self, store: &Store, now: Timestamp) -> Result<Vec<Address>, StoreError> {
-        let known = known_members(store, now)?;
+        let known = known_members(store, now, MAX_GREETED)?;
         let order = known.iter().map(|known| known.identity.address).collect();
         *self.lock() = known.into_iter().map(|known| (known.identity.address, known)).collect();
         Ok(order)
@@ -139,8 +139,8 @@ impl Takeover {
     }
 }
 
-/// Returns the members that were heard not long ago and whose identity is verified, newest first.
-fn known_members(store: &Store, now: Timestamp) -> Result<Vec<Known>, StoreError> {
+/// Returns the members that were heard not long ago and whose identity is verified, newest first, `limit` at most.
+fn known_members(store: &Store, now: Timestamp, limit: usize) -> Result<Vec<Known>, StoreError> {
     let since = Timestamp(now.0.saturating_sub(HEARD_WITHIN_MILLIS));
     store.read(|tx| {
         let mut found: BTreeMap<Address, Known> = BTreeMap::new();
@@ -163,7 +163,7 @@ fn known_members(store: &Store, now: Timestamp) -> Result<Vec<Known>, StoreError
         }
         let mut newest: Vec<_> = found.into_values().collect();
         newest.sort_by_key(|known| (std::cmp::Reverse(known.heard), known.identity.address));
-        newest.truncate(MAX_GREETED);
+        newest.truncate(limit);
         Ok(newest)
     })
 }
@@ -235,11 +235,16 @@ mod tests {
     #[test]
     fn members_are_spoken_to_newest_first_once_each_and_only_those_heard_lately() {
         let store = store(&[(1, 1, 30), (1, 2, 10), (2, 2, 40), (1, 3, 24 * 7 + 1), (2, 4, 5), (2, 9, 1)]);
-        let known = known_members(&store, NOW).unwrap();
+        let known = known_members(&store, NOW, MAX_GREETED).unwrap();
         let order: Vec<_> =
             known.iter().map(|known| (known.identity.address.to_u64(), known.networks.len())).collect();
         assert_eq!(order, [(4, 1), (2, 2), (1, 1)]);
         assert_eq!(known[1].wire, client(10).wire, "where it was heard last");
+        assert_eq!(
+            known_members(&store, NOW, 2).unwrap(),
+            known[..2],
+            "those not heard for longest are left out"
+        );
     }
 
     #[test]

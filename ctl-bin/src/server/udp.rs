@@ -1,19 +1,24 @@
 //! The only loop that drives the node.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, trace};
 use zt_proto::PublicIdentity;
 use zt_proto::world::World;
 
 use super::clock;
+use super::secondary::OfflineTime;
 use super::sockets::{Batch, Buffers, Sockets};
 use crate::vl1::{Event, Node, Now, Transmit};
 
 /// Commands that are carried out between two looks at the sockets.
 const MAX_COMMANDS_AT_ONCE: usize = 32;
+
+/// How often it is looked whether the node is online.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A command to the node, from the parts that run beside the loop.
 pub(super) type Command = Box<dyn FnOnce(&mut Node, Now) + Send>;
@@ -31,6 +36,8 @@ pub(super) async fn run(
 ) {
     let mut buffers = Buffers::new();
     let (mut transmits, mut unsaved) = (Vec::new(), Vec::new());
+    let (mut looks, mut offline) = (interval(LOOK_INTERVAL), OfflineTime::default());
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let due = node.poll_timeout().map(Instant::from_std);
         tokio::select! {
@@ -40,6 +47,12 @@ pub(super) async fn run(
                 None => return,
             },
             () = wait_until(due) => node.handle_timeout(clock::now()),
+            _ = looks.tick() => {
+                let now = clock::now();
+                if offline.is_over(node.is_online(now) || !node.has_roots_above(), now.mono) {
+                    sockets.redraw_secondary();
+                }
+            }
             _ = shutdown.changed() => break,
         }
         send_all(&mut node, &sockets, &mut transmits).await;

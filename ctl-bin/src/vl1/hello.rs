@@ -11,7 +11,7 @@ use zt_proto::world::{World, WorldVersion};
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
 use super::awaited::Awaited;
-use super::node::{Event, Ignored, MAX_PEERS, RequestId, Transmit};
+use super::node::{Event, Ignored, RequestId, Transmit};
 use super::peer::Peer;
 use super::strangers::{Begun, Waiting};
 use super::{Link, Node, Now, VERSION};
@@ -105,10 +105,10 @@ impl Node {
         let (hellos, packets) = self.strangers.admit(identity);
         let address = identity.address;
         if !self.peers.contains_key(&address) {
-            let Ok(key) = self.secret.agree(identity) else { return };
-            if self.peers.len() >= MAX_PEERS {
+            if self.peers.len() >= self.max_peers {
                 return;
             }
+            let Ok(key) = self.secret.agree(identity) else { return };
             self.insert_peer(now, Peer::new(*identity, key, now.mono));
         }
         if self.peers.get(&address).is_none_or(|peer| peer.identity != *identity) {

@@ -237,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn what_all_nodes_want_together_is_bounded_and_ends() {
+        let mut groups = Groups::default();
+        for n in 0..=MAX_SUBSCRIPTIONS as u64 {
+            groups.subscribe(group(0), node(n), at(0).mono);
+        }
+        assert_eq!((groups.len(), groups.order.len()), (MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS));
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let (total, found) = groups.gather(group(0), node(0), 10, &mut rng);
+        assert_eq!((total, found.len()), (MAX_SUBSCRIPTIONS, 10));
+        groups.sweep(at(600_001).mono);
+        assert_eq!((groups.len(), groups.order.len(), groups.per_node.len()), (0, 0, 0));
+    }
+
+    #[test]
     fn one_node_cannot_fill_the_table() {
         let mut groups = Groups::default();
         for adi in 0..10_000 {

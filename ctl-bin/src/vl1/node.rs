@@ -157,6 +157,8 @@ pub struct Node {
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
     pub(super) peers: HashMap<Address, Peer>,
+    /// [`MAX_PEERS`], fewer in tests.
+    pub(super) max_peers: usize,
     /// The addresses of all peers, for those who look at them a page at a time.
     pub(super) peer_order: BTreeSet<Address>,
     /// The hosts to which confirmed paths lead.
@@ -190,6 +192,7 @@ impl Node {
             strangers: Strangers::new(&mut rng, now.mono),
             rng,
             peers: HashMap::new(),
+            max_peers: MAX_PEERS,
             peer_order: BTreeSet::new(),
             hosts: Hosts::default(),
             reassembly: Reassembly::default(),
@@ -326,6 +329,11 @@ impl Node {
             || self.roots.upstream().any(|root| {
                 self.peers.get(&root).is_some_and(|peer| !peer.is_gone(now.mono) && peer.version.is_some())
             })
+    }
+
+    /// Says whether there are roots that this node could hear from.
+    pub fn has_roots_above(&self) -> bool {
+        self.roots.upstream().next().is_some()
     }
 
     /// Returns id and timestamp of the planet.

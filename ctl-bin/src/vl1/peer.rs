@@ -266,3 +266,80 @@ impl Peer {
         self.multicast.take(MULTICAST_LIMIT, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, identity};
+    use super::*;
+
+    fn peer() -> Peer {
+        let identity_a = *identity("A").public();
+        let key = identity("R").agree(&identity_a).unwrap();
+        Peer::new(identity_a, key, at(0).mono)
+    }
+
+    fn link(host: u8, port: u16) -> Link {
+        Link { local: None, remote: ([10, 0, 0, host], port).into() }
+    }
+
+    #[test]
+    fn the_most_silent_path_gives_way_when_a_peer_has_too_many() {
+        let mut peer = peer();
+        for n in 0..16 {
+            assert_eq!(peer.learn(link(n, 9993), at(u64::from(n)).mono), None);
+        }
+        // The first is heard again, so the second is the most silent one.
+        assert_eq!(peer.learn(link(0, 9993), at(50).mono), None);
+        for n in 100..200 {
+            let replaced = peer.learn(link(n, 9993), at(u64::from(n)).mono);
+            let expected = match n {
+                100..115 => link(n - 99, 9993),
+                115 => link(0, 9993),
+                _ => link(n - 16, 9993),
+            };
+            assert_eq!(replaced, Some(expected));
+            assert_eq!(peer.paths.len(), MAX_PATHS);
+        }
+        // Another port of a host takes the place of its dead one, though others are more silent.
+        peer.learn(link(199, 9993), at(1_000).mono);
+        assert_eq!(peer.learn(link(199, 5), at(60_000).mono), Some(link(199, 9993)));
+    }
+
+    #[test]
+    fn the_oldest_packet_that_waits_for_a_path_gives_way() {
+        let mut peer = peer();
+        for n in 0..100 {
+            peer.keep(vec![n], at(u64::from(n)).mono);
+        }
+        let waiting: Vec<_> = (84..100).map(|n| vec![n]).collect();
+        assert_eq!(waiting.len(), MAX_OUTBOX);
+        assert_eq!(peer.take_outbox(at(5_000).mono), waiting);
+        peer.keep(vec![1], at(5_000).mono);
+        assert!(peer.take_outbox(at(10_001).mono).is_empty(), "too late");
+    }
+
+    #[test]
+    fn addresses_are_tested_a_few_at_a_time_and_the_oldest_test_is_forgotten() {
+        let mut peer = peer();
+        let began = (0..100).filter(|n| peer.take_test(link(*n, 9993), at(0).mono)).count();
+        assert_eq!((began, peer.tests.len()), (16, MAX_TESTS));
+        let later = (0..100_u8).filter(|n| peer.take_test(link(*n, 9993), at(u64::from(*n) * 100).mono));
+        assert_eq!(later.count(), 9, "one a second from then on");
+        assert_eq!(peer.tests.len(), MAX_TESTS);
+        let (last, _) = peer.tests[MAX_TESTS - 1];
+        assert!(!peer.take_test(last, peer.tests[MAX_TESTS - 1].1), "the same one within a second");
+    }
+
+    #[test]
+    fn networks_that_a_peer_is_configured_for_are_bounded_in_number_and_time() {
+        let mut peer = peer();
+        for n in 0..5_000 {
+            peer.note_configured(NetworkId(n), at(0).mono);
+        }
+        assert_eq!(peer.configured.len(), MAX_CONFIGURED);
+        assert!(peer.is_configured(NetworkId(0), at(180_000).mono));
+        assert!(!peer.is_configured(NetworkId(4_999), at(0).mono), "the newest gives way");
+        peer.note_configured(NetworkId(4_999), at(180_001).mono);
+        assert_eq!(peer.configured.len(), 1);
+    }
+}

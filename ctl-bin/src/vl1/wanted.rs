@@ -184,6 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn so_many_packets_wait_for_one_destination_and_the_newest_gives_way() {
+        let mut wanted = Wanted::new(at(0).mono);
+        for n in 0..100 {
+            wanted.keep(node(1), vec![n], at(0).mono);
+        }
+        let (packets, _) = wanted.take(node(1), at(0).mono);
+        assert_eq!(packets, (0..16).map(|n| vec![n]).collect::<Vec<_>>());
+        assert_eq!((packets.len(), wanted.len()), (MAX_PACKETS_PER_NODE, (0, 0)));
+    }
+
+    #[test]
     fn what_strangers_make_up_gives_way_to_what_this_node_wants_to_send() {
         let mut wanted = Wanted::new(at(0).mono);
         let begun = (0..5_000).filter(|n| wanted.begin(node(*n), at(0).mono)).count();

@@ -102,6 +102,8 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         Shows(&[
             ("/config/settings/allowTcpFallbackRelay", "false"),
             ("/config/settings/portMappingEnabled", "false"),
+            ("/config/settings/secondaryPort", "27387"),
+            ("/config/settings/tertiaryPort", "0"),
         ]),
     ),
     row(NODE, "n-moon-post-no-seed", NO_MOON, Status(404)),

@@ -241,6 +241,8 @@ fn node_status() -> NodeStatus {
         planet_timestamp: Timestamp(1_644_592_324_813),
         home: "/var/lib/ctl".to_owned(),
         port: 9993,
+        secondary_port: 27387,
+        port_mapping: false,
         listening: vec!["10.55.0.1:9993".parse().unwrap()],
         surface_addresses: Vec::new(),
         moons: Vec::new(),

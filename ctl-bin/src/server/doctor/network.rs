@@ -15,7 +15,8 @@ use zt_crypto::signature::verify_world;
 use zt_proto::inet::EndpointText;
 use zt_proto::world::World;
 
-use super::super::sockets::{SecondaryPort, Sockets};
+use super::super::secondary::SecondaryPort;
+use super::super::sockets::Sockets;
 use super::super::worlds::{self, PlanetSource, Worlds};
 use super::super::{clock, reach, udp};
 use super::{Findings, Patient, Running};
@@ -245,8 +246,8 @@ fn probe(patient: &Patient, worlds: &Worlds, rng: &mut ChaCha20Rng) -> Option<Re
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     runtime.block_on(async {
-        let mut sockets_rng = rng.clone();
-        let sockets = Sockets::bind(patient.bind, patient.port, SecondaryPort::Off, &mut sockets_rng).ok()?;
+        let sockets_rng = rng.clone();
+        let sockets = Sockets::bind(patient.bind, patient.port, SecondaryPort::Off, sockets_rng).ok()?;
         let now = clock::now();
         let mut node = Node::new(Arc::new(text.parse().ok()?), worlds.planet.clone(), seed, now);
         node.set_moons(now, worlds.moons.clone());

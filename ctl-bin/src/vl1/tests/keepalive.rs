@@ -92,3 +92,16 @@ fn a_path_that_is_learnt_after_the_first_request_is_kept_alive_too() {
     assert_eq!(node.peers(at(20_000))[0].paths.len(), 1);
     assert!(pass(&mut node, &mut client, 20_500, 60_000, true).len() >= 2);
 }
+
+#[test]
+fn a_node_that_knows_too_many_takes_up_nobody_until_others_are_forgotten() {
+    let mut node = Node::with_peers(100);
+    node.max_peers = 100;
+    let known = *identity("A").public();
+    node.take_up(at(0), &known);
+    assert_eq!((node.peers.len(), node.peers.contains_key(&known.address)), (100, false));
+    node.handle_timeout(at(502_000));
+    assert_eq!((node.peers.len(), node.peer_order.len()), (0, 0));
+    node.take_up(at(502_000), &known);
+    assert!(node.peers.contains_key(&known.address));
+}

@@ -50,7 +50,7 @@ fn from_hex(text: &str) -> Vec<u8> {
 }
 
 /// Returns the identity of one of the nodes of `session.json`: R is the node under test, A, B and C are its peers.
-fn identity(name: &str) -> IdentitySecret {
+pub(super) fn identity(name: &str) -> IdentitySecret {
     text(&vectors("session.json")["nodes"][name], "identity_secret").parse().unwrap()
 }
 

@@ -161,3 +161,14 @@ fn worlds_that_change_often_do_not_make_the_node_greet_more_often() {
     }
     assert_eq!(greetings, 4, "one every 5 s");
 }
+
+#[test]
+fn of_many_worlds_in_one_answer_the_first_eight_are_looked_at() {
+    let (mut node, mut above) = leaf_and_root();
+    let versions: Vec<_> = (0..20).map(|n| version(&key(1), 10_000 + n, &["10.0.0.9:9993"])).collect();
+    let worlds: Vec<_> = versions.iter().collect();
+    answer_hello(&mut node, &mut above, at(10), &worlds);
+    let taken = events(&mut node);
+    assert_eq!(taken.len(), 8, "{taken:?}");
+    assert_eq!(node.planet().map(|(_, timestamp)| timestamp.0), Some(10_007));
+}
