@@ -1,6 +1,6 @@
 //! The virtual network: where a datagram arrives, if it does.
 //!
-//! Every host has one socket, public or behind a NAT. A NAT gives each mapping a port that was never used before, so a
+//! Every host has a socket of IPv4, public or behind a NAT, and in some worlds one of IPv6, which is public. A NAT gives each mapping a port that was never used before, so a
 //! public address means one host for ever, or nobody any more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,9 @@ struct Nat {
 struct Place {
     inside: SocketAddr,
     nat: Option<usize>,
+    v6: Option<SocketAddr>,
+    /// The host has its IPv6 address, but nothing leaves or arrives there.
+    is_v6_down: bool,
 }
 
 /// How bad the links are, in thousandths and milliseconds.
@@ -89,16 +92,36 @@ impl Network {
         let [high, low] = u16::try_from(id).expect("a world has few hosts").to_be_bytes();
         let first = if nat.is_some() { [10, 0] } else { [60, 0] };
         let inside = SocketAddr::from(([first[0], first[1], high, low], 9993));
-        self.places.push(Place { inside, nat });
+        self.places.push(Place { inside, nat, v6: None, is_v6_down: false });
         if nat.is_none() {
             self.owners.insert(inside, id);
         }
         id
     }
 
+    /// Gives a host an IPv6 address as well, and returns it.
+    pub(crate) fn add_v6(&mut self, host: HostId) -> SocketAddr {
+        let id = u16::try_from(host).expect("a world has few hosts");
+        let v6 = SocketAddr::from(([0x2a00, 0, 0, 0, 0, 0, 0, id + 1], 9993));
+        self.places[host].v6 = Some(v6);
+        self.owners.insert(v6, host);
+        v6
+    }
+
+    /// Switches the IPv6 of a host off or on, without telling anybody.
+    pub(crate) fn set_v6_down(&mut self, host: HostId, is_down: bool) {
+        self.places[host].is_v6_down = is_down;
+    }
+
     /// The address of a host's own socket.
     pub(crate) fn inside(&self, host: HostId) -> SocketAddr {
         self.places[host].inside
+    }
+
+    /// The address of the socket at which a host hears from `remote`.
+    pub(crate) fn local(&self, host: HostId, remote: SocketAddr) -> SocketAddr {
+        let Place { inside, v6, .. } = self.places[host];
+        v6.filter(|_| remote.is_ipv6()).unwrap_or(inside)
     }
 
     /// Forgets all mappings, as a NAT does that is switched off and on.
@@ -122,15 +145,18 @@ impl Network {
 
     /// Sends from a host. Returns the address that the receiver will see, and who that is, if anybody.
     pub(crate) fn send(&mut self, now: u64, from: HostId, to: SocketAddr) -> Option<(SocketAddr, HostId)> {
-        let source = self.source(now, from, to);
+        let source = if to.is_ipv6() { self.places[from].v6? } else { self.source(now, from, to) };
         let receiver = self.receiver(now, source, to)?;
+        if to.is_ipv6() && [from, receiver].iter().any(|host| self.places[*host].is_v6_down) {
+            return None;
+        }
         let pair = (from.min(receiver), from.max(receiver));
         (!self.cut.contains(&pair)).then_some((source, receiver))
     }
 
-    /// Returns the public address of a host towards a destination; makes the mapping if there is none.
+    /// Returns the public IPv4 address of a host towards a destination; makes the mapping if there is none.
     fn source(&mut self, now: u64, from: HostId, to: SocketAddr) -> SocketAddr {
-        let Place { inside, nat } = self.places[from];
+        let Place { inside, nat, .. } = self.places[from];
         let Some(nat) = nat.and_then(|nat| self.nats.get_mut(nat)) else { return inside };
         expire(nat, &mut self.dead, now);
         let wanted = (nat.kind == NatKind::Symmetric).then_some(to);

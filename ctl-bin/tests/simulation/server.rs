@@ -204,7 +204,8 @@ impl Server {
             ("reports of this node's address", sizes.surface, 4 * hosts),
             ("introductions", sizes.introductions, hosts * hosts),
             ("timers", sizes.timers, hosts + 3),
-            ("hosts with paths", sizes.hosts, hosts),
+            // By both families.
+            ("addresses with paths", sizes.hosts, 2 * hosts),
         ] {
             if size > bound {
                 return Err(format!("host {id} has {size} {table} in a world of {hosts} hosts"));

@@ -74,6 +74,8 @@ enum Fault {
     /// Two hosts cannot hear each other directly.
     CutPair(HostId, HostId, bool),
     RestartNat(usize),
+    /// A host loses its IPv6, or gets it back, and nobody is told.
+    NoV6(HostId, bool),
     ClockJump(HostId, i64),
     /// The controller has something new for its members.
     Change,
@@ -115,6 +117,8 @@ pub(crate) struct World {
     roots: usize,
     controller: HostId,
     members: Vec<HostId>,
+    /// Roots have IPv6 as well, and most of the others.
+    is_dual: bool,
     replayer: HostId,
     /// The latest version, and the key that signs the next.
     planet: Planet,
@@ -136,6 +140,7 @@ impl World {
         let roots = 1 + usize::try_from(below(&mut rng, 3)).unwrap();
         let is_root_controller = happens(&mut rng, 400);
         let nats = usize::try_from(below(&mut rng, 4)).unwrap();
+        let is_dual = happens(&mut rng, 400);
         for _ in 0..nats {
             let kind = [NatKind::FullCone, NatKind::PortRestrictedCone, NatKind::Symmetric];
             let kind = kind[usize::try_from(below(&mut rng, 3)).unwrap()];
@@ -160,7 +165,9 @@ impl World {
         };
         for _ in 0..roots {
             let (secret, host) = (draw(), network.add_host(None));
-            planet.roots.push(Root { identity: *secret.public(), endpoints: vec![network.inside(host)] });
+            let v6 = is_dual.then(|| network.add_v6(host));
+            let endpoints = [network.inside(host)].into_iter().chain(v6).collect();
+            planet.roots.push(Root { identity: *secret.public(), endpoints });
             root_secrets.push(secret);
         }
         let controller_secret = if is_root_controller { Arc::clone(&root_secrets[0]) } else { draw() };
@@ -181,14 +188,22 @@ impl World {
             let server =
                 Server::new(controller_secret, planet.clone(), Some(network_id), filling, &mut rng, 0);
             hosts.push(Host::Server(Box::new(server)));
-            network.add_host(nat_of(&mut rng, 400))
+            let host = network.add_host(nat_of(&mut rng, 400));
+            if is_dual && happens(&mut rng, 700) {
+                network.add_v6(host);
+            }
+            host
         };
         let mut member_hosts = Vec::new();
         for _ in 0..members.max(1) {
             let release = if happens(&mut rng, 500) { Release::Old } else { Release::New };
             let client = Client::new(draw(), planet.clone(), network_id, release, rng.next_u64(), 0);
             hosts.push(Host::Member(Box::new(client)));
-            member_hosts.push(network.add_host(nat_of(&mut rng, 700)));
+            let host = network.add_host(nat_of(&mut rng, 700));
+            if is_dual && happens(&mut rng, 700) {
+                network.add_v6(host);
+            }
+            member_hosts.push(host);
         }
         let replayer = network.add_host(None);
         hosts.push(Host::Replayer);
@@ -208,6 +223,7 @@ impl World {
             roots,
             controller,
             members: member_hosts,
+            is_dual,
             replayer,
             planet,
             planet_key,
@@ -237,7 +253,7 @@ impl World {
             let server = self.pick_server();
             let is_member = happens(&mut self.rng, 400);
             let either = if is_member { member } else { server };
-            let (begin, end) = match below(&mut self.rng, 8) {
+            let (begin, end) = match below(&mut self.rng, 9) {
                 0 | 1 => (Fault::Down(either), Some(Fault::Up(either))),
                 2 => {
                     let group: Vec<_> =
@@ -258,6 +274,7 @@ impl World {
                     (Fault::ClockJump(server, by), None)
                 }
                 7 => (Fault::Roll, None),
+                8 if self.is_dual => (Fault::NoV6(either, true), Some(Fault::NoV6(either, false))),
                 _ => (Fault::Change, None),
             };
             self.at(when, Happening::Fault(begin));
@@ -332,12 +349,13 @@ impl World {
 
     pub(crate) fn describe(&self) -> String {
         format!(
-            "{} roots, controller {} at {}, {} members, {} NATs, {:?}",
+            "{} roots, controller {} at {}, {} members, {} NATs, dual stack {}, {:?}",
             self.roots,
             self.controller,
             self.network.inside(self.controller),
             self.members.len(),
             self.nats,
+            self.is_dual,
             self.weather
         )
     }
@@ -450,6 +468,7 @@ impl World {
                 }
                 return self.settle(0);
             }
+            Fault::NoV6(host, is_down) => self.network.set_v6_down(host, is_down),
             Fault::Change => return self.change(),
             Fault::Quiet => {
                 self.weather = Weather::QUIET;
@@ -473,7 +492,7 @@ impl World {
             return Ok(());
         }
         let now = self.now;
-        let link = Link { local: Some(self.network.inside(to)), remote: from };
+        let link = Link { local: Some(self.network.local(to, from)), remote: from };
         match &mut self.hosts[to] {
             Host::Server(server) => {
                 let was_taken = server.receive(now, link, bytes);
