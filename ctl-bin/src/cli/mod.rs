@@ -59,7 +59,10 @@ pub(crate) enum CliError {
          ctl-bin, or name another address with --url"
     )]
     Unreachable { url: String, reason: String },
-    #[error("the certificate of {url} is not trusted: {reason}; name the authority that signed it with --ca")]
+    #[error(
+        "the certificate of {url} is not trusted: {reason}; name the authority that signed it with --ca, or with --url the \
+         controller as its certificate does"
+    )]
     Tls { url: String, reason: String },
     #[error("what answers at {url} is no controller; see whether the address is right")]
     NoController { url: String },
