@@ -294,6 +294,6 @@ impl Entry {
 }
 
 /// Returns for how long what was issued in this network is sent again, in milliseconds.
-fn reusable_for(network: &Network) -> u64 {
+pub fn reusable_for(network: &Network) -> u64 {
     network.credential_window() / REUSED_FOR
 }

@@ -34,6 +34,7 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, Params};
 
@@ -53,6 +54,7 @@ pub use pool::OpenOptions;
 pub use revoked::{MAX_REVOKED_WITH_NETWORK, Revoked};
 pub use search::{Among, Found, MemberFilter, MemberOrder, MemberSearch, SortKey, TextSearch};
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
+pub use snapshot::Common;
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 pub use verify::{Finding, Report, Severity, check_database, verify_database};
 
@@ -64,6 +66,10 @@ use pool::Connections;
 #[derive(Clone)]
 pub struct Store {
     connections: Arc<Connections>,
+    /// See [`Store::generation`].
+    generation: Arc<AtomicU64>,
+    /// The same, raised before the write begins.
+    begun: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -87,14 +93,18 @@ impl Store {
     /// # Errors
     /// As [`Self::open`], and [`StoreError::OlderSchema`], because there is no changing that here.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connections: Arc::new(Connections::open_read_only(path)?) })
+        Ok(Self::of(Connections::open_read_only(path)?))
     }
 
     /// Returns an empty database that is gone with its last clone.
     ///
     /// It has one connection, so a transaction inside another waits for itself, reading ones included.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { connections: Arc::new(Connections::in_memory()?) })
+        Ok(Self::of(Connections::in_memory()?))
+    }
+
+    fn of(connections: Connections) -> Self {
+        Self { connections: Arc::new(connections), generation: Arc::default(), begun: Arc::default() }
     }
 
     /// Runs `f` on one consistent view, which writers neither change nor wait for.
@@ -113,7 +123,51 @@ impl Store {
     /// What `f` returns; [`StoreError::Busy`] if too many wait already; another for which
     /// [`StoreError::is_outage`] holds if nothing can be written at the moment.
     pub fn write<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let ends = Ends(&self.generation);
+        let result = self.connections.write(f);
+        // Whatever became of it: a commit that failed may have reached the disk.
+        drop(ends);
+        result
+    }
+
+    /// Does the same for what no decision about another member reads: the generation stays.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_aside<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.connections.write(f)
+    }
+
+    /// Returns a number that is another one after each [`Self::write`] through this store, before that returns. What was
+    /// read after a generation was asked for is not out of date as long as that is the generation.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Returns the generation, unless a [`Self::write`] is going on, which may have been committed. While this returns the
+    /// same, two transactions see the same.
+    pub fn settled_generation(&self) -> Option<u64> {
+        let ended = self.generation();
+        (self.begun.load(Ordering::SeqCst) == ended).then_some(ended)
+    }
+
+    /// Makes all that was read before count as out of date.
+    pub fn raise_generation(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        drop(Ends(&self.generation));
+    }
+}
+
+/// Raises a generation at the end, be it that of a panic.
+struct Ends<'a>(&'a AtomicU64);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -129,7 +183,7 @@ impl UnmigratedStore {
     /// # Errors
     /// As [`Store::open`].
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, StoreError> {
-        Ok(Self { store: Store { connections: Arc::new(Connections::open(path, options)?) } })
+        Ok(Self { store: Store::of(Connections::open(path, options)?) })
     }
 
     /// Returns the store for what is known of its lease, and nothing else; `None` if the schema is older than leases, so

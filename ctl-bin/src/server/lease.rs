@@ -86,7 +86,7 @@ impl Holder {
         by_force: bool,
         now: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        store.write(|tx| {
+        store.write_aside(|tx| {
             let other = tx.lease().get()?.filter(|lease| {
                 !by_force && !self.has_survived(&lease.holder) && now < lease.until.plus_millis(SKEW_MILLIS)
             });
@@ -99,7 +99,7 @@ impl Holder {
 
     /// Takes a lease that has been seen not to be renewed: the one that was seen, and no other.
     fn replace(&self, store: &Store, seen: &Lease, now: Timestamp) -> Result<bool, StoreError> {
-        store.write(|tx| {
+        store.write_aside(|tx| {
             let is_same = tx.lease().get()?.is_none_or(|lease| lease == *seen);
             if is_same {
                 tx.lease().put(&self.lease(now))?;
@@ -110,7 +110,7 @@ impl Holder {
 
     /// Renews the lease.
     fn renew(&self, store: &Store, now: Timestamp) -> Result<(), LeaseError> {
-        store.write(|tx| {
+        store.write_aside(|tx| {
             self.require(tx.lease().get()?)?;
             Ok(tx.lease().put(&self.lease(now))?)
         })
@@ -138,7 +138,7 @@ impl Holder {
 
     /// Ends the lease, so that a successor need not wait.
     fn release(&self, store: &Store) {
-        if let Err(error) = store.write(|tx| tx.lease().remove(&self.id)) {
+        if let Err(error) = store.write_aside(|tx| tx.lease().remove(&self.id)) {
             warn!(%error, "the lease was not ended; a successor on another machine waits until it runs out");
         }
     }

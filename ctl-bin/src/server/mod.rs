@@ -296,7 +296,13 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         serving.tls = Some(configs);
         helpers.spawn(tls::keep(files, loaded, sender, reloaded));
     }
-    tasks.spawn(udp::run(node, sockets, commands, event_sender, stopped));
+    let at_once: udp::AtOnce = if args.is_controller() {
+        let controller = Arc::clone(&controller);
+        Box::new(move |requested, now| controller.answer_at_once(requested, now))
+    } else {
+        Box::new(|_, _| None)
+    };
+    tasks.spawn(udp::run(node, sockets, commands, event_sender, at_once, stopped));
     tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());

@@ -12,7 +12,7 @@ use zt_proto::world::World;
 use super::clock;
 use super::secondary::OfflineTime;
 use super::sockets::{Batch, Buffers, Sockets};
-use crate::vl1::{Event, Node, Now, Transmit};
+use crate::vl1::{ConfigRequested, Event, Node, Now, Transmit};
 
 /// Commands that are carried out between two looks at the sockets.
 const MAX_COMMANDS_AT_ONCE: usize = 32;
@@ -23,15 +23,20 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A command to the node, from the parts that run beside the loop.
 pub(super) type Command = Box<dyn FnOnce(&mut Node, Now) + Send>;
 
+/// Answers a request without waiting, with the payloads of a configuration; `None` if that cannot be done.
+pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Vec<u8>>> + Send + Sync>;
+
 /// Runs the node until `shutdown` becomes true: waits for inputs, hands them over, sends and reports what follows. What
 /// had been decided by then is still sent.
 ///
-/// Events go to `events`; when nobody takes them in time they are dropped, and the clients ask again.
+/// Requests are answered by `at_once` if it can, which saves two changes of threads. All other events go to `events`; when
+/// nobody takes them in time they are dropped, and the clients ask again.
 pub(super) async fn run(
     mut node: Node,
     mut sockets: Sockets,
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
+    at_once: AtOnce,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut buffers = Buffers::new();
@@ -55,8 +60,8 @@ pub(super) async fn run(
             }
             _ = shutdown.changed() => break,
         }
+        report(&mut node, &events, &at_once, &mut unsaved);
         send_all(&mut node, &sockets, &mut transmits).await;
-        report(&mut node, &events, &mut unsaved);
     }
     commands.close();
     while let Some(command) = commands.recv().await {
@@ -79,9 +84,19 @@ async fn send_all(node: &mut Node, sockets: &Sockets, transmits: &mut Vec<Transm
     transmits.clear();
 }
 
-fn report(node: &mut Node, events: &mpsc::Sender<Event>, unsaved: &mut Vec<World>) {
-    let lost = hand_over(std::iter::from_fn(|| node.poll_event()), events, unsaved);
-    for identity in lost {
+fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, unsaved: &mut Vec<World>) {
+    let mut others = Vec::new();
+    while let Some(event) = node.poll_event() {
+        if let Event::ConfigRequested(requested) = &event {
+            let now = clock::now();
+            if let Some(chunks) = at_once(requested, now) {
+                node.reply_config(now, requested.request, &chunks);
+                continue;
+            }
+        }
+        others.push(event);
+    }
+    for identity in hand_over(others.into_iter(), events, unsaved) {
         node.identity_refused(&identity);
     }
 }

@@ -43,6 +43,11 @@ pub struct UnsignedConfig {
 }
 
 impl UnsignedConfig {
+    /// Returns the network as it was when this was decided.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     pub(crate) fn new(
         snapshot: &Snapshot,
         member: &Member,

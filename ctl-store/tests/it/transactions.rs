@@ -134,3 +134,26 @@ fn file_store(directory: &tempfile::TempDir) -> Store {
     put_network(&store, &network(NETWORK));
     store
 }
+
+#[test]
+fn a_write_changes_the_generation_whatever_becomes_of_it_and_one_aside_does_not() {
+    let store = store();
+    let mut generations = vec![store.generation()];
+    store.read(|tx| tx.networks().list()).unwrap();
+    store.write_aside(|tx| tx.members().put(&member(1))).unwrap();
+    assert_eq!(get_member(&store, 1), Some(member(1)));
+    generations.push(store.generation());
+    assert_eq!(generations[0], generations[1]);
+    put_member(&store, &member(2)).unwrap();
+    generations.push(store.generation());
+    store.write(|_| Err::<(), _>(StoreError::NoSuchNetwork { network: NETWORK })).unwrap_err();
+    generations.push(store.clone().generation());
+    assert_eq!(store.settled_generation(), generations.last().copied());
+    let meanwhile = store.write(|_| Ok::<_, StoreError>(store.settled_generation())).unwrap();
+    assert_eq!(meanwhile, None, "a write is going on");
+    panic::catch_unwind(AssertUnwindSafe(|| store.write::<(), StoreError>(|_| panic!("on purpose"))))
+        .unwrap_err();
+    assert_eq!(store.settled_generation(), Some(store.generation()));
+    generations.dedup();
+    assert_eq!(generations.len(), 3, "each is another one: {generations:?}");
+}

@@ -43,6 +43,33 @@ impl Controller {
         network.controller() == self.secret.address() && lock(&self.seen).take(network, node, now.mono)
     }
 
+    /// Answers a request at once if nothing has to be looked up: returns the payloads of the answer, none if it comes too
+    /// soon after the last. `None` leaves it to [`Self::answer`].
+    ///
+    /// It may only be called by the loop of the node, which sends them before it carries out another command: so they are
+    /// older than whatever is pushed because of a change.
+    pub(in super::super) fn answer_at_once(
+        &self,
+        requested: &ConfigRequested,
+        now: Now,
+    ) -> Option<Vec<Vec<u8>>> {
+        let ConfigRequested { identity, network, metadata, from, .. } = requested;
+        let metadata = RequestMetadata::parse(metadata);
+        let (network, member, kind) = (*network, identity.address, RequestKind::Request);
+        let request = ConfigRequest { network, identity: *identity, metadata, kind };
+        let issued = lock(&self.ready).find(&request, self.store.generation(), now.wall)?;
+        if !self.accepts(requested, now) {
+            return Some(Vec::new());
+        }
+        self.tally.decisions.inc();
+        let chunks = issued.reply(self.update_id(), &self.secret);
+        debug!(%network, %member, remote = ?from, "admitted as before");
+        if self.note(&request, *from, Standing::Admitted, now) {
+            self.catch_up(network, member, now);
+        }
+        Some(chunks)
+    }
+
     /// Answers a request.
     pub(in super::super) fn answer(&self, requested: ConfigRequested, now: Now) {
         let ConfigRequested { request: id, identity, network, metadata, from } = requested;
@@ -125,12 +152,16 @@ impl Controller {
         now: Now,
     ) -> Result<Answer, AnswerError> {
         self.tally.decisions.inc();
+        let generation = self.store.generation();
         // Before anything is loaded: what is taken away after that is revoked with a later time.
         let issued = self.issue_time(now.wall);
         let (network, member) = (request.network, request.identity.address);
         Ok(match self.decide_and_save(request, source, issued, now)? {
-            Decision::Admit { config, .. } => {
+            Decision::Admit { config, member: changed } => {
                 let issued = self.memo.issue(&config, &self.secret)?;
+                if changed.is_none() && request.kind == RequestKind::Request {
+                    lock(&self.ready).keep(request, config.network(), generation, &issued);
+                }
                 let left_out = issued.left_out();
                 if left_out > 0 {
                     warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
@@ -157,7 +188,7 @@ impl Controller {
         now: Now,
     ) -> Result<Decision, StoreError> {
         let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
-            let (decision, stored) = decide_in(tx, request, issued)?;
+            let (decision, stored) = self.decide_on_view(tx, request, issued)?;
             let is_to_be_saved = match changed(&decision) {
                 Some(changed) if is_newcomer(changed, stored.as_ref()) => {
                     if !self.admits_newcomer(tx, request.network, source, now)? {
@@ -177,7 +208,7 @@ impl Controller {
         if !is_to_be_saved {
             return Ok(decision);
         }
-        let saved = self.store.write(|tx| {
+        let saved = self.store.write_aside(|tx| {
             let (decision, stored) = decide_in(tx, request, issued)?;
             match changed(&decision) {
                 Some(changed)
@@ -194,6 +225,10 @@ impl Controller {
             && let Some(changed) = changed(decision)
         {
             changes.count_member(stored.as_ref().is_some_and(|stored| stored.authorized), changed.authorized);
+        }
+        if saved.as_ref().is_ok_and(|decision| changed(decision).is_some_and(|member| member.active_bridge)) {
+            // The others are told of bridges.
+            self.store.raise_generation();
         }
         match saved {
             Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
@@ -215,6 +250,31 @@ impl Controller {
             debug!(%network, %source, "too many newcomers");
         }
         Ok(is_admitted)
+    }
+
+    /// Does what [`decide_in`] does, but reads the network only if it may have changed since it was last read.
+    fn decide_on_view(
+        &self,
+        tx: &Tx<'_>,
+        request: &ConfigRequest,
+        issued: Timestamp,
+    ) -> Result<(Decision, Option<Member>), StoreError> {
+        // The transaction sees what is there when it first reads. If no write was going on before that, and none was
+        // begun until after it, that is the state of this generation, and of whatever else was read at it.
+        let before = self.store.settled_generation();
+        let member = tx.members().get(request.network, request.identity.address)?;
+        let generation = before.filter(|before| self.store.settled_generation() == Some(*before));
+        let known = generation.and_then(|generation| lock(&self.commons).find(request.network, generation));
+        let common = match known {
+            Some(common) => Some(common),
+            None => tx.common(request.network)?,
+        };
+        if let (Some(common), Some(generation)) = (&common, generation) {
+            lock(&self.commons).keep(common, generation);
+        }
+        let snapshot = common.map(|common| tx.snapshot_with(&common, member)).transpose()?;
+        let decision = decide(snapshot.as_ref(), request, issued);
+        Ok((decision, snapshot.and_then(|snapshot| snapshot.member)))
     }
 
     /// Counts a request that the database keeps from being answered; the client asks again. Only the first of many is

@@ -91,7 +91,7 @@ impl Controller {
             if batch.is_empty() {
                 return;
             }
-            if let Err(error) = self.store.write(|tx| batch.save(tx, now.wall)) {
+            if let Err(error) = self.store.write_aside(|tx| batch.save(tx, now.wall)) {
                 let waiting = lock(&self.notes).take_back(batch);
                 warn!(%error, waiting, "last seen data not saved; it is tried again");
                 return;
@@ -101,7 +101,7 @@ impl Controller {
 
     /// Removes old entries of the audit log.
     pub(in super::super) fn sweep_audit_log(&self, now: Now) {
-        match self.store.write(|tx| tx.audit().sweep(now.wall)) {
+        match self.store.write_aside(|tx| tx.audit().sweep(now.wall)) {
             Ok(0) => {}
             Ok(entries) => info!(entries, "old entries of the audit log removed"),
             Err(error) => warn!(%error, "old entries of the audit log not removed"),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod identity;
+mod ready;
 mod revoke;
 mod send;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use super::tally::Tally;
 use super::turns::Turns;
 use super::udp::Command;
 use crate::vl1::{Node, Now};
+use ready::{Commons, ReadyAnswers};
 
 /// Rows that are removed in one transaction: other writers wait no longer than for that.
 const SWEPT_AT_ONCE: u32 = 256;
@@ -44,6 +46,8 @@ pub(super) struct Controller {
     store: Store,
     /// What was issued and may be sent again, and the times of issue.
     memo: Memo,
+    ready: Mutex<ReadyAnswers>,
+    commons: Mutex<Commons>,
     allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
     seen: Mutex<SeenNodes>,
@@ -87,6 +91,8 @@ impl Controller {
             secret,
             store,
             memo: Memo::new(),
+            ready: Mutex::default(),
+            commons: Mutex::default(),
             allowance: Mutex::new(IssueAllowance::new(allowed)),
             rng: Mutex::new(rng),
             seen: Mutex::default(),
@@ -158,7 +164,7 @@ impl Controller {
     }
 
     fn allow_issuing(&self, allowance: &mut IssueAllowance, until: Timestamp) {
-        if let Err(error) = self.store.write(|tx| tx.allow_issuing_until(until)) {
+        if let Err(error) = self.store.write_aside(|tx| tx.allow_issuing_until(until)) {
             // Members are better served with times that a restart could repeat than not at all. It is tried again.
             error!(%error, "time of issue not saved");
         }
@@ -202,11 +208,12 @@ impl Controller {
         let limit = SWEPT_AT_ONCE as usize;
         let strangers = before(now, FORGOTTEN_AFTER);
         if self.store.read(|tx| tx.pending().is_any_until(strangers))? {
-            while self.store.write(|tx| tx.pending().remove_until(strangers, SWEPT_AT_ONCE))? == limit {}
+            while self.store.write_aside(|tx| tx.pending().remove_until(strangers, SWEPT_AT_ONCE))? == limit {
+            }
         }
         let revoked = before(now, millis(REVOKED_FOR));
         if self.store.read(|tx| tx.revoked().is_any_until(revoked))? {
-            while self.store.write(|tx| tx.revoked().forget_until(revoked, SWEPT_AT_ONCE))? == limit {}
+            while self.store.write_aside(|tx| tx.revoked().forget_until(revoked, SWEPT_AT_ONCE))? == limit {}
         }
         Ok(())
     }

@@ -254,7 +254,7 @@ fn probe(patient: &Patient, worlds: &Worlds, rng: &mut ChaCha20Rng) -> Option<Re
         let (commands, to_node) = mpsc::channel::<udp::Command>(1);
         let (events, _unheard) = mpsc::channel(1);
         let (_stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(udp::run(node, sockets, to_node, events, stopped));
+        let running = tokio::spawn(udp::run(node, sockets, to_node, events, Box::new(|_, _| None), stopped));
         let begun = clock::now().mono;
         let mut reach = Reach { is_online: false, surface: Vec::new() };
         while (!reach.is_online || reach.surface.is_empty())
