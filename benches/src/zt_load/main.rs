@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use benches::member::Member;
 use benches::namespace;
-use benches::process::{CONTROLLER, Process, Result, Spawned};
+use benches::process::{API, CONTROLLER, Process, Result, Spawned};
 use clap::{Args, Parser, ValueEnum};
 use tempfile::TempDir;
 use zt_proto::{NetworkId, PublicIdentity};
@@ -80,6 +80,12 @@ struct OtherArgs {
     /// A public network of it, or one in which the clients are authorized
     #[arg(long, value_parser = network_id)]
     network: Option<NetworkId>,
+    /// Address of its API
+    #[arg(long)]
+    api: Option<SocketAddr>,
+    /// Token of its API
+    #[arg(long)]
+    token: Option<String>,
     /// Its process, to measure what it uses
     #[arg(long)]
     pid: Option<u32>,
@@ -94,6 +100,22 @@ enum Mode {
     Saturate,
     /// Every client asks once a minute, faster by the compression
     Steady,
+    /// Clients that are online do nothing but answer
+    Idle,
+    /// Every client joins another network, a public one
+    JoinStorm,
+    /// The controller is killed and started, and all clients come back at once
+    ReconnectStorm,
+    /// The controller is killed and started, until its first answer
+    Restart,
+    /// A network changes, until all clients have it
+    FanOut,
+    /// A member is de-authorized, until all others know
+    Deauth,
+    /// Members are de-authorized and authorized, one after the other
+    Authorize,
+    /// Calls of the API over 64 connections
+    Api,
     /// Draws JSON files
     Plot,
 }
@@ -143,8 +165,9 @@ pub(crate) struct Stage {
     pub load: Load,
     pub report: Report,
     pub process: Option<Process>,
+    pub api: Option<(SocketAddr, String)>,
     /// A controller of our own, which ends before its home.
-    _spawned: Option<(Spawned, TempDir)>,
+    spawned: Option<(Spawned, TempDir)>,
 }
 
 impl Stage {
@@ -168,11 +191,13 @@ impl Stage {
         let network_of = |n| size.network_of(n, public.address);
         let load = Load::new(members, network_of, CONTROLLER, public, true)?;
         let report = Report::new(cli, size);
-        Ok(Self { load, report, process: Some(spawned.process()), _spawned: Some((spawned, home)) })
+        let token = fs::read_to_string(home.path().join("authtoken.secret"))?.trim().to_owned();
+        let (process, api) = (Some(spawned.process()), Some((API, token)));
+        Ok(Self { load, report, process, api, spawned: Some((spawned, home)) })
     }
 
     fn other(cli: &Cli, target: SocketAddr) -> Result<Self> {
-        let OtherArgs { controller, network, pid, own_addresses, .. } = &cli.other;
+        let OtherArgs { controller, network, api, token, pid, own_addresses, .. } = &cli.other;
         let text = controller.as_deref().ok_or("--controller is missing")?;
         let text = if text.contains(':') { text.to_owned() } else { fs::read_to_string(text)? };
         let public: PublicIdentity = text.trim().parse()?;
@@ -181,7 +206,19 @@ impl Stage {
         let load = Load::new(members, |_| network, target, public, *own_addresses)?;
         let report = Report::new(cli, Size { networks: 1, members: cli.clients, clients: cli.clients });
         let process = pid.map(|id| Process { id });
-        Ok(Self { load, report, process, _spawned: None })
+        let api = api.zip(token.clone());
+        Ok(Self { load, report, process, api, spawned: None })
+    }
+
+    /// Kills a controller of our own and starts it with the same home.
+    fn start_again(&mut self) -> Result<()> {
+        let (spawned, home) =
+            self.spawned.take().ok_or("only a controller that was started here can be killed")?;
+        spawned.kill()?;
+        let spawned = Spawned::start(home.path())?;
+        self.process = Some(spawned.process());
+        self.spawned = Some((spawned, home));
+        Ok(())
     }
 }
 

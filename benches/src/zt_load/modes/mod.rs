@@ -1,10 +1,16 @@
 //! What the clients do in each mode, and what is measured meanwhile.
 
+mod api;
+mod ask;
+mod change;
+mod start;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use benches::process::{Cpu, Result};
-use benches::wall::{now, pause};
+use benches::process::{Api, Cpu, Result};
+use benches::wall::now;
+use zt_proto::NetworkId;
 
 use crate::load::{Counts, Event};
 use crate::progress::Progress;
@@ -24,8 +30,16 @@ const MAX_HELLOS: usize = 256;
 
 pub(crate) fn run(cli: &Cli, stage: &mut Stage) -> Result<()> {
     match cli.mode {
-        Mode::Saturate => saturate(cli, stage),
-        Mode::Steady => steady(cli, stage),
+        Mode::Saturate => ask::saturate(cli, stage),
+        Mode::Steady => ask::steady(cli, stage),
+        Mode::Idle => ask::idle(cli, stage),
+        Mode::JoinStorm => ask::join_storm(cli, stage),
+        Mode::ReconnectStorm => start::reconnect_storm(cli, stage),
+        Mode::Restart => start::restart(cli, stage),
+        Mode::FanOut => change::fan_out(cli, stage),
+        Mode::Deauth => change::deauth(cli, stage),
+        Mode::Authorize => change::authorize(cli, stage),
+        Mode::Api => api::run(cli, stage),
         Mode::Plot => Ok(()),
     }
 }
@@ -61,6 +75,24 @@ impl Stage {
             report.figure(format!("{prefix}server cores"), used.total() / seconds);
         }
         Ok(())
+    }
+
+    /// Lets the clients answer, and no more.
+    fn wait(&mut self, duration: Duration) -> Result<()> {
+        let started = now();
+        while started.elapsed() < duration {
+            self.load.receive(TICK)?;
+        }
+        Ok(())
+    }
+
+    fn network_of(&self, client: usize) -> Result<NetworkId> {
+        Ok(self.load.clients.get(client).ok_or("no client")?.network)
+    }
+
+    fn api(&self) -> Result<Api> {
+        let (address, token) = self.api.as_ref().ok_or("needs --api and --token")?;
+        Api::connect(*address, token)
     }
 
     fn report_end(&mut self) -> Result<()> {
@@ -138,74 +170,4 @@ impl Stage {
         }
         Ok(times)
     }
-
-    /// Has the clients ask again and again, as often as each may, with `window` requests on their way.
-    fn ask_again(&mut self, cli: &Cli) -> Result<Vec<Duration>> {
-        let (started, progress) = (now(), Progress::new("asking", cli.seconds.try_into()?));
-        let mut ready: VecDeque<_> = (0..self.load.clients.len()).map(|client| (started, client)).collect();
-        let mut times = Vec::new();
-        while started.elapsed() < cli.duration() || self.load.in_flight() > 0 {
-            while started.elapsed() < cli.duration()
-                && self.load.in_flight() < cli.window
-                && let Some((_, client)) = ready.pop_front_if(|(due, _)| *due <= now())
-            {
-                self.load.request(client)?;
-                ready.push_back((now() + REQUEST_INTERVAL, client));
-            }
-            for event in self.load.receive(TICK / 4)? {
-                if let Event::Configured { after, .. } = event {
-                    times.push(after);
-                }
-            }
-            self.load.give_up(PATIENCE);
-            progress.at(usize::try_from(started.elapsed().as_secs())?);
-        }
-        Ok(times)
-    }
-}
-
-/// First the first request of each client, for which everything is to be signed; then one after the other as fast as answers
-/// come.
-fn saturate(cli: &Cli, stage: &mut Stage) -> Result<()> {
-    stage.report_memory("before: ")?;
-    stage.meet_all(cli)?;
-    let before = stage.usage()?;
-    let times = stage.request_all(cli.window)?;
-    stage.report_replies("first: ", before, times)?;
-    pause(REQUEST_INTERVAL);
-    let (before, times) = (stage.usage()?, stage.ask_again(cli)?);
-    stage.report_replies("", before, times)?;
-    stage.report_end()
-}
-
-/// Every client asks once a minute, or as many times faster as the compression says, at times spread evenly.
-fn steady(cli: &Cli, stage: &mut Stage) -> Result<()> {
-    stage.meet_all(cli)?;
-    stage.request_all(cli.window)?;
-    let count = stage.load.clients.len();
-    let interval = Duration::from_secs(60).div_f64(cli.compression).max(REQUEST_INTERVAL);
-    let pace = interval.div_f64(float(count as u64));
-    let progress = Progress::new("steady", cli.seconds.try_into()?);
-    let (before, started) = (stage.usage()?, now());
-    let (mut times, mut next, mut turn) = (Vec::new(), started + REQUEST_INTERVAL, 0..count);
-    while started.elapsed() < cli.duration() + REQUEST_INTERVAL {
-        while next <= now() {
-            let client = turn.next().or_else(|| {
-                turn = 0..count;
-                turn.next()
-            });
-            stage.load.request(client.ok_or("no clients")?)?;
-            next += pace;
-        }
-        let patience = next.saturating_duration_since(now()).min(TICK);
-        for event in stage.load.receive(patience)? {
-            if let Event::Configured { after, .. } = event {
-                times.push(after);
-            }
-        }
-        stage.load.give_up(PATIENCE);
-        progress.at(usize::try_from(started.elapsed().as_secs())?);
-    }
-    stage.report_replies("", before, times)?;
-    stage.report_end()
 }
