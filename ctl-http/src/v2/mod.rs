@@ -84,11 +84,10 @@ fn find(method: &Method, path: &str) -> Option<Route> {
     }
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let mut allowed: Vec<&str> = Vec::new();
-    let fixed_first = |endpoint: &&Endpoint| endpoint.path.matches('{').count();
-    let mut here: Vec<_> =
-        ENDPOINTS.iter().filter(|endpoint| endpoint.matched(&segments).is_some()).collect();
-    here.sort_by_key(fixed_first);
-    for endpoint in here {
+    let here = || ENDPOINTS.iter().filter(|endpoint| endpoint.matched(&segments).is_some());
+    // A path with a fixed name comes before one that takes any: `member/bulk` is no member.
+    let path = here().map(|endpoint| endpoint.path).min_by_key(|path| path.matches('{').count());
+    for endpoint in here().filter(|endpoint| Some(endpoint.path) == path) {
         if endpoint.method == *method {
             return Some(Route::Found(endpoint, endpoint.matched(&segments)?));
         }

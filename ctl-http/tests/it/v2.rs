@@ -124,6 +124,9 @@ fn path_that_takes_other_methods_says_which() {
     let answer = send(&server, "POST", NETWORK, &[], &json!({}));
     problem(&answer, 405);
     assert_eq!(answer.header("allow"), Some("DELETE, GET, HEAD, PATCH, PUT"));
+    let bulk = send(&server, "PUT", &format!("{NETWORK}/member/bulk"), &[], &json!({}));
+    problem(&bulk, 405);
+    assert_eq!(bulk.header("allow"), Some("POST"));
     problem(&server.get("/api/v2/nothing"), 404);
     assert_eq!(send(&server, "HEAD", NETWORK, &[], &Value::Null).status, 200);
     assert_eq!(client::send(server.address, "GET", NETWORK, &[], None).status, 401);
