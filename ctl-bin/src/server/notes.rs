@@ -1,6 +1,7 @@
 //! What is noted about members with every request and saved in batches: losing seconds of it in a crash is fine.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use ctl_core::member::ClientVersion;
@@ -12,12 +13,47 @@ use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 const MAX_NOTES: usize = 262_144;
 /// Notes that are saved in one transaction: some milliseconds for which other writers wait.
 pub(super) const NOTES_AT_ONCE: usize = 1024;
+/// Notes of each kind that are known to be unsavable, because what is on record with them is damaged.
+const MAX_UNSAVABLE: usize = 1024;
+/// How long none is taken for such a record, in milliseconds: then somebody may have mended it.
+const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 
 /// Notes that are not saved yet.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     sightings: BTreeMap<(NetworkId, Address), (Client, Timestamp)>,
     identities: BTreeMap<Address, PublicIdentity>,
+    unsavable_sightings: Unsavable<(NetworkId, Address)>,
+    unsavable_identities: Unsavable<Address>,
+}
+
+/// Records for which notes are not taken, and since when.
+#[derive(Debug)]
+struct Unsavable<K>(BTreeMap<K, Timestamp>);
+
+impl<K> Default for Unsavable<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy> Unsavable<K> {
+    fn contains(&mut self, key: K, now: Timestamp) -> bool {
+        let since = self.0.get(&key).copied();
+        let is_over = since.is_some_and(|since| now.millis_since(since) >= UNSAVABLE_FOR);
+        if is_over {
+            self.0.remove(&key);
+        }
+        since.is_some() && !is_over
+    }
+
+    fn extend(&mut self, keys: impl Iterator<Item = K>, now: Timestamp) {
+        for key in keys {
+            if self.0.len() < MAX_UNSAVABLE {
+                self.0.insert(key, now);
+            }
+        }
+    }
 }
 
 /// Returns what a request says about its sender. What the client wrote is cut to what is kept.
@@ -39,13 +75,19 @@ impl Notes {
     /// Notes a request; the last one of a node for a network counts.
     pub(super) fn sighting(&mut self, network: NetworkId, node: Address, client: Client, now: Timestamp) {
         let key = (network, node);
+        if self.unsavable_sightings.contains(key, now) {
+            return;
+        }
         if self.sightings.len() < MAX_NOTES || self.sightings.contains_key(&key) {
             self.sightings.insert(key, (client, now));
         }
     }
 
     /// Notes an identity that was verified.
-    pub(super) fn identity(&mut self, identity: PublicIdentity) {
+    pub(super) fn identity(&mut self, identity: PublicIdentity, now: Timestamp) {
+        if self.unsavable_identities.contains(identity.address, now) {
+            return;
+        }
         if self.identities.len() < MAX_NOTES || self.identities.contains_key(&identity.address) {
             self.identities.insert(identity.address, identity);
         }
@@ -56,7 +98,37 @@ impl Notes {
         Self {
             sightings: take_first(&mut self.sightings, max),
             identities: take_first(&mut self.identities, max),
+            ..Self::default()
         }
+    }
+
+    /// Returns the notes in two halves; as they are if there is only one.
+    pub(super) fn halves(mut self) -> Result<(Self, Self), Self> {
+        let (sightings, identities) = (self.sightings.len(), self.identities.len());
+        if sightings + identities <= 1 {
+            return Err(self);
+        }
+        let mut first = Self::default();
+        if sightings == 0 {
+            first.identities = take_first(&mut self.identities, identities / 2);
+        } else if identities == 0 {
+            first.sightings = take_first(&mut self.sightings, sightings / 2);
+        } else {
+            first.sightings = take_first(&mut self.sightings, sightings);
+        }
+        Ok((first, self))
+    }
+
+    /// Adds notes of which there are none of the same record.
+    pub(super) fn join(&mut self, other: Self) {
+        self.sightings.extend(other.sightings);
+        self.identities.extend(other.identities);
+    }
+
+    /// Takes no notes for a while about the records of these, which cannot be saved.
+    pub(super) fn set_aside(&mut self, unsavable: &Self, now: Timestamp) {
+        self.unsavable_sightings.extend(unsavable.sightings.keys().copied(), now);
+        self.unsavable_identities.extend(unsavable.identities.keys().copied(), now);
     }
 
     /// Puts notes back that could not be saved, unless there are newer ones; returns how many wait now.
@@ -87,6 +159,18 @@ impl Notes {
             tx.verified_identities().put(identity, now)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(((network, node), _)) = self.sightings.first_key_value() {
+            return write!(f, "member {node} of network {network}");
+        }
+        match self.identities.first_key_value() {
+            Some((address, _)) => write!(f, "identity of {address}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -121,7 +205,7 @@ mod tests {
         let mut notes = Notes::default();
         for number in 0..MAX_NOTES as u64 + 10 {
             notes.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
-            notes.identity(identity(number, 1));
+            notes.identity(identity(number, 1), Timestamp(1));
         }
         assert_eq!((notes.sightings.len(), notes.identities.len()), (MAX_NOTES, MAX_NOTES));
         // Who is noted already is noted anew.
@@ -133,6 +217,42 @@ mod tests {
         }
         assert_eq!(notes.take_back(batch), 2 * MAX_NOTES);
         assert_eq!(notes.sightings[&(NETWORK, address(5))].1, Timestamp(3), "the newer note counts");
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn records_that_take_no_notes_are_bounded_and_tried_again_after_an_hour() {
+        let mut notes = Notes::default();
+        let mut all = Notes::default();
+        for number in 0..MAX_UNSAVABLE as u64 + 10 {
+            all.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
+        }
+        notes.set_aside(&all, Timestamp(1));
+        assert_eq!(notes.unsavable_sightings.0.len(), MAX_UNSAVABLE);
+        let mut is_taken = |time| {
+            notes.sighting(NETWORK, address(5), Client::default(), Timestamp(time));
+            !notes.sightings.is_empty()
+        };
+        assert!(!is_taken(UNSAVABLE_FOR));
+        assert!(is_taken(1 + UNSAVABLE_FOR));
+        assert_eq!(notes.unsavable_sightings.0.len(), MAX_UNSAVABLE - 1);
+    }
+
+    #[test]
+    fn halving_loses_nothing_and_ends_with_single_notes() {
+        let mut notes = Notes::default();
+        for number in 0..7 {
+            notes.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
+            notes.identity(identity(number + 3, 1), Timestamp(1));
+        }
+        let (mut parts, mut singles) = (vec![notes], Notes::default());
+        while let Some(part) = parts.pop() {
+            match part.halves() {
+                Ok((one, other)) => parts.extend([one, other]),
+                Err(single) => singles.join(single),
+            }
+        }
+        assert_eq!((singles.sightings.len(), singles.identities.len()), (7, 7));
     }
 
     #[test]
@@ -160,7 +280,7 @@ mod tests {
             .unwrap();
         for number in 0..25 {
             notes.sighting(NETWORK, address(number), Client::default(), Timestamp(number));
-            notes.identity(identity(number, 1));
+            notes.identity(identity(number, 1), Timestamp(number));
         }
         let mut batches = 0;
         loop {

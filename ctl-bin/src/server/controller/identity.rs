@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 
 use ctl_core::ConfigRequest;
+use ctl_store::StoreError;
 use tracing::{debug, error, info, warn};
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
 use zt_proto::{Address, PublicIdentity};
 
-use super::super::notes::{self, NOTES_AT_ONCE};
+use super::super::notes::{self, NOTES_AT_ONCE, Notes};
 use super::super::seen::Standing;
 use super::{Controller, lock};
 use crate::vl1::Now;
+
+/// Members that are named one by one when their last seen data cannot be saved, at a time.
+const MAX_NAMED: usize = 10;
 
 /// Why an identity is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +83,7 @@ impl Controller {
         let mut notes = lock(&self.notes);
         notes.sighting(network, identity.address, client, now.wall);
         if may_have_missed {
-            notes.identity(identity);
+            notes.identity(identity, now.wall);
         }
         may_have_missed
     }
@@ -91,12 +95,43 @@ impl Controller {
             if batch.is_empty() {
                 return;
             }
-            if let Err(error) = self.store.write_aside(|tx| batch.save(tx, now.wall)) {
-                let waiting = lock(&self.notes).take_back(batch);
+            if let Some((error, unsaved)) = self.save_batch(batch, now) {
+                let waiting = lock(&self.notes).take_back(unsaved);
                 warn!(%error, waiting, "last seen data not saved; it is tried again");
                 return;
             }
         }
+    }
+
+    /// Saves notes in one transaction. If one of them cannot be saved, because something of its record is damaged, it is
+    /// named, and the others are saved, in as many transactions as it takes to find that one. Returns what an outage of the
+    /// database left unsaved, with its cause.
+    fn save_batch(&self, batch: Notes, now: Now) -> Option<(StoreError, Notes)> {
+        let mut parts = vec![batch];
+        let mut unsavable = 0;
+        while let Some(mut part) = parts.pop() {
+            match self.store.write_aside(|tx| part.save(tx, now.wall)) {
+                Ok(()) => {}
+                Err(error) if error.is_outage() => {
+                    parts.into_iter().for_each(|rest| part.join(rest));
+                    return Some((error, part));
+                }
+                Err(error) => match part.halves() {
+                    Ok((first, second)) => parts.extend([second, first]),
+                    Err(single) => {
+                        lock(&self.notes).set_aside(&single, now.wall);
+                        unsavable += 1;
+                        if unsavable <= MAX_NAMED {
+                            error!(note = %single, %error, "last seen data of one member cannot be saved");
+                        }
+                    }
+                },
+            }
+        }
+        if unsavable > MAX_NAMED {
+            error!(more = unsavable - MAX_NAMED, "last seen data of more members cannot be saved");
+        }
+        None
     }
 
     /// Removes old entries of the audit log.

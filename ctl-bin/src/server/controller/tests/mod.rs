@@ -301,6 +301,68 @@ fn a_removed_member_returns_as_a_stranger() {
     assert!(!fixture.member(5).unwrap().authorized);
 }
 
+/// The clock was set back, so that what may have been issued is further ahead than a step of the allowance.
+#[test]
+fn revocations_of_before_are_taken_up_with_one_write_however_many_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("controller.db");
+    let now = clock::now();
+    for count in [1, 500] {
+        let store = Store::open(&path).unwrap();
+        put_network(&store, true);
+        store
+            .write(|tx| {
+                tx.allow_issuing_until(now.wall.plus_millis(1_000_000 * count))?;
+                (0..count).try_for_each(|node| tx.revoked().note(NETWORK, identity(node).address, now.wall))
+            })
+            .unwrap();
+        let before = written(&path);
+        let fixture = Fixture::new(store, now);
+        let pages = (written(&path) - before) / 4096;
+        assert!(pages <= 1, "{count} revocations wrote {pages} pages");
+    }
+}
+
+/// One record that is damaged keeps nothing from being saved but what belongs to it.
+#[test]
+fn a_damaged_record_does_not_keep_the_last_seen_data_of_others_from_being_saved() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("controller.db");
+    let store = Store::open(&path).unwrap();
+    put_network(&store, true);
+    let mut fixture = Fixture::new(store, clock::now());
+    for node in 1..=40 {
+        fixture.put(&authorized(node));
+    }
+    let see = |fixture: &Fixture, now| {
+        for node in 1..=40 {
+            fixture.controller.note(&request(node, RequestKind::Request), None, Standing::Admitted, now);
+        }
+        fixture.controller.save_notes(now);
+        let last = fixture.controller.store.read(|tx| {
+            let last = |node| tx.sightings().last(NETWORK, identity(node).address);
+            Ok::<_, StoreError>(
+                (1..=40).map(|node| last(node).ok().flatten().map(|seen| seen.last)).collect::<Vec<_>>(),
+            )
+        });
+        last.unwrap().iter().filter(|last| **last == Some(now.wall)).count()
+    };
+    assert_eq!(see(&fixture, fixture.at(0)), 40);
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    let sql = "PRAGMA ignore_check_constraints = ON; UPDATE member_sighting SET ip = x'01', port = 1 \
+               WHERE member IN (x'0000000007', x'0000000009')";
+    raw.execute_batch(sql).unwrap();
+    assert_eq!(see(&fixture, fixture.at(5_000)), 38);
+    assert!(lock(&fixture.controller.notes).is_empty(), "tried for ever");
+    let before = written(&path);
+    assert_eq!(see(&fixture, fixture.at(10_000)), 38);
+    // The damaged ones are not searched for again: one transaction.
+    assert!((written(&path) - before) / 4096 <= 8, "{}", written(&path) - before);
+    raw.execute_batch("UPDATE member_sighting SET ip = x'01020304' WHERE ip = x'01'").unwrap();
+    assert_eq!(see(&fixture, fixture.at(5_000 + 3_600_000)), 40);
+    fixture.send_all();
+}
+
 #[test]
 fn a_controller_that_starts_again_in_the_past_issues_nothing_older() {
     let store = Store::in_memory().unwrap();
@@ -530,7 +592,7 @@ fn identity_that_was_verified_is_believed_after_a_restart_without_computing() {
     let fixture = Fixture::with_network(true);
     fixture.put(&known(made_up(1)));
     assert_eq!(fixture.controller.judge(made_up(1)), Err(Distrust::Invalid(InvalidIdentity::NoWork)));
-    lock(&fixture.controller.notes).identity(made_up(1));
+    lock(&fixture.controller.notes).identity(made_up(1), fixture.now.wall);
     fixture.controller.save_notes(clock::now());
     assert_eq!(fixture.controller.judge(made_up(1)), Ok(VerifiedIdentity::trusted(made_up(1))));
 }
