@@ -30,28 +30,39 @@ pub struct DatabaseCopy {
 ///
 /// `to` is of no use after an error.
 pub fn copy_database(from: &Path, to: &Path) -> Result<DatabaseCopy, StoreError> {
-    let source = file::open_beside(from)?;
-    let mut copy = Connection::open_with_flags(to, pool::WRITABLE)?;
-    // Whoever loses power here has no copy, whatever is in the file.
-    copy.pragma_update(None, "synchronous", "OFF")?;
-    copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
-    // All pages in one step: between two of them a writer could change the original, and the copying begin again.
-    if Backup::new(&source, &mut copy)?.step(-1)? != StepResult::Done {
-        return Err(StoreError::Locked);
-    }
-    drop(source);
-    forget_lease(&copy)?;
-    // Else the copy could not be read where nothing may be written beside it.
-    copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    let copy = copy_pages(&file::open_beside(from)?, to)?;
     let what: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if what != "ok" {
         return Err(StoreError::DamagedFile { path: from.to_owned(), what });
     }
     let schema_version = migrate::version(&copy)?;
+    close(copy, to)?;
+    let failed = |source| StoreError::File { path: to.to_owned(), source };
+    Ok(DatabaseCopy { schema_version, size_bytes: fs::metadata(to).map_err(failed)?.len() })
+}
+
+/// Copies all pages of one committed state, those in the write-ahead log included, into the empty file `to`; all but the
+/// lease. It is on the disk only when it was [closed](close).
+pub(crate) fn copy_pages(source: &Connection, to: &Path) -> Result<Connection, StoreError> {
+    let mut copy = Connection::open_with_flags(to, pool::WRITABLE)?;
+    // Whoever loses power here has no copy, whatever is in the file.
+    copy.pragma_update(None, "synchronous", "OFF")?;
+    copy.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+    // All pages in one step: between two of them a writer could change the original, and the copying begin again.
+    if Backup::new(source, &mut copy)?.step(-1)? != StepResult::Done {
+        return Err(StoreError::Locked);
+    }
+    forget_lease(&copy)?;
+    // Else two more files would belong to it, and it could not be read where nothing may be written beside it.
+    copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    Ok(copy)
+}
+
+/// Ends the making of a copy: it is on the disk when this returns.
+pub(crate) fn close(copy: Connection, to: &Path) -> Result<(), StoreError> {
     copy.close().map_err(|(_, error)| error)?;
     let failed = |source| StoreError::File { path: to.to_owned(), source };
-    File::open(to).and_then(|file| file.sync_all()).map_err(failed)?;
-    Ok(DatabaseCopy { schema_version, size_bytes: fs::metadata(to).map_err(failed)?.len() })
+    File::open(to).and_then(|file| file.sync_all()).map_err(failed)
 }
 
 /// Takes out who serves with the original: nobody serves with the copy.

@@ -40,6 +40,13 @@ impl Members<'_> {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
+    /// Returns the extra fields of each member of a network that has any.
+    pub(crate) fn extras(&self, network: NetworkId) -> Result<Vec<Map<String, Value>>, StoreError> {
+        let sql = "SELECT fields FROM member_extra WHERE network = ?1";
+        let record = format_args!("extra fields of a member of network {network}");
+        self.tx.query(sql, [NetworkColumn(network)], record, decode)
+    }
+
     /// Replaces the extra fields of a member.
     ///
     /// # Errors

@@ -41,6 +41,13 @@ impl VerifiedIdentities<'_> {
         Ok(found.into_iter().next())
     }
 
+    /// Returns the addresses whose identity is kept though no member has one; there should be none.
+    pub(crate) fn unowned(&self) -> Result<Vec<Address>, StoreError> {
+        let sql = "SELECT address FROM verified_identity AS kept WHERE NOT EXISTS \
+                   (SELECT 1 FROM member WHERE address = kept.address AND identity IS NOT NULL) ORDER BY address";
+        self.tx.query(sql, [], "a verified identity", |row| Ok(row.get::<AddressColumn>("address")?.0))
+    }
+
     /// Keeps an identity that was verified, and says whether it is now kept.
     ///
     /// It is not if no member has it, so that strangers leave nothing, and if there is another of this address: the

@@ -77,16 +77,6 @@ impl Members<'_> {
         self.within(Span::all(network))
     }
 
-    /// Returns the members of the network from `first` to `last`, both included, in full, ascending by address.
-    pub(crate) fn between(
-        &self,
-        network: NetworkId,
-        first: Address,
-        last: Address,
-    ) -> Result<Vec<Member>, StoreError> {
-        self.within(Span { network, first, last })
-    }
-
     /// Returns up to `limit` members of the network in full, ascending by address: those after `after`, or the first.
     pub fn page(
         &self,

@@ -5,10 +5,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rusqlite::backup::{Backup, StepResult};
 
+use crate::backup;
 use crate::error::StoreError;
-use crate::pool;
 
 /// Copies that are kept: those of the last migrations.
 const KEPT: usize = 2;
@@ -26,26 +25,13 @@ pub(crate) fn keep(path: &Path, source: &Connection, version: i64) -> Result<(),
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600));
     let growing = builder.tempfile_in(directory).map_err(failed)?.into_temp_path();
-    copy(source, &growing)?;
-    File::open(&growing).and_then(|file| file.sync_all()).map_err(failed)?;
+    backup::close(backup::copy_pages(source, &growing)?, &growing)?;
     growing.persist(name(path, version)).map_err(|error| failed(error.error))?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
     for old in copies(path).map_err(failed)?.into_iter().skip(KEPT) {
         fs::remove_file(old).map_err(failed)?;
     }
     Ok(())
-}
-
-/// Copies all pages as they are, those in the write-ahead log included.
-fn copy(source: &Connection, to: &Path) -> Result<(), StoreError> {
-    let mut copy = Connection::open_with_flags(to, pool::WRITABLE)?;
-    // One step: nobody else writes, and the lock is held throughout.
-    if Backup::new(source, &mut copy)?.step(-1)? != StepResult::Done {
-        return Err(StoreError::Locked);
-    }
-    // Else two more files would belong to it.
-    copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-    Ok(copy.close().map_err(|(_, error)| error)?)
 }
 
 fn prefix(path: &Path) -> OsString {

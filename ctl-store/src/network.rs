@@ -90,6 +90,12 @@ impl Networks<'_> {
         Ok(!self.tx.query(sql, [NetworkColumn(id)], "a removed network", |_| Ok(()))?.is_empty())
     }
 
+    /// Returns the networks that are noted as removed and are there; there should be none.
+    pub(crate) fn removed_and_there(&self) -> Result<Vec<NetworkId>, StoreError> {
+        let sql = "SELECT id FROM removed_network WHERE id IN (SELECT id FROM network) ORDER BY id";
+        self.tx.query(sql, [], "a removed network", |row| Ok(row.get::<NetworkColumn>("id")?.0))
+    }
+
     fn decode(&self, id: NetworkId, row: &Columns<'_>) -> Result<Network, StoreError> {
         let dns_domain: Option<String> = row.get("dns_domain")?;
         let dns =

@@ -33,6 +33,14 @@ impl PendingMembers<'_> {
         )
     }
 
+    /// Returns the strangers of a network that are authorized; there should be none.
+    pub(crate) fn authorized(&self, network: NetworkId) -> Result<Vec<Address>, StoreError> {
+        let sql = "SELECT member FROM pending WHERE network = ?1 AND EXISTS (SELECT 1 FROM member WHERE authorized = 1 \
+                   AND member.network = pending.network AND member.address = pending.member) ORDER BY member";
+        let record = format_args!("a pending member of network {network}");
+        self.tx.query(sql, [NetworkColumn(network)], record, |row| Ok(row.get::<AddressColumn>("member")?.0))
+    }
+
     /// Marks a member that was just saved as one of which nothing is known but that it asked.
     pub fn put(
         &self,

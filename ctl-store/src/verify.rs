@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use ctl_core::pending::{self, Pending};
 use ctl_core::{Member, Network};
 use rusqlite::{Connection, ErrorCode};
-use zt_proto::{Address, PublicIdentity, Timestamp};
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use crate::Tx;
 use crate::audit::AUDIT_MAX_PAGE;
@@ -219,9 +220,7 @@ impl Looking<'_> {
 
     /// Reads every record and looks at what it says.
     fn records(&mut self, tx: &Tx<'_>) {
-        self.read(tx.api_tokens().list());
-        self.read(tx.lease().get());
-        self.read(tx.audit().page(None, AUDIT_MAX_PAGE));
+        self.operations(tx);
         let networks = match tx.networks().list() {
             Ok(networks) => networks,
             Err(error) => return self.add(Severity::Error, UNREADABLE, error),
@@ -237,38 +236,106 @@ impl Looking<'_> {
                 }
             };
             self.look_at_network(&network);
+            self.read(tx.networks().extra(id));
+            self.read(tx.members().extras(id));
             self.read(tx.sightings().last_of_all(id));
-            let addresses = match tx.members().revisions(id) {
-                Ok(members) => members.into_iter().map(|(address, _)| address).collect::<Vec<_>>(),
-                Err(error) => {
-                    self.add(Severity::Error, UNREADABLE, error);
-                    continue;
-                }
-            };
-            for batch in addresses.chunks(BATCH) {
-                self.report.members += u64::try_from(batch.len()).unwrap_or(0);
-                let (Some(first), Some(last)) = (batch.first(), batch.last()) else { continue };
-                if let Ok(members) = tx.members().between(id, *first, *last) {
-                    members.iter().for_each(|member| self.look_at_member(member, &network));
-                    continue;
-                }
-                // One of them is damaged; the others are looked at all the same.
-                for address in batch {
-                    match tx.members().get(id, *address) {
-                        Ok(Some(member)) => self.look_at_member(&member, &network),
-                        Ok(None) => {}
-                        Err(error) => self.add(Severity::Error, UNREADABLE, error),
-                    }
-                }
+            self.strangers(tx, id);
+            self.members(tx, &network);
+        }
+    }
+
+    /// Looks at the members of a network.
+    fn members(&mut self, tx: &Tx<'_>, network: &Network) {
+        let id = network.id;
+        match tx.members().counts(id) {
+            Ok(counts) => self.report.members += counts.total,
+            Err(error) => return self.add(Severity::Error, UNREADABLE, error),
+        }
+        let mut after = None;
+        while let Ok(page) = tx.members().page(id, after, BATCH) {
+            let Some(last) = page.last() else { return };
+            after = Some(last.address);
+            page.iter().for_each(|member| self.look_at_member(member, network));
+        }
+        // One of the others is damaged; the rest is looked at all the same.
+        let addresses = match tx.members().revisions(id) {
+            Ok(members) => members,
+            Err(error) => return self.add(Severity::Error, UNREADABLE, error),
+        };
+        for (address, _) in
+            addresses.into_iter().filter(|(address, _)| after.is_none_or(|after| *address > after))
+        {
+            match tx.members().get(id, address) {
+                Ok(Some(member)) => self.look_at_member(&member, network),
+                Ok(None) => {}
+                Err(error) => self.add(Severity::Error, UNREADABLE, error),
             }
         }
     }
 
-    /// Takes what was read only to see whether it can be.
-    fn read<T>(&mut self, result: Result<T, StoreError>) {
-        if let Err(error) = result {
-            self.add(Severity::Error, UNREADABLE, error);
+    /// Looks at what is noted about running the controller.
+    fn operations(&mut self, tx: &Tx<'_>) {
+        for token in self.read(tx.api_tokens().list()).unwrap_or_default() {
+            self.look_at_time(token.created, "was made", &format_args!("the API token {:?}", token.name));
         }
+        if let Some(lease) = self.read(tx.lease().get()).flatten() {
+            self.look_at_time(lease.until, "ends", &format_args!("the lease of {:?}", lease.hint));
+        }
+        if let Some(until) = self.read(tx.issued_until()) {
+            self.look_at_time(until, "allows issuing", &"the issue clock");
+        }
+        for (network, member, since) in self.read(tx.revoked().list_since(Timestamp(0))).unwrap_or_default() {
+            let record = format_args!("member {member} of network {network}");
+            self.look_at_time(since, "was revoked", &record);
+        }
+        let removed = self.read(tx.networks().removed_and_there()).unwrap_or_default();
+        for network in removed {
+            let what = format!(
+                "network {network} is there and noted as removed: its members are told that it is gone"
+            );
+            self.add(Severity::Error, "networks that are there and removed", what);
+        }
+        for address in self.read(tx.verified_identities().unowned()).unwrap_or_default() {
+            let what = format!("the identity of {address} is kept as verified, and no member has it");
+            self.add(Severity::Warning, "verified identities of no member", what);
+        }
+        let mut before = None;
+        while let Some(page) =
+            self.read(tx.audit().page(before, AUDIT_MAX_PAGE)).filter(|page| !page.is_empty())
+        {
+            before = page.last().map(|entry| entry.id);
+            for entry in page {
+                let record = format_args!("entry {} of the audit log", entry.id);
+                self.look_at_time(entry.time, "was written", &record);
+            }
+        }
+    }
+
+    /// Looks at the strangers of a network.
+    fn strangers(&mut self, tx: &Tx<'_>, network: NetworkId) {
+        let strangers = self.read(tx.pending().list(network)).unwrap_or_default();
+        if strangers.len() as u64 > pending::MAX_OF_NETWORK {
+            let what = format!(
+                "network {network} has {} strangers, and {} is the most that are put on record",
+                strangers.len(),
+                pending::MAX_OF_NETWORK
+            );
+            self.add(Severity::Warning, "too many strangers", what);
+        }
+        for Pending { member, last_asked, .. } in strangers {
+            let record = format_args!("stranger {member} of network {network}");
+            self.look_at_time(last_asked, "last asked", &record);
+        }
+        for member in self.read(tx.pending().authorized(network)).unwrap_or_default() {
+            let what =
+                format!("member {member} of network {network} is authorized, and on record as a stranger");
+            self.add(Severity::Error, "strangers that are authorized", what);
+        }
+    }
+
+    /// Returns what was read, or notes that it cannot be.
+    fn read<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+        result.map_err(|error| self.add(Severity::Error, UNREADABLE, error)).ok()
     }
 
     fn look_at_network(&mut self, network: &Network) {

@@ -55,6 +55,16 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
         ("UPDATE network SET rules = x'19'", "rules"),
         ("DROP INDEX member_bridge", "member_bridge is missing"),
         ("UPDATE member SET identity = zeroblob(71)", "member 1122334455"),
+        ("INSERT INTO network_extra SELECT id, '[]' FROM network", "extra fields of network"),
+        (
+            "INSERT INTO member_extra SELECT network, address, '{' FROM member",
+            "extra fields of a member of network",
+        ),
+        (
+            "UPDATE member SET authorized = 1; INSERT INTO pending SELECT network, address, 1, x'' FROM member",
+            "is authorized, and on record as a stranger",
+        ),
+        ("INSERT INTO removed_network SELECT id FROM network", "is there and noted as removed"),
         (
             "PRAGMA ignore_check_constraints = ON; UPDATE member_address SET ip = x'01'",
             "CHECK constraint failed",
@@ -72,6 +82,34 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
     for (oddity, words) in [
         ("UPDATE member_address SET ip = x'0b000001'", "11.0.0.1, which is in no route"),
         ("UPDATE network SET created = 99999999999999", "in the future"),
+        (
+            "UPDATE member SET authorized = 0; INSERT INTO pending SELECT network, address, 99999999999999, x'' FROM member",
+            "last asked in the future",
+        ),
+        (
+            "INSERT INTO revoked SELECT network, address, 99999999999999 FROM member",
+            "was revoked in the future",
+        ),
+        (
+            "INSERT OR REPLACE INTO issued VALUES (1, 99999999999999)",
+            "the issue clock allows issuing in the future",
+        ),
+        (
+            "INSERT OR REPLACE INTO lease VALUES (1, 'x', 'process 7', 99999999999999)",
+            "the lease of \"process 7\" ends in the future",
+        ),
+        (
+            "INSERT INTO api_token VALUES ('ci', zeroblob(32), 'read', 99999999999999, 0, 0)",
+            "the API token \"ci\" was made in the future",
+        ),
+        (
+            "INSERT INTO verified_identity VALUES (x'0000000009', zeroblob(64), 1)",
+            "the identity of 0000000009 is kept as verified",
+        ),
+        (
+            "INSERT INTO audit VALUES (1000000, 99999999999999, 'x', 'y', NULL, NULL, NULL, NULL)",
+            "entry 1000000 of the audit log was written in the future",
+        ),
         ("CREATE TABLE notes (x)", "notes is not of this release"),
         ("PRAGMA user_version = 1", "the records were not looked into"),
     ] {

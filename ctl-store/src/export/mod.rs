@@ -88,11 +88,13 @@ fn give(tx: &Tx<'_>, sink: &mut impl Sink, progress: &mut dyn FnMut(u64)) -> Res
         exported
             .warnings
             .extend(warnings.iter().map(|warning: &FieldError| format!("network {id}, {warning}")));
-        let addresses: Vec<_> = tx.members().revisions(id)?.into_iter().map(|(address, _)| address).collect();
-        for page in addresses.chunks(PAGE) {
-            let (Some(first), Some(last)) = (page.first(), page.last()) else { continue };
-            for member in tx.members().between(id, *first, *last)? {
-                let record = member_text(tx, &member)?;
+        let mut after = None;
+        loop {
+            let page = tx.members().page(id, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.address);
+            for member in &page {
+                let record = member_text(tx, member)?;
                 sink.member(id, member.address, &record)?;
                 exported.members += 1;
             }

@@ -82,9 +82,11 @@ fn copy_of_the_old_database_is_kept_for_its_owner_alone() {
         // The last commits are still in the write-ahead log, as after a crash.
         let raw = Connection::open(&path).unwrap();
         raw.execute_batch("PRAGMA journal_mode = WAL; UPDATE network SET name = 'in the log'").unwrap();
-        let before = content(&path, None);
+        let mut before = content(&path, None);
         drop(Store::open(&path).unwrap());
         drop(raw);
+        // Nobody serves with a copy.
+        before.get_mut("lease").into_iter().for_each(|(_, rows)| rows.clear());
         let copy = format!("ctl.db.before-v{}", schema_version());
         assert_eq!(names(directory.path()), ["ctl.db", &copy]);
         let copy = directory.path().join(copy);
