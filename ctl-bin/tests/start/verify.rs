@@ -87,7 +87,7 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
             "last asked in the future",
         ),
         (
-            "INSERT INTO revoked SELECT network, address, 99999999999999 FROM member",
+            "UPDATE member SET authorized = 0; INSERT INTO revoked SELECT network, address, 99999999999999 FROM member",
             "was revoked in the future",
         ),
         (

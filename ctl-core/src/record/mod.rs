@@ -27,6 +27,7 @@ pub use legacy::pool_of_subnet;
 pub use member::MemberRecord;
 pub use network::NetworkRecord;
 pub use read::{Reading, read_member, read_network};
+pub use special::relay as read_relay;
 
 /// Reads the two remote trace fields. A level that is absent stays (`http-api.md` §20, item 6).
 fn apply_remote_trace(body: &Map<String, Value>, trace: &mut RemoteTrace) {

@@ -43,7 +43,10 @@ pub(super) fn nodes<T>(
 }
 
 /// Reads `{"address":"ADDRESS","phyAddress":"IP/PORT"}` as of 2015; the second may be missing or null.
-pub(super) fn relay(entry: &Value) -> Result<Relay, FieldError> {
+///
+/// # Errors
+/// What was expected, and what came.
+pub fn relay(entry: &Value) -> Result<Relay, FieldError> {
     let endpoint = match entry.get("phyAddress").filter(|value| !value.is_null()) {
         None => None,
         Some(value) => {

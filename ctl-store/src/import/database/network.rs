@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ctl_core::Network;
 use ctl_core::network::{Pool, Route, V4Assign, V6Assign};
-use ctl_core::record::{Reading, cut, pool_of_subnet};
+use ctl_core::record::{Reading, cut, pool_of_subnet, read_relay};
 use serde_json::{Map, Value, json};
+use zt_proto::config::Relay;
 use zt_proto::rules::{Rule, RuleBody};
 use zt_proto::{NetworkId, Timestamp};
 
@@ -46,7 +47,8 @@ impl Database {
         };
         let mut legacy = Map::new();
         legacy.insert("allowPassiveBridging".to_owned(), row.flag("allowPassiveBridging").into());
-        legacy.insert("relays".to_owned(), self.relays(id, &key, writer)?.into());
+        let (relays, relay_rows) = self.relays(id, &key, writer)?;
+        legacy.insert("relays".to_owned(), relay_rows.into());
         for (name, table) in [("gateways", "Gateway"), ("multicastRates", "MulticastRate")] {
             let rows = self.rows_of(table, &key, "rowid")?;
             if !rows.is_empty() {
@@ -75,6 +77,7 @@ impl Database {
             pools: self.pools(id, &key, writer)?,
             rules: self.rules(id, &key, &mut legacy, writer)?,
             join_tokens: self.join_tokens(id, &key, writer)?,
+            relays,
             ..usual
         };
         let mut reading = Reading::new(network);
@@ -253,20 +256,47 @@ impl Database {
         Ok(tokens)
     }
 
-    /// Returns relays that are usable as such; others are garbage that an early release stored.
-    fn relays(&self, id: NetworkId, key: &str, writer: &mut Writer<'_>) -> Result<Vec<Value>, ImportError> {
+    /// Returns relays that can be used, and the rows of all that are none of the garbage which an early release stored.
+    fn relays(
+        &self,
+        id: NetworkId,
+        key: &str,
+        writer: &mut Writer<'_>,
+    ) -> Result<(Vec<Relay>, Vec<Value>), ImportError> {
         let column = if self.layout.has_column("Relay", "address") { "address" } else { "nodeId" };
-        let mut relays = Vec::new();
+        let (mut relays, mut rows) = (Vec::<Relay>::new(), Vec::new());
         for row in self.rows_of("Relay", key, "rowid")? {
             let text = row.text(column).unwrap_or_default();
-            if row::address(&text).is_some() {
-                relays.push(json!({ "address": text, "phyAddress": row.text("phyAddress") }));
-            } else {
+            if row::address(&text).is_none() {
                 let message = format!("invalid relay address {}, left out", cut(&text));
                 writer.note(NoteKind::Skipped, NetworkName(id), message);
+                continue;
             }
+            let entry = json!({ "address": text, "phyAddress": row.text("phyAddress") });
+            let problem = match read_relay(&entry) {
+                Ok(relay) if relays.iter().any(|known| known.address == relay.address) => {
+                    Some("it is there twice".to_owned())
+                }
+                Ok(_) if relays.len() >= Network::MAX_SPECIAL_NODES => {
+                    Some(format!("a network has {} at most", Network::MAX_SPECIAL_NODES))
+                }
+                Ok(relay) => {
+                    relays.push(relay);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                let message = format!("the relay {text} is kept for an export only: {problem}");
+                writer.note(NoteKind::Suspicious, NetworkName(id), message);
+            }
+            rows.push(entry);
         }
-        Ok(relays)
+        if !relays.is_empty() {
+            let message = format!("{} relays were taken; clients before 1.4.0 use them", relays.len());
+            writer.note(NoteKind::Remark, NetworkName(id), message);
+        }
+        Ok((relays, rows))
     }
 }
 

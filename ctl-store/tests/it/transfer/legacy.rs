@@ -126,6 +126,37 @@ fn database_is_imported_twice_like_once_and_is_not_touched() {
 }
 
 #[test]
+fn relays_that_can_be_used_are_those_of_the_network_and_the_others_are_reported() {
+    let (_directory, path) = database("1.1.14");
+    let raw = Connection::open(&path).unwrap();
+    raw.pragma_update(None, "foreign_keys", false).unwrap();
+    raw.execute_batch(
+        "INSERT INTO Relay VALUES ('f59381cf73000002', 'deadbeef03', 'nowhere'), \
+         ('f59381cf73000002', '0000000000', '192.0.2.1/9993'), ('f59381cf73000002', 'deadbeef04', '2001:db8::1/9993')",
+    )
+    .unwrap();
+    drop(raw);
+    let store = Store::in_memory().unwrap();
+    let report = import(&path, &store, options()).unwrap();
+    let relays = |network: &str| {
+        let content = content(&store);
+        let relays = &content.networks[&network.parse().unwrap()].0.relays;
+        relays.iter().map(|relay| format!("{} {:?}", relay.address, relay.endpoint)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        relays("f59381cf73000001"),
+        ["deadbeef01 Some(192.0.2.1:9993)", "deadbeef02 Some(192.0.2.2:9993)"]
+    );
+    assert_eq!(relays("f59381cf73000002"), ["deadbeef04 Some([2001:db8::1]:9993)"]);
+    for (kind, network, words) in [
+        (NoteKind::Remark, "network f59381cf73000001", "2 relays were taken"),
+        (NoteKind::Suspicious, "network f59381cf73000002", "the relay deadbeef03 is kept for an export only"),
+    ] {
+        assert!(has_note(&report, kind, network, words), "{words}: {report}");
+    }
+}
+
+#[test]
 fn authorizations_of_2015_are_trusted_only_when_told_so() {
     let (_directory, path) = database("0d0af07ce9");
     let authorized = |trust_authorizations| {

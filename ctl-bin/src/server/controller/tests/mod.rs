@@ -317,7 +317,7 @@ fn revocations_of_before_are_taken_up_with_one_write_however_many_they_are() {
             })
             .unwrap();
         let before = written(&path);
-        let fixture = Fixture::new(store, now);
+        let _fixture = Fixture::new(store, now);
         let pages = (written(&path) - before) / 4096;
         assert!(pages <= 1, "{count} revocations wrote {pages} pages");
     }
