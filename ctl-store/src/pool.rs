@@ -100,6 +100,11 @@ impl Connections {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn occupied_cache(&self) -> &OccupiedCache {
+        &self.occupied_cache
+    }
+
     /// Returns the version of the schema.
     pub(crate) fn version(&self) -> Result<i64, StoreError> {
         Ok(migrate::version(&self.writer.desk().connection)?)
