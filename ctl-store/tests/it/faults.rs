@@ -72,7 +72,7 @@ fn run_child(test: &str, place: &Path, shim: &Path) {
 
 /// # Panics
 /// Without a C compiler: SQLite could not have been built either.
-fn compile_shim(place: &Path) -> PathBuf {
+pub(crate) fn compile_shim(place: &Path) -> PathBuf {
     let (source, shim) = (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fault_shim.c"), place.join("shim.so"));
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let compiled =
@@ -195,7 +195,7 @@ fn open_script(faults: &Faults, place: &Path, kind: &str, number: u64) -> bool {
 }
 
 /// Saves a network with two members, large enough for some pages.
-fn put(store: &Store, write: u64) -> Result<(), StoreError> {
+pub(crate) fn put(store: &Store, write: u64) -> Result<(), StoreError> {
     let id = NetworkId(NETWORK.0 + 1 + write);
     store.write(|tx| {
         tx.networks().put(&Network { rules_source: "x".repeat(20_000), ..network(id) })?;
@@ -204,7 +204,7 @@ fn put(store: &Store, write: u64) -> Result<(), StoreError> {
 }
 
 /// Says whether a write of [`put`] is there, which it must be as a whole or not at all.
-fn is_whole(store: &Store, write: u64) -> Result<bool, StoreError> {
+pub(crate) fn is_whole(store: &Store, write: u64) -> Result<bool, StoreError> {
     let id = NetworkId(NETWORK.0 + 1 + write);
     store.read(|tx| {
         let network = tx.networks().get(id)?;

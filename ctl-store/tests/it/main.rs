@@ -15,6 +15,8 @@ mod migrations;
 mod occupied;
 mod open;
 mod operations;
+#[cfg(target_os = "linux")]
+mod power_loss;
 mod removal;
 mod round_trip;
 mod sample;
