@@ -16,6 +16,8 @@ mod identity;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]
+mod litestream;
+#[cfg(test)]
 #[path = "../real_client/process.rs"]
 #[expect(dead_code, reason = "the tests with real clients need more of it")]
 mod process;

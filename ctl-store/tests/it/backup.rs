@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ctl_core::Network;
-use ctl_store::{Lease, Store, StoreError, copy_database};
+use ctl_store::{Lease, OpenOptions, Store, StoreError, UnmigratedStore, copy_database};
 use rusqlite::Connection;
 use zt_proto::{NetworkId, Timestamp};
 
@@ -135,6 +135,30 @@ fn what_is_not_ours_is_not_copied() {
     // Before an update somebody wants a copy of what the older release wrote.
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
     assert_eq!(copy_database(&path, &to).unwrap().schema_version, 1);
+}
+
+/// For a program that replicates the log: what it has not copied yet must stay there.
+#[test]
+fn log_is_left_alone_where_that_is_asked_for() {
+    let (_directory, path) = place();
+    drop(Store::open(&path).unwrap());
+    let before = fs::read(&path).unwrap();
+    let log = path.with_extension("db-wal");
+    let fill = |checkpoint_pages| {
+        let options = OpenOptions { checkpoint_pages };
+        let store = UnmigratedStore::open(&path, options).unwrap().migrate().unwrap();
+        for n in 1..=20 {
+            // 2,500 pages in all.
+            put_network(&store, &Network { name: "x".repeat(500_000), ..network(NetworkId(n)) });
+        }
+    };
+    fill(0);
+    assert!(fs::read(&path).unwrap() == before, "the database was written");
+    assert!(fs::metadata(&log).unwrap().len() > 10_000_000);
+    fill(1000);
+    assert!(fs::metadata(&path).unwrap().len() > 10_000_000);
+    assert!(!log.exists());
+    assert_eq!(Store::open(&path).unwrap().read(|tx| tx.networks().list()).unwrap().len(), 20);
 }
 
 /// Litestream keeps two tables of its own in what it replicates.
