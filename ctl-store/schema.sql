@@ -221,8 +221,12 @@ CREATE TABLE audit (
     network      BLOB CHECK (length(network) = 8),                          -- what it is about; null: no network
     member       BLOB CHECK (length(member) = 5),                           -- likewise; null: no member
     value_before TEXT CHECK (octet_length(value_before) <= 65536),          -- JSON of what changed; null: there was nothing
-    value_after  TEXT CHECK (octet_length(value_after) <= 65536)            -- likewise; null: there is nothing
+    value_after  TEXT CHECK (octet_length(value_after) <= 65536),           -- likewise; null: there is nothing
+    caused       INTEGER                                                    -- number among what members caused; null: not of these
 ) STRICT;
+
+-- Finds the first and the last of those that members caused, which are bounded apart from the others.
+CREATE UNIQUE INDEX audit_caused ON audit (caused) WHERE caused IS NOT NULL;
 
 -- Tokens of the API beside the one in the home directory. None can be computed from its hash.
 CREATE TABLE api_token (

@@ -15,7 +15,7 @@ use benches::identity;
 use criterion::{Criterion, Throughput, criterion_group};
 use ctl_core::network::{Pool, V4Assign};
 use ctl_core::{Member, Network};
-use ctl_store::Store;
+use ctl_store::{AuditEntry, Store, StoreError};
 use tempfile::TempDir;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
@@ -25,7 +25,7 @@ const NOW: Timestamp = Timestamp(1_795_356_830_104);
 const PATH_VARIABLE: &str = "STORE_BENCH_PATH";
 const MEMBERS_VARIABLE: &str = "STORE_MEMBERS";
 
-criterion_group!(short, reads, commits);
+criterion_group!(short, reads, commits, joins);
 
 fn main() {
     if let Some(path) = std::env::var_os(PATH_VARIABLE) {
@@ -70,6 +70,60 @@ fn reads(criterion: &mut Criterion) {
         bencher.iter(|| store.read(|tx| tx.members().revisions(NETWORK)).expect("revisions"));
     });
     group.finish();
+}
+
+/// New members of a public network by callers that each wait until theirs is on the disk, with their entries in the audit
+/// log, as the controller writes them.
+fn joins(criterion: &mut Criterion) {
+    const WRITES: u64 = 512;
+    let (_directory, path) = database(10_000);
+    let store = Store::open(&path).expect("a database");
+    let mut group = criterion.benchmark_group("join");
+    group.throughput(Throughput::Elements(WRITES)).sample_size(10);
+    let mut next = 1_000_000;
+    for (name, is_logged) in [("64 callers, no audit log", false), ("64 callers", true)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                next += WRITES;
+                thread::scope(|scope| {
+                    for caller in 0..64 {
+                        let (store, first) = (&store, next + caller * WRITES / 64);
+                        scope.spawn(move || {
+                            for number in first..first + WRITES / 64 {
+                                let member = member(number);
+                                let entry = joined(&member);
+                                let write = store.write(|tx| {
+                                    tx.members().put(&member)?;
+                                    if is_logged {
+                                        tx.audit().add_caused(&entry)?;
+                                    }
+                                    Ok::<_, StoreError>(())
+                                });
+                                write.expect("a commit");
+                            }
+                        });
+                    }
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+fn joined(member: &Member) -> AuditEntry {
+    let identity = member.identity.map(|identity| identity.to_string()).unwrap_or_default();
+    AuditEntry {
+        time: NOW,
+        actor: member.address.to_string(),
+        action: "member.create",
+        network: Some(NETWORK),
+        member: Some(member.address),
+        before: None,
+        after: Some(format!(
+            "{{\"authorized\":true,\"identity\":\"{identity}\",\"ipAssignments\":[\"10.0.0.1\"],\
+             \"lastAuthorizedCredentialType\":\"public\"}}"
+        )),
+    }
 }
 
 /// Changes of members by callers that each wait until theirs is on the disk.

@@ -11,6 +11,8 @@ use crate::error::StoreError;
 pub const AUDIT_MAX_AGE_MILLIS: u64 = 366 * 24 * 60 * 60 * 1000;
 /// Entries that are kept.
 pub const AUDIT_MAX_ENTRIES: u64 = 200_000;
+/// Of these, how many may be of changes that members caused by asking: they never push out what administrators did.
+pub const AUDIT_MAX_CAUSED: u64 = 50_000;
 /// Bytes of values, before and after, that are kept of all entries together.
 pub const AUDIT_MAX_BYTES: u64 = 256 << 20;
 /// Bytes of a value; one that is longer is replaced by a note of its length.
@@ -29,7 +31,7 @@ pub struct Audit<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     pub time: Timestamp,
-    /// Who: the name of a token, or of a command.
+    /// Who: the name of a token, or of a command; or the address of a member, or `controller`.
     pub actor: String,
     /// What: `network.update`, `member.remove` and so on.
     pub action: &'static str,
@@ -59,8 +61,28 @@ pub struct AuditRecord {
 impl Audit<'_> {
     /// Writes a change down and returns the id of the entry.
     pub fn add(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO audit (time, actor, action, network, member, value_before, value_after) \
-                   VALUES (:time, :actor, :action, :network, :member, :before, :after)";
+        self.insert(entry, None)
+    }
+
+    /// Writes a change down that nobody made but a member that asked. The oldest of more than [`AUDIT_MAX_CAUSED`] of
+    /// these gives way.
+    pub fn add_caused(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
+        self.add_caused_to(entry, AUDIT_MAX_CAUSED)
+    }
+
+    fn add_caused_to(&self, entry: &AuditEntry, most: u64) -> Result<i64, StoreError> {
+        let last = self
+            .tx
+            .query(LAST_CAUSED, [], "an entry of the audit log", |row| row.get::<Option<i64>>("last"))?;
+        let number = last.first().copied().flatten().unwrap_or(0).saturating_add(1);
+        let id = self.insert(entry, Some(number))?;
+        self.tx.execute(FORGET_CAUSED, [number.saturating_sub_unsigned(most)])?;
+        Ok(id)
+    }
+
+    fn insert(&self, entry: &AuditEntry, caused: Option<i64>) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO audit (time, actor, action, network, member, value_before, value_after, caused) \
+                   VALUES (:time, :actor, :action, :network, :member, :before, :after, :caused)";
         let actor = entry.actor.get(..entry.actor.floor_char_boundary(MAX_NAME_BYTES));
         let values = named_params! {
             ":time": U64Column(entry.time.0),
@@ -70,6 +92,7 @@ impl Audit<'_> {
             ":member": entry.member.map(AddressColumn),
             ":before": entry.before.as_deref().map(bounded),
             ":after": entry.after.as_deref().map(bounded),
+            ":caused": caused,
         };
         self.tx.execute(sql, values)?;
         Ok(self.tx.connection.last_insert_rowid())
@@ -111,6 +134,9 @@ impl Audit<'_> {
     }
 }
 
+const LAST_CAUSED: &str = "SELECT max(caused) AS last FROM audit WHERE caused IS NOT NULL";
+const FORGET_CAUSED: &str = "DELETE FROM audit WHERE caused IS NOT NULL AND caused <= ?1";
+
 /// Returns a value, or a note of its length if it has too many bytes.
 fn bounded(value: &str) -> String {
     if value.len() <= AUDIT_MAX_VALUE_BYTES {
@@ -147,6 +173,39 @@ mod tests {
         assert_eq!(sweep(100, 1000), (2, (times(8).into_iter().rev().collect())));
         assert_eq!(sweep(3, 1000), (7, [5, 6, 7].map(|n| now().0 - n).into_iter().rev().collect()));
         assert_eq!(sweep(100, 45), (6, [4, 5, 6, 7].map(|n| now().0 - n).into_iter().rev().collect()));
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn what_members_cause_is_bounded_and_pushes_out_nothing_that_somebody_did() {
+        let connections = Connections::in_memory().unwrap();
+        let left = connections.write(|tx| {
+            for number in 0..20 {
+                if number % 10 == 3 {
+                    tx.audit().add(&entry(0))?;
+                }
+                tx.audit().add_caused_to(&AuditEntry { actor: number.to_string(), ..entry(0) }, 4)?;
+            }
+            tx.audit().page(None, 100)
+        });
+        let actors: Vec<_> = left.unwrap().into_iter().map(|entry| entry.actor).collect();
+        assert_eq!(actors, ["19", "18", "17", "16", "a", "a"]);
+    }
+
+    #[test]
+    fn what_members_cause_is_found_by_its_index() {
+        let connections = Connections::in_memory().unwrap();
+        let desk = connections.writer.desk();
+        for sql in [LAST_CAUSED, FORGET_CAUSED] {
+            let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let values = vec![1; statement.parameter_count()];
+            let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3));
+            let plan: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+            assert!(
+                plan.iter().all(|line| line.starts_with("SEARCH") && line.contains("audit_caused")),
+                "{plan:?}"
+            );
+        }
     }
 
     #[test]

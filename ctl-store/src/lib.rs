@@ -39,8 +39,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::{Connection, Params};
 
 pub use audit::{
-    AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE, AUDIT_MAX_VALUE_BYTES, Audit,
-    AuditEntry, AuditRecord,
+    AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_CAUSED, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE,
+    AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord,
 };
 pub use backup::{DatabaseCopy, copy_database};
 pub use error::StoreError;

@@ -99,7 +99,8 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
             "the lease of \"process 7\" ends in the future",
         ),
         (
-            "INSERT INTO api_token VALUES ('ci', zeroblob(32), 'read', 99999999999999, 0, 0)",
+            "INSERT INTO api_token (name, hash, scope, created, last_used, expires) \
+             VALUES ('ci', zeroblob(32), 'read', 99999999999999, 0, 0)",
             "the API token \"ci\" was made in the future",
         ),
         (
@@ -107,7 +108,7 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
             "the identity of 0000000009 is kept as verified",
         ),
         (
-            "INSERT INTO audit VALUES (1000000, 99999999999999, 'x', 'y', NULL, NULL, NULL, NULL)",
+            "INSERT INTO audit (id, time, actor, action) VALUES (1000000, 99999999999999, 'x', 'y')",
             "entry 1000000 of the audit log was written in the future",
         ),
         ("CREATE TABLE notes (x)", "notes is not of this release"),

@@ -17,7 +17,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::super::push::Key;
 use super::super::seen::Standing;
-use super::{Controller, lock};
+use super::{Controller, caused, lock};
 use crate::vl1::{ConfigRequested, Now};
 
 /// Why a member got no answer; it will ask again.
@@ -216,7 +216,12 @@ impl Controller {
                 {
                     save_stranger(tx, changed, source, now.wall)?;
                 }
-                Some(changed) => tx.members().put(changed)?,
+                Some(changed) => {
+                    tx.members().put(changed)?;
+                    if let Some(entry) = caused::entry(request, stored.as_ref(), changed, now.wall) {
+                        tx.audit().add_caused(&entry)?;
+                    }
+                }
                 None => tx.pending().touch(request.network, request.identity.address, now.wall)?,
             }
             Ok::<_, StoreError>(decision)

@@ -4,6 +4,7 @@
 //! whose certificates are void.
 
 mod answer;
+mod caused;
 mod identity;
 mod ready;
 mod revoke;
