@@ -33,6 +33,9 @@ pub(crate) enum ApiError {
     /// A token that is to be made is there already, or one that is to be changed is not.
     #[error(transparent)]
     Token(TokenError),
+    /// A field of another API than that of 1.14 is not what it should be.
+    #[error("{0}")]
+    Unusable(String),
     /// There is no such network or member.
     #[error("not found")]
     NotFound,
@@ -114,6 +117,7 @@ impl ApiError {
             | Self::Json(_)
             | Self::Body(_)
             | Self::Field(_)
+            | Self::Unusable(_)
             | Self::RuleTests(_)
             | Self::RuleTestsLost(_)
             | Self::Contended
@@ -160,6 +164,7 @@ impl ApiError {
             Self::Json(_)
             | Self::Body(_)
             | Self::Field(_)
+            | Self::Unusable(_)
             | Self::RuleTests(_)
             | Self::RuleTestsLost(_)
             | Self::ForeignNetwork { .. }

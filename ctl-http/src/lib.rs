@@ -6,6 +6,7 @@
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
 mod access;
+mod central;
 mod console;
 mod edit;
 mod error;
@@ -118,8 +119,16 @@ fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
         v2::style(),
     ]);
     // What only a root is has no networks, and says of their paths what it says of unknown ones.
+    let of_central = first_of(central::routes(&state));
     let all = if state.api.serves_networks {
-        of_node.or(of_controller).unify().or(v2::route(Arc::clone(&state))).unify().boxed()
+        of_node
+            .or(of_controller)
+            .unify()
+            .or(v2::route(Arc::clone(&state)))
+            .unify()
+            .or(of_central)
+            .unify()
+            .boxed()
     } else {
         of_node
     };

@@ -25,7 +25,7 @@ const PAGE: usize = 500;
 /// Members of a page of the list of revisions.
 const REVISIONS_PAGE: usize = 10_000;
 /// A member asks once a minute; this is how long one that missed two requests counts as active, in milliseconds.
-const ACTIVE_WITHIN: u64 = 3 * 60 * 1000;
+pub(crate) const ACTIVE_WITHIN: u64 = 3 * 60 * 1000;
 
 /// Matches `/controller/network/{network}/member`.
 fn path() -> BoxedFilter<(NetworkId,)> {
@@ -218,18 +218,30 @@ impl State {
     ) -> Result<MemberView, ApiError> {
         let now = (self.api.now)();
         self.write(|tx| {
-            tx.networks().get(network)?.ok_or(ApiError::NotFound)?;
-            if address == Address::NONE {
-                return Err(ApiError::NoMember(address));
-            }
-            let stored = tx.members().get(network, address)?;
-            let mut member = stored.clone().unwrap_or_else(|| Member::new(network, address, now));
+            let (stored, mut member) = self.member_to_change(tx, network, address, now)?;
             apply(body, &mut member, now)?;
             if member.revise(stored.as_ref()) {
                 tx.members().put(&member)?;
             }
             Ok((self.render_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
         })
+    }
+
+    /// Returns the member as it is stored, if it is, and the one to be changed: a copy, or a new one.
+    pub(crate) fn member_to_change(
+        &self,
+        tx: &Tx<'_>,
+        network: NetworkId,
+        address: Address,
+        now: Timestamp,
+    ) -> Result<(Option<Member>, Member), ApiError> {
+        tx.networks().get(network)?.ok_or(ApiError::NotFound)?;
+        if address == Address::NONE {
+            return Err(ApiError::NoMember(address));
+        }
+        let stored = tx.members().get(network, address)?;
+        let member = stored.clone().unwrap_or_else(|| Member::new(network, address, now));
+        Ok((stored, member))
     }
 
     fn render_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {

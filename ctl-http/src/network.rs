@@ -5,7 +5,7 @@ use std::vec;
 
 use ctl_core::Network;
 use ctl_core::record::network::apply;
-use ctl_store::Tx;
+use ctl_store::{MemberCounts, Tx};
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -102,7 +102,13 @@ pub(crate) fn update(state: Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(state))
         .then(async |id: NetworkId, body: Result<Vec<u8>, ApiError>, state: Shared| {
-            respond(move || state.update_network(id, &parse_body(&body?)?)).await
+            respond(move || {
+                let body = parse_body(&body?)?;
+                state.change_network(id, &body, |tx, network| {
+                    Ok(render(network, &tx.members().counts(network.id)?))
+                })
+            })
+            .await
         })
         .boxed()
 }
@@ -180,48 +186,93 @@ impl Pages for InFull {
     }
 }
 
+/// What a request asks to change in a network.
+pub(crate) trait NetworkChange {
+    /// Changes the network; called more than once, each time on what is stored then.
+    fn apply(&self, network: &mut Network) -> Result<(), ApiError>;
+
+    /// Says whether tests may judge the change: without that nothing needs to be looked at before.
+    fn may_concern_tests(&self) -> bool;
+
+    /// Says whether a network that is not there is made.
+    fn may_create(&self) -> bool;
+}
+
+/// A body of the API of 1.14.
+impl NetworkChange for Map<String, Value> {
+    fn apply(&self, network: &mut Network) -> Result<(), ApiError> {
+        Ok(apply(self, network)?)
+    }
+
+    fn may_concern_tests(&self) -> bool {
+        CONCERN_TESTS.iter().any(|field| self.contains_key(*field))
+    }
+
+    fn may_create(&self) -> bool {
+        true
+    }
+}
+
 impl State {
     fn create_network(&self, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
         self.write(|tx| {
-            let id = self.free_id(tx)?;
-            self.save(tx, None, Network::new(id, (self.api.now)()), body)
+            let mut network = Network::new(self.free_id(tx)?, (self.api.now)());
+            apply(body, &mut network)?;
+            network.revise(None);
+            tx.networks().put(&network)?;
+            let view = render(&network, &MemberCounts::default());
+            Ok((view, Edit::of_network(None, Some(&network))))
         })
     }
 
-    fn update_network(&self, id: NetworkId, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
-        settle(|| self.try_update(id, body))?.ok_or(ApiError::Contended)
+    /// Changes a network, and renders it in the same transaction.
+    pub(crate) fn change_network<V>(
+        &self,
+        id: NetworkId,
+        change: &impl NetworkChange,
+        render: impl Fn(&Tx<'_>, &Network) -> Result<V, ApiError>,
+    ) -> Result<V, ApiError> {
+        settle(|| self.try_change(id, change, &render))?.ok_or(ApiError::Contended)
     }
 
     /// Changes a network. `None`: it was changed meanwhile, so that nothing is known about its tests.
-    fn try_update(&self, id: NetworkId, body: &Map<String, Value>) -> Result<Option<NetworkView>, ApiError> {
+    fn try_change<V>(
+        &self,
+        id: NetworkId,
+        change: &impl NetworkChange,
+        render: impl Fn(&Tx<'_>, &Network) -> Result<V, ApiError>,
+    ) -> Result<Option<V>, ApiError> {
         // Tests take seconds, in which other writers should not wait; so they run before.
-        let judged = self.judge_update(id, body)?;
+        let judged = self.judge_change(id, change)?;
         self.write(|tx| {
             let stored = tx.networks().get(id)?;
-            let network = if let Some(stored) = &stored {
-                stored.clone()
-            } else {
-                self.check_own(id.controller(), &id.to_string())?;
-                Network::new(id, (self.api.now)())
+            let mut network = match &stored {
+                Some(stored) => stored.clone(),
+                None if change.may_create() => {
+                    self.check_own(id.controller(), &id.to_string())?;
+                    Network::new(id, (self.api.now)())
+                }
+                None => return Err(ApiError::NotFound),
             };
+            change.apply(&mut network)?;
             if let Some(stored) = &stored
                 && judged.as_ref() != Some(stored)
+                && rule_tests::concerns(stored, &network)
             {
-                let mut after = stored.clone();
-                apply(body, &mut after)?;
-                if rule_tests::concerns(stored, &after) {
-                    return Ok((None, None::<Edit>));
-                }
+                return Ok((None, None::<Edit>));
             }
-            let (view, change) = self.save(tx, stored.as_ref(), network, body)?;
-            Ok((Some(view), change))
+            if network.revise(stored.as_ref()) {
+                tx.networks().put(&network)?;
+            }
+            let shown = render(tx, &network)?;
+            Ok((Some(shown), Edit::of_network(stored.as_ref(), Some(&network))))
         })
     }
 
     /// Checks a change of rules, if the network wants it, and returns the network that was looked at: what comes of it
-    /// follows from that and from `body`. `None` if there is nothing to check.
-    fn judge_update(&self, id: NetworkId, body: &Map<String, Value>) -> Result<Option<Network>, ApiError> {
-        if !CONCERN_TESTS.iter().any(|field| body.contains_key(*field)) {
+    /// follows from that and from the change. `None` if there is nothing to check.
+    fn judge_change(&self, id: NetworkId, change: &impl NetworkChange) -> Result<Option<Network>, ApiError> {
+        if !change.may_concern_tests() {
             return Ok(None);
         }
         let found = self.api.store.read(|tx| {
@@ -231,27 +282,11 @@ impl State {
         })?;
         let Some((before, members)) = found else { return Ok(None) };
         let mut after = before.clone();
-        apply(body, &mut after)?;
+        change.apply(&mut after)?;
         if rule_tests::concerns(&before, &after) {
             rule_tests::check(&before, &after, &members)?;
         }
         Ok(Some(before))
-    }
-
-    /// Applies `body` to `network`, a copy of `stored`, and saves it if that changed anything.
-    fn save(
-        &self,
-        tx: &Tx<'_>,
-        stored: Option<&Network>,
-        mut network: Network,
-        body: &Map<String, Value>,
-    ) -> Result<(NetworkView, Option<Edit>), ApiError> {
-        apply(body, &mut network)?;
-        if network.revise(stored) {
-            tx.networks().put(&network)?;
-        }
-        let view = render(&network, &tx.members().counts(network.id)?);
-        Ok((view, Edit::of_network(stored, Some(&network))))
     }
 
     /// Returns a random id that is not in use and does not end in 000000.

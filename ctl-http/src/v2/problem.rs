@@ -179,6 +179,7 @@ impl From<ApiError> for Problem {
             | ApiError::Json(_)
             | ApiError::Body(_)
             | ApiError::TooLarge
+            | ApiError::Unusable(_)
             | ApiError::RuleTests(_)
             | ApiError::RuleTestsLost(_)
             | ApiError::Contended

@@ -6,6 +6,7 @@ mod api;
 mod arbitrary;
 mod audit;
 mod browser;
+mod central;
 mod client;
 mod console;
 mod departures;

@@ -1,0 +1,164 @@
+//! `/api/v1/network/{network}/member` (`http-api.md` §19.4).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ctl_core::Member;
+use ctl_store::Tx;
+use serde_json::Value;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use zt_proto::{Address, NetworkId};
+
+use super::change::MemberPost;
+use super::{network, view};
+use crate::edit::Edit;
+use crate::error::ApiError;
+use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::status::NodeStatus;
+use crate::streamed::{self, Pages, Step};
+use crate::{Shared, State, respond, with};
+
+/// Members of a page of the list.
+const PAGE: usize = 500;
+
+fn path() -> BoxedFilter<(NetworkId,)> {
+    network::path().and(param()).and(segment("member")).boxed()
+}
+
+pub(super) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
+    vec![list(state), get(state), update(state), remove(state)]
+}
+
+/// `GET /api/v1/network/{network}/member`: all members.
+fn list(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(reading())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, state: Shared| {
+            let node = state.node();
+            streamed::answer(Members { state, node, network: id, after: None }).await
+        })
+        .boxed()
+}
+
+/// `GET /api/v1/network/{network}/member/{node}`: one member.
+fn get(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(reading())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, address: Address, state: Shared| {
+            respond(move || {
+                state.api.store.read(|tx| {
+                    let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                    state.central_member(tx, &member)
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v1/network/{network}/member/{node}`: changes a member, or adds it.
+fn update(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(writing())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, address: Address, body: Result<Vec<u8>, ApiError>, state: Shared| {
+            respond(move || {
+                let post = MemberPost::read(&parse_body(&body?)?)?;
+                let now = (state.api.now)();
+                state.write(|tx| {
+                    let (stored, mut member) = state.member_to_change(tx, id, address, now)?;
+                    post.apply(&mut member, now)?;
+                    if member.revise(stored.as_ref()) {
+                        tx.members().put(&member)?;
+                    }
+                    post.save_extra(tx, id, address)?;
+                    Ok((state.central_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `DELETE /api/v1/network/{network}/member/{node}`: removes a member; answers what it was.
+fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(deleting())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, address: Address, state: Shared| {
+            respond(move || {
+                state.write(|tx| {
+                    let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                    let shown = state.central_member(tx, &member)?;
+                    tx.members().remove(id, address)?;
+                    Ok((shown, Edit::of_member(Some(&member), None)))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// All members of a network.
+struct Members {
+    state: Shared,
+    /// What the node knew when the list was begun.
+    node: Arc<NodeStatus>,
+    network: NetworkId,
+    after: Option<Address>,
+}
+
+impl Pages for Members {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
+        let now = (self.state.api.now)();
+        let controller = self.state.api.controller;
+        let page = self.state.api.store.read(|tx| {
+            if self.after.is_none() {
+                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                out.push(b'[');
+            }
+            let page = tx.members().page(self.network, self.after, PAGE)?;
+            let sightings = match (page.first(), page.last()) {
+                (Some(first), Some(last)) => {
+                    tx.sightings().last_between(self.network, first.address, last.address)?
+                }
+                _ => BTreeMap::new(),
+            };
+            let mut shown = Vec::with_capacity(page.len());
+            for member in page {
+                let extra = tx.members().extra(self.network, member.address)?;
+                let (peer, sighting) = (self.node.peer(member.address), sightings.get(&member.address));
+                let view = view::render_member(&member, &extra, peer, sighting, controller, now);
+                shown.push((member.address, view));
+            }
+            Ok::<_, ApiError>(shown)
+        })?;
+        for (address, view) in &page {
+            streamed::append(out, self.after.is_none(), view)?;
+            self.after = Some(*address);
+        }
+        if page.len() < PAGE {
+            out.push(b']');
+            return Ok(Step::Done);
+        }
+        Ok(Step::More)
+    }
+}
+
+impl State {
+    fn central_member(&self, tx: &Tx<'_>, member: &Member) -> Result<Value, ApiError> {
+        let (network, address) = (member.network, member.address);
+        let extra = tx.members().extra(network, address)?;
+        let sighting = tx.sightings().last(network, address)?;
+        let node = self.node();
+        let (peer, now) = (node.peer(address), (self.api.now)());
+        Ok(view::render_member(member, &extra, peer, sighting.as_ref(), self.api.controller, now))
+    }
+}

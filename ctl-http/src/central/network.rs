@@ -1,0 +1,191 @@
+//! `/api/v1/network` (`http-api.md` §19.3).
+
+use std::sync::Arc;
+
+use ctl_core::Network;
+use ctl_store::Tx;
+use serde_json::{Map, Value, json};
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use zt_proto::{NetworkId, Timestamp};
+
+use super::change::NetworkPost;
+use super::{version_1, view};
+use crate::edit::Edit;
+use crate::error::ApiError;
+use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::member::ACTIVE_WITHIN;
+use crate::network::NetworkChange;
+use crate::streamed::{self, Pages, Step};
+use crate::{Shared, State, respond, with};
+
+/// Networks of a page of the list.
+const PAGE: usize = 100;
+
+type Body = Result<Vec<u8>, ApiError>;
+
+pub(super) fn path() -> BoxedFilter<()> {
+    version_1().and(segment("network")).boxed()
+}
+
+pub(super) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
+    vec![list(state), create(state), get(state), update(state), remove(state), users(state)]
+}
+
+/// `GET /api/v1/network`: all networks.
+fn list(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(reading())
+        .and(with(Arc::clone(state)))
+        .then(async |state: Shared| streamed::answer(Networks { state, left: None, is_first: true }).await)
+        .boxed()
+}
+
+/// `POST /api/v1/network`: creates a network with a random id.
+fn create(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(writing())
+        .and(with(Arc::clone(state)))
+        .then(async |body: Body, state: Shared| {
+            respond(move || {
+                let post = NetworkPost::read(&parse_body(&body?)?)?;
+                state.write(|tx| {
+                    let mut network = Network::new(state.free_id(tx)?, (state.api.now)());
+                    post.apply(&mut network)?;
+                    network.revise(None);
+                    tx.networks().put(&network)?;
+                    post.save_extra(tx, network.id)?;
+                    Ok((state.central_network(tx, &network)?, Edit::of_network(None, Some(&network))))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `GET /api/v1/network/{network}`: one network.
+fn get(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(reading())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                state.api.store.read(|tx| {
+                    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    state.central_network(tx, &network)
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v1/network/{network}`: changes a network; a new `rulesSource` is compiled.
+fn update(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(writing())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, body: Body, state: Shared| {
+            respond(move || {
+                let post = NetworkPost::read(&parse_body(&body?)?)?;
+                state.change_network(id, &post, |tx, network| {
+                    post.save_extra(tx, id)?;
+                    state.central_network(tx, network)
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `DELETE /api/v1/network/{network}`: removes a network with its members; answers what it was.
+fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(deleting())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                state.write(|tx| {
+                    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    let shown = state.central_network(tx, &network)?;
+                    tx.networks().remove(id, (state.api.now)())?;
+                    Ok((shown, Edit::of_network(Some(&network), None)))
+                })
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `GET /api/v1/network/{network}/users`: who may see the network, which is the one user.
+fn users(state: &Shared) -> BoxedFilter<(Response,)> {
+    path()
+        .and(param())
+        .and(segment("users"))
+        .and(reading())
+        .and(with(Arc::clone(state)))
+        .then(async |id: NetworkId, state: Shared| {
+            respond(move || {
+                state.api.store.read(|tx| tx.networks().get(id)?.ok_or(ApiError::NotFound))?;
+                Ok(json!([state.central_user()?]))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// All networks.
+struct Networks {
+    state: Shared,
+    /// Those still to be shown, once they are known.
+    left: Option<std::vec::IntoIter<NetworkId>>,
+    is_first: bool,
+}
+
+impl Pages for Networks {
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
+        let store = &self.state.api.store;
+        let left = match &mut self.left {
+            Some(left) => left,
+            None => {
+                let ids = store.read(|tx| tx.networks().list().map_err(ApiError::from))?;
+                out.push(b'[');
+                self.left.insert(ids.into_iter())
+            }
+        };
+        let page = store.read(|tx| {
+            let mut page = Vec::new();
+            for id in left.take(PAGE) {
+                if let Some(network) = tx.networks().get(id)? {
+                    page.push(self.state.central_network(tx, &network)?);
+                }
+            }
+            Ok::<_, ApiError>(page)
+        })?;
+        for shown in &page {
+            streamed::append(out, self.is_first, shown)?;
+            self.is_first = false;
+        }
+        if left.len() == 0 {
+            out.push(b']');
+            return Ok(Step::Done);
+        }
+        Ok(Step::More)
+    }
+}
+
+impl State {
+    /// Renders a network with what is stored about it.
+    pub(super) fn central_network(&self, tx: &Tx<'_>, network: &Network) -> Result<Value, ApiError> {
+        let now = (self.api.now)();
+        let since = Timestamp(now.0.saturating_sub(ACTIVE_WITHIN));
+        let online = tx.sightings().since(network.id, since)?.len();
+        let extra: Map<String, Value> = tx.networks().extra(network.id)?;
+        let counts = tx.members().counts(network.id)?;
+        Ok(view::render_network(network, &extra, &counts, online, &self.central_user_id(), now))
+    }
+}
