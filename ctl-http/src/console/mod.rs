@@ -49,7 +49,6 @@ const FILES: &[File] = files! {
     "dom.js": SCRIPT,
     "format.js": SCRIPT,
     "highlight.js": SCRIPT,
-    "live.js": SCRIPT,
     "main.js": SCRIPT,
     "member.js": SCRIPT,
     "members.js": SCRIPT,

@@ -57,8 +57,11 @@ async function json(method, path, options) {
 
 const get = (path, signal) => json("GET", path, { signal });
 const post = (path, body) => json("POST", path, { body });
+const patch = (path, body) => json("PATCH", path, { body, headers: { "Content-Type": "application/merge-patch+json" } });
 const network = (id) => `controller/network/${id}`;
-const member = (id, address) => `${network(id)}/member/${address}`;
+const member = (id, address) => `api/v2/network/${id}/member/${address}`;
+/** Most members that one request changes. */
+const AT_ONCE = 1000;
 
 export const node = {
   status: (signal) => get("status", signal),
@@ -77,18 +80,22 @@ export const networks = {
 
 export const members = {
   get: (id, address, signal) => get(member(id, address), signal),
-  change: (id, address, fields) => post(member(id, address), fields),
+  change: (id, address, fields) => patch(member(id, address), fields),
+  /** Lets a node in that may never have asked. */
+  approve: (id, address) => members.decide(id, [address], "authorize"),
   remove: (id, address) => json("DELETE", member(id, address)),
-  /** A page of members; `next` is the cursor of the next one, null after the last. */
-  page: async (id, { authorized, online, search }, signal) => {
-    const all = (await get(`unstable/controller/network/${id}/member`, signal)).data;
-    const data = all.filter((member) => (authorized === undefined || member.authorized === authorized)
-      && (online === undefined || member.online === online)
-      && (!search || [member.address, member.name ?? "", ...member.ipAssignments].some((text) => text.includes(search))));
-    return { data, next: null, total: data.length };
+  /** A page; `next` is the cursor of the next one, null after the last. */
+  page(id, query, signal) {
+    const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
+    return get(`api/v2/network/${id}/member?${new URLSearchParams(given)}`, signal);
   },
-  changeAll: (id, addresses, fields) => Promise.all(addresses.map((address) => members.change(id, address, fields))),
-  removeAll: (id, addresses) => Promise.all(addresses.map((address) => members.remove(id, address))),
+  /** `authorize`, `deauthorize` or `remove`: all of them, or none of each thousand. */
+  async decide(id, addresses, action) {
+    for (let start = 0; start < addresses.length; start += AT_ONCE) {
+      const entries = addresses.slice(start, start + AT_ONCE).map((address) => ({ address, action }));
+      await post(`api/v2/network/${id}/member/bulk`, { entries });
+    }
+  },
   pending: async (id, signal) => (await get(`api/v2/network/${id}/pending`, signal)).data,
 };
 

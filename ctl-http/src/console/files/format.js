@@ -28,8 +28,3 @@ export function count(number) {
 export function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
-
-/** The release of a client, or a dash. */
-export function version(member) {
-  return member.vMajor > 0 ? `${member.vMajor}.${member.vMinor}.${member.vRev}` : "–";
-}

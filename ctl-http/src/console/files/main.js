@@ -2,7 +2,6 @@
 import { h, fill } from "./dom.js";
 import { node, session, ApiError } from "./api.js";
 import { complain } from "./ask.js";
-import * as live from "./live.js";
 import { dashboard } from "./dashboard.js";
 import { networkList } from "./networks.js";
 import { networkPage } from "./network.js";
@@ -40,12 +39,11 @@ async function route() {
     parameters: found?.match.groups ?? {},
     go: (to) => { location.hash = `#/${to}`; },
     reload: route,
-    /** Calls `work` again and again while the page is shown, and when something was changed by anybody. */
-    refresh(work, everyMs = 10_000) {
+    /** Calls `work` again and again while the page is shown. */
+    refresh(work, everyMs = 3000) {
       const run = () => work().catch((error) => { if (error.name !== "AbortError") complain(error); });
       const timer = setInterval(() => { if (!document.hidden) run(); }, everyMs);
-      const stop = live.subscribe(run);
-      controller.signal.addEventListener("abort", () => { clearInterval(timer); stop(); });
+      controller.signal.addEventListener("abort", () => clearInterval(timer));
     },
   };
   try {
@@ -95,7 +93,6 @@ function themeButton() {
 function leave(message = "") {
   current?.abort();
   current = null;
-  live.stop();
   session.close();
   logIn(message);
 }
@@ -127,7 +124,6 @@ async function enter(failed) {
   try {
     const status = await node.status();
     frame(status);
-    live.start();
     await route();
   } catch (error) {
     failed(error);

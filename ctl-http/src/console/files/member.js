@@ -2,7 +2,7 @@
 import { h, field, check } from "./dom.js";
 import { members, networks } from "./api.js";
 import { confirm, complain, toast } from "./ask.js";
-import { ago, moment, version } from "./format.js";
+import { ago, moment } from "./format.js";
 
 export async function memberPage({ parameters, signal, go, reload }) {
   const { network: id, member: address } = parameters;
@@ -46,12 +46,12 @@ function facts(member) {
     ["Access", member.authorized ? "authorized" : "not authorized"],
     ["Connection", member.online ? "online" : `last seen ${ago(member.lastSeen)}`],
     ["Physical address", member.physicalAddress ?? "not known"],
-    ["Client", version(member)],
+    ["Client", [member.version ?? "not known", member.platform].filter(Boolean).join(", ")],
     ["Record made", moment(member.creationTime)],
     ["Last authorized", moment(member.lastAuthorizedTime)],
     ["Last de-authorized", moment(member.lastDeauthorizedTime)],
     ["Revision", String(member.revision)],
-    ["Identity", member.identity || "not known: it has not asked yet"],
+    ["Identity", member.identity ?? "not known: it has not asked yet"],
   ];
   return h("dl", { class: "facts" }, entries.map(([name, value]) => [h("dt", null, name), h("dd", { class: name === "Identity" ? "long" : null }, value)]));
 }
@@ -61,7 +61,7 @@ function settings(network, member, change) {
   const addresses = h("textarea", { rows: "3", spellcheck: "false" }, member.ipAssignments.join("\n"));
   const bridge = check("Bridge: may pass on frames of other devices", member.activeBridge);
   const automatic = check("Addresses by hand only", member.noAutoAssignIps);
-  const tags = h("textarea", { rows: "3", spellcheck: "false" }, member.tags.map(([id, value]) => `${id} = ${value}`).join("\n"));
+  const tags = h("textarea", { rows: "3", spellcheck: "false" }, member.tags.map(({ id, value }) => `${id} = ${value}`).join("\n"));
   const capabilities = network.capabilities.map((capability) =>
     ({ id: capability.id, ...check(`Capability ${capability.id}`, member.capabilities.includes(capability.id)) }));
   const save = (event) => {
@@ -72,11 +72,11 @@ function settings(network, member, change) {
       return;
     }
     change({
-      name: name.value,
+      name: name.value || null,
       ipAssignments: addresses.value.split(/[\s,]+/).filter((address) => address !== ""),
       activeBridge: bridge.input.checked,
       noAutoAssignIps: automatic.input.checked,
-      tags: pairs.map(([, id, value]) => [Number(id), Number(value)]),
+      tags: pairs.map(([, id, value]) => ({ id: Number(id), value: Number(value) })),
       capabilities: capabilities.filter(({ input }) => input.checked).map(({ id }) => id),
     }, "Saved.");
   };

@@ -2,10 +2,11 @@
 import { h, fill } from "./dom.js";
 import { members } from "./api.js";
 import { confirm, complain, toast } from "./ask.js";
-import { ago, count, moment, plural, version } from "./format.js";
+import { ago, count, moment, plural } from "./format.js";
 import { virtualTable } from "./table.js";
 
 const SEARCH_AFTER_MS = 250;
+const PAGE = 200;
 
 export async function memberTab({ network, signal, go, refresh }) {
   const chosen = new Set();
@@ -23,17 +24,24 @@ export async function memberTab({ network, signal, go, refresh }) {
       { name: "Access", width: "8rem", cell: (member) => access(member) },
       { name: "Addresses", width: "minmax(8rem, 1.4fr)", cell: (member) => member.ipAssignments.join(", ") || "–" },
       { name: "Last seen", width: "9rem", cell: (member) => member.online ? h("span", { class: "good" }, "online") : h("span", { title: moment(member.lastSeen) }, ago(member.lastSeen)) },
-      { name: "Client", width: "6rem", cell: version },
+      { name: "Client", width: "6rem", cell: (member) => member.version ?? "–" },
       { name: "From", width: "minmax(8rem, 1fr)", cell: (member) => member.physicalAddress ? h("code", null, member.physicalAddress) : "–" },
     ],
-    load: (cursor) => members.page(network.id, { ...query(), cursor, limit: 200 }, signal),
-    loaded: (number, all) => { total.textContent = all === null ? plural(number, "member") : plural(all, "member"); },
+    async load(cursor) {
+      const wanted = query();
+      const page = await members.page(network.id, { ...wanted, cursor, limit: PAGE }, signal);
+      // How many there are is known only of all together.
+      const all = Object.keys(wanted).length === 0 ? network.totalMemberCount : null;
+      return { ...page, total: all === null ? null : Math.max(all, page.data.length) };
+    },
+    loaded: (number, all, whole) => { total.textContent = whole || all !== null ? plural(all ?? number, "member") : `${count(number)} members and more`; },
     open: (member) => go(`network/${network.id}/member/${member.address}`),
     failed: (error) => { if (error.name !== "AbortError") complain(error); },
   });
 
   function query() {
-    const wanted = { search: search.value.trim() || null };
+    const wanted = {};
+    if (search.value.trim()) wanted.search = search.value.trim();
     if (filter.value === "waiting") wanted.authorized = false;
     if (filter.value === "authorized") wanted.authorized = true;
     if (filter.value === "online") wanted.online = true;
@@ -55,7 +63,7 @@ export async function memberTab({ network, signal, go, refresh }) {
   /** Authorizes or revokes; can be taken back. */
   async function decide(addresses, authorized) {
     try {
-      await members.changeAll(network.id, addresses, { authorized });
+      await members.decide(network.id, addresses, authorized ? "authorize" : "deauthorize");
       chosen.clear();
       showBulk();
       const what = authorized ? "authorized" : "de-authorized";
@@ -76,7 +84,7 @@ export async function memberTab({ network, signal, go, refresh }) {
     });
     if (!sure) return;
     try {
-      await members.removeAll(network.id, addresses);
+      await members.decide(network.id, addresses, "remove");
       chosen.clear();
       showBulk();
       await table.refresh();
@@ -112,5 +120,5 @@ function approve(network, go) {
   const address = prompt("Node address (ten hexadecimal digits)")?.trim().toLowerCase();
   if (!address) return;
   if (!/^[0-9a-f]{10}$/.test(address)) { toast("A node address has ten hexadecimal digits.", { kind: "bad" }); return; }
-  members.change(network.id, address, { authorized: true }).then(() => go(`network/${network.id}/member/${address}`)).catch(complain);
+  members.approve(network.id, address).then(() => go(`network/${network.id}/member/${address}`)).catch(complain);
 }

@@ -4,10 +4,13 @@ import { h, fill } from "./dom.js";
 const ROW_HEIGHT = 44;
 /** Rows beyond the visible ones, so that scrolling shows no gaps. */
 const MARGIN = 10;
+/** Most rows that are fetched again. */
+const REFRESHED = 1000;
 
 /**
  * Returns `{ node, restart, refresh, redraw, each }`.
- * `load(cursor)` resolves to `{ data, next, total }`; `cursor` is null for the first page, `next` after the last.
+ * `load(cursor)` resolves to `{ data, next, total }`; `cursor` is null for the first page, `next` after the last, `total` if it is
+ * not known. `loaded(number, total, whole)` hears how many rows are here.
  */
 export function virtualTable({ label, columns, load, loaded, open, failed }) {
   const widths = columns.map((column) => column.width).join(" ");
@@ -31,8 +34,8 @@ export function virtualTable({ label, columns, load, loaded, open, failed }) {
     if (mine !== generation) return;
     rows = rows.concat(page.data);
     next = page.next;
-    total = page.total ?? (next === null ? rows.length : total);
-    loaded(rows.length, total);
+    total = next === null ? rows.length : page.total;
+    loaded(rows.length, total, next === null);
     draw();
   }
 
@@ -95,8 +98,9 @@ export function virtualTable({ label, columns, load, loaded, open, failed }) {
     },
     /** Fetches again what is there, without a jump. */
     async refresh() {
-      if (fetching) return;
-      const wanted = Math.min(rows.length, 1000);
+      // Who has scrolled far reads what is there; it would be taken away from under their eyes.
+      if (fetching || rows.length > REFRESHED) return;
+      const wanted = rows.length;
       generation += 1;
       const mine = generation;
       let [fresh, cursor, sum] = [[], null, null];
@@ -104,10 +108,10 @@ export function virtualTable({ label, columns, load, loaded, open, failed }) {
         const page = await load(cursor);
         if (mine !== generation) return;
         fresh = fresh.concat(page.data);
-        [cursor, sum] = [page.next, page.total ?? sum];
+        [cursor, sum] = [page.next, page.total];
       } while (cursor !== null && fresh.length < wanted);
-      [rows, next, total] = [fresh, cursor, sum ?? (cursor === null ? fresh.length : null)];
-      loaded(rows.length, total);
+      [rows, next, total] = [fresh, cursor, cursor === null ? fresh.length : sum];
+      loaded(rows.length, total, next === null);
       draw();
     },
     each(work, then) {
