@@ -311,6 +311,8 @@ mod tests {
         let held = open("boot1/8-100", 1).await.unwrap();
         assert_eq!(held.store().read(|tx| tx.lease().get()).unwrap().unwrap().hint, "test 1");
         drop(held);
+        let left = Store::open(&path).unwrap().read(|tx| tx.lease().get()).unwrap();
+        assert_eq!(left, None);
         let held = open("boot2/8-100", 2).await.unwrap();
         // Somebody else's is not ended.
         holder("boot3/8-100", 3).try_acquire(held.store(), true, NOW).unwrap();
