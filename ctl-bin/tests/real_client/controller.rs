@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use crate::process::{Line, Process};
 const PORT: u16 = 9993;
 /// The memory-hard search for an identity takes half a second, more on a machine that is busy.
 const START_LIMIT: Duration = Duration::from_secs(30);
+const PEERS_LISTED: Duration = Duration::from_secs(5);
 
 pub(crate) struct Controller {
     folder: TempDir,
@@ -95,6 +97,15 @@ impl Controller {
     /// A place in the log, from which on to look.
     pub(crate) fn mark(&self) -> usize {
         self.process.mark()
+    }
+
+    /// Waits until the API lists a peer: the list is made once a second, and a member may be served before.
+    pub(crate) fn wait_for_peer(&self, address: &str) {
+        let until = Instant::now() + PEERS_LISTED;
+        while self.get(&format!("/peer/{address}"))["address"] != address {
+            assert!(Instant::now() < until, "{address} is no peer");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Waits until the controller logs all of `words` in one line after `mark`, and returns when it did.
