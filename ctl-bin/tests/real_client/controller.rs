@@ -4,7 +4,6 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::http;
 use crate::namespace::ADDRESS;
-use crate::process::{Line, Process};
+use crate::process::{Line, Process, now, pause};
 
 const PORT: u16 = 9993;
 /// The memory-hard search for an identity takes half a second, more on a machine that is busy.
@@ -101,10 +100,10 @@ impl Controller {
 
     /// Waits until the API lists a peer: the list is made once a second, and a member may be served before.
     pub(crate) fn wait_for_peer(&self, address: &str) {
-        let until = Instant::now() + PEERS_LISTED;
+        let until = now() + PEERS_LISTED;
         while self.get(&format!("/peer/{address}"))["address"] != address {
-            assert!(Instant::now() < until, "{address} is no peer");
-            thread::sleep(Duration::from_millis(50));
+            assert!(now() < until, "{address} is no peer");
+            pause(Duration::from_millis(50));
         }
     }
 

@@ -4,7 +4,6 @@
 //! The NATs are processes (`nat.py`), since not every machine has nftables.
 
 use std::fs;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::http;
 use crate::namespace::{measured, python, say, skipped, wheel};
-use crate::process::{Process, now};
+use crate::process::{Process, now, pause};
 
 const PORT: u16 = 9993;
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -289,10 +288,4 @@ impl Server {
         let path = format!("/peer/{peer}");
         preferred(&self.wait(&path, DIRECT_LIMIT, |peer| preferred(peer).is_some())).unwrap()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "these tests watch real processes, whose time is the real one")]
-fn pause(duration: Duration) {
-    std::io::stdout().flush().unwrap();
-    thread::sleep(duration);
 }

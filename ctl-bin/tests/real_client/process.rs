@@ -158,3 +158,8 @@ impl Output {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+#[expect(clippy::disallowed_methods, reason = "these tests watch real processes, whose time is the real one")]
+pub(crate) fn pause(duration: Duration) {
+    thread::sleep(duration);
+}
