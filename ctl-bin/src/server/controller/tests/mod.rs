@@ -1,6 +1,8 @@
 mod aftermath;
+mod identities;
 mod joining;
 mod overtaking;
+mod ready;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -12,7 +14,6 @@ use ctl_core::pending::{MAX_OF_SOURCE, NOTED_EVERY, Source};
 use ctl_core::{ConfigRequest, Member, Network, Refusal, RequestKind};
 use prometheus::IntCounter;
 use rand_core::SeedableRng;
-use zt_crypto::{InvalidIdentity, VerifiedIdentity};
 use zt_proto::PublicIdentity;
 use zt_proto::config::NetworkConfig;
 use zt_proto::verb::network_config_request::RequestMetadata;
@@ -21,7 +22,6 @@ use super::super::background::Background;
 use super::super::home::Home;
 use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};
-use super::identity::Distrust;
 use super::*;
 
 const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
@@ -503,81 +503,6 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
     assert!(issued(&fixture, RequestKind::Push, 64_000).timestamp() > revocation.threshold);
 }
 
-impl Fixture {
-    /// Says whether a request would be answered without a look at the database.
-    fn is_ready(&self, request: &ConfigRequest, now: Now) -> bool {
-        let generation = self.controller.store.generation();
-        lock(&self.controller.ready).find(request, generation, now.wall).is_some()
-    }
-}
-
-#[test]
-fn a_member_is_answered_without_the_database_until_something_changes() {
-    let fixture = Fixture::with_network(true);
-    let now = fixture.now;
-    fixture.put(&authorized(7));
-    let asks = request(7, RequestKind::Request);
-    // The first answer changes the record: the version of the client.
-    fixture.ask(7, source(1), now);
-    assert!(!fixture.is_ready(&asks, now));
-    fixture.ask(7, source(1), now);
-    assert!(fixture.is_ready(&asks, now));
-
-    let other_keys =
-        ConfigRequest { identity: PublicIdentity { key: [8; 64], ..asks.identity }, ..asks.clone() };
-    assert!(!fixture.is_ready(&other_keys, now));
-    let other_client = ConfigRequest { metadata: RequestMetadata::parse(b"v=7\npv=b"), ..asks.clone() };
-    assert!(!fixture.is_ready(&other_client, now));
-    let stored = fixture.controller.store.read(|tx| tx.networks().get(NETWORK)).unwrap().unwrap();
-    let fresh_for = ctl_core::memo::reusable_for(&stored);
-    assert!(fixture.is_ready(&asks, fixture.at(fresh_for)));
-    assert!(!fixture.is_ready(&asks, fixture.at(fresh_for + 1)));
-
-    // What is noted about members, and strangers, change nothing.
-    fixture.note(7, Standing::Admitted);
-    fixture.controller.save_notes(now);
-    fixture.ask(9, source(1), now);
-    assert!(fixture.is_ready(&asks, now));
-
-    fixture.put(&authorized(8));
-    assert!(!fixture.is_ready(&asks, now));
-    fixture.ask(7, source(1), now);
-    assert!(fixture.is_ready(&asks, now));
-    fixture.put(&Member { authorized: false, ..authorized(7) });
-    assert!(!fixture.is_ready(&asks, now));
-    assert!(is_refused(&fixture.ask(7, source(1), now), Refusal::AccessDenied));
-    assert!(!fixture.is_ready(&asks, now));
-}
-
-#[test]
-fn a_bridge_that_is_admitted_makes_the_others_be_told_and_another_newcomer_does_not() {
-    let fixture = Fixture::with_network(false);
-    for _ in 0..2 {
-        fixture.ask(7, source(1), fixture.now);
-    }
-    let asks = request(7, RequestKind::Request);
-    fixture.ask(8, source(1), fixture.now);
-    assert!(fixture.is_ready(&asks, fixture.now));
-    fixture.put(&Member { active_bridge: true, authorized: false, ..authorized(9) });
-    fixture.ask(7, source(1), fixture.now);
-    assert!(fixture.is_ready(&asks, fixture.now));
-    fixture.ask(9, source(1), fixture.now);
-    assert!(!fixture.is_ready(&asks, fixture.now));
-}
-
-#[test]
-fn whose_login_ends_by_itself_is_always_decided_about() {
-    let fixture = Fixture::with_network(true);
-    let store = &fixture.controller.store;
-    let network = store.read(|tx| tx.networks().get(NETWORK)).unwrap().unwrap();
-    store.write(|tx| tx.networks().put(&Network { sso_enabled: true, ..network })).unwrap();
-    fixture.put(&Member { authentication_expiry: fixture.at(60_000).wall, ..authorized(7) });
-    for _ in 0..3 {
-        assert!(matches!(fixture.ask(7, source(1), fixture.now), Answer::Config(_)));
-    }
-    assert!(!fixture.is_ready(&request(7, RequestKind::Request), fixture.now));
-}
-
 /// `vl2.md` §8.4. They never acknowledge, so nothing is repeated.
 #[test]
 fn a_client_before_1_2_is_only_made_to_ask() {
@@ -644,34 +569,6 @@ fn a_push_leaves_no_record_of_a_stranger() {
     let answer = fixture.controller.prepare(&push, Source::Relayed, fixture.now).unwrap();
     assert!(is_refused(&answer, Refusal::AccessDenied));
     assert_eq!(fixture.member(5), None);
-}
-
-/// An identity that no computing would confirm.
-fn made_up(key: u8) -> PublicIdentity {
-    PublicIdentity { address: Address::from_low_bits(0x12_3456_789a), key: [key; 64] }
-}
-
-fn known(identity: PublicIdentity) -> Member {
-    Member { identity: Some(identity), ..Member::new(NETWORK, identity.address, Timestamp(0)) }
-}
-
-#[test]
-fn identity_that_was_verified_is_believed_after_a_restart_without_computing() {
-    let fixture = Fixture::with_network(true);
-    fixture.put(&known(made_up(1)));
-    assert_eq!(fixture.controller.judge(made_up(1)), Err(Distrust::Invalid(InvalidIdentity::NoWork)));
-    lock(&fixture.controller.notes).identity(made_up(1), fixture.now.wall);
-    fixture.controller.save_notes(clock::now());
-    assert_eq!(fixture.controller.judge(made_up(1)), Ok(VerifiedIdentity::trusted(made_up(1))));
-}
-
-/// `known-flaws.md` row 1: what an earlier process verified holds for the next.
-#[test]
-fn second_identity_of_an_address_is_refused_while_a_member_has_the_first() {
-    let fixture = Fixture::with_network(true);
-    fixture.put(&known(made_up(1)));
-    fixture.controller.store.write(|tx| tx.verified_identities().put(&made_up(1), Timestamp(0))).unwrap();
-    assert_eq!(fixture.controller.judge(made_up(2)), Err(Distrust::Taken));
 }
 
 /// A disk that is full keeps strangers out, but nobody who was in.
