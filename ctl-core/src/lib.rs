@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | [`network`], [`member`] | the records, as an administrator sees them | `vl2.md` §9 |
 //! | [`record`] | the same as JSON, read and written | `vl2.md` §9, §12 |
-//! | [`change`] | what happened to a record | `vl2.md` §11 |
+//! | [`change`] | what members have to hear of | `vl2.md` §11 |
+//! | [`event`] | what happened, for whoever watches | |
 //! | [`pending`] | strangers that wait for an administrator | |
 //! | [`request`], [`snapshot`] | what a decision reads | `vl2.md` §3, §10.2 |
 //! | [`mod@decide`] | who is admitted | `vl2.md` §10.3–10.9 |
@@ -24,6 +25,7 @@ pub mod change;
 pub mod client;
 pub mod config;
 pub mod decide;
+pub mod event;
 pub mod farewell;
 pub mod issue;
 pub mod member;
@@ -41,6 +43,7 @@ pub use change::Change;
 pub use client::Client;
 pub use config::UnsignedConfig;
 pub use decide::{Decision, Refusal, decide};
+pub use event::{Event, EventKind};
 pub use issue::Issued;
 pub use member::Member;
 pub use memo::Memo;

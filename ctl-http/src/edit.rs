@@ -1,7 +1,8 @@
 //! What a write did: the change that members hear of, and what the audit log says of it.
 
+use ctl_core::event::Cause;
 use ctl_core::record::{member, network};
-use ctl_core::{Change, Member, Network};
+use ctl_core::{Change, Event, EventKind, Member, Network};
 use ctl_store::AuditEntry;
 use serde_json::{Map, Value, json};
 use zt_proto::{Address, NetworkId, Timestamp};
@@ -17,6 +18,9 @@ const FIELDS_OF_DECISION: [&str; 5] =
 pub(crate) struct Edit {
     pub(crate) change: Option<Change>,
     pub(crate) kind: EditKind,
+    happened: Vec<EventKind>,
+    /// Of the record as it is now.
+    revision: Option<u64>,
     action: &'static str,
     network: NetworkId,
     member: Option<Address>,
@@ -36,19 +40,29 @@ impl Edit {
     pub(crate) fn of_network(before: Option<&Network>, after: Option<&Network>) -> Option<Self> {
         let network = after.or(before)?.id;
         let action = ["network.create", "network.update", "network.remove"];
-        let change = Change::of_network(before, after);
-        Self::new(action, EditKind::Network, (network, None), (before, after), change, network_fields)
+        let edit = Self {
+            change: Change::of_network(before, after),
+            happened: EventKind::of_network(before, after).into_iter().collect(),
+            revision: after.map(|network| network.revision),
+            ..Self::new(action, EditKind::Network, (network, None), (before, after), network_fields)?
+        };
+        Some(edit)
     }
 
     /// Returns what it means that the member `before` became `after`; `None` if nothing changed.
     pub(crate) fn of_member(before: Option<&Member>, after: Option<&Member>) -> Option<Self> {
         let Member { network, address, .. } = after.or(before)?;
         let action = ["member.create", "member.update", "member.remove"];
-        let change = Change::of_member(before, after);
         let is_authorized = |member: Option<&Member>| member.is_some_and(|member| member.authorized);
         let kind =
             EditKind::Member { was_authorized: is_authorized(before), is_authorized: is_authorized(after) };
-        Self::new(action, kind, (*network, Some(*address)), (before, after), change, member_fields)
+        let edit = Self {
+            change: Change::of_member(before, after),
+            happened: EventKind::of_member(before, after, Cause::Edit).collect(),
+            revision: after.map(|member| member.revision),
+            ..Self::new(action, kind, (*network, Some(*address)), (before, after), member_fields)?
+        };
+        Some(edit)
     }
 
     fn new<T: PartialEq>(
@@ -56,7 +70,6 @@ impl Edit {
         kind: EditKind,
         (network, member): (NetworkId, Option<Address>),
         (before, after): (Option<&T>, Option<&T>),
-        change: Option<Change>,
         fields: impl Fn(&T) -> Map<String, Value>,
     ) -> Option<Self> {
         let action = match (before, after) {
@@ -71,11 +84,18 @@ impl Edit {
             before.retain(|key, value| after.get(key) != Some(value));
             after.retain(|key, value| earlier.get(key) != Some(value));
         }
-        Some(Self { change, kind, action, network, member, before, after })
+        let (change, happened, revision) = (None, Vec::new(), None);
+        Some(Self { change, kind, happened, revision, action, network, member, before, after })
     }
 
     pub(crate) fn network(&self) -> NetworkId {
         self.network
+    }
+
+    /// Returns what happened, for those who watch.
+    pub(crate) fn events(&self, time: Timestamp) -> Vec<Event> {
+        let Self { network, member, revision, .. } = *self;
+        self.happened.iter().map(|kind| Event { kind: *kind, network, member, revision, time }).collect()
     }
 
     /// Says whether a member that was there was let in or out, and nothing else changed.

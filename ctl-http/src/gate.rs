@@ -71,8 +71,8 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(api: Arc<Api>, routes: BoxedFilter<(Response,)>) -> Self {
-        let root = Caller { name: TOKEN_NAME.to_owned(), scope: Some(Scope::admin()) };
-        let metrics = Caller { name: METRICS_TOKEN_NAME.to_owned(), scope: None };
+        let root = Caller { name: TOKEN_NAME.to_owned(), scope: Some(Scope::admin()), hash: None };
+        let metrics = Caller { name: METRICS_TOKEN_NAME.to_owned(), scope: None, hash: None };
         // Milliseconds with room for a thousand requests in each, so that no restart gives an id again.
         let next_id = AtomicU64::new((api.now)().0 << 10);
         Self {
@@ -227,6 +227,11 @@ impl Gate {
             self.uses.note(hash, now);
         }
         Ok(found.0)
+    }
+
+    /// Ends the requests that would never end by themselves.
+    pub(crate) fn end_events(&self) {
+        self.api.events.end();
     }
 
     /// Saves when tokens were last used.

@@ -10,6 +10,7 @@ mod central;
 mod console;
 mod edit;
 mod error;
+pub mod events;
 mod extract;
 mod gate;
 pub mod local_conf;
@@ -44,6 +45,7 @@ pub use access::origin::{Origin, OriginError};
 pub use access::scope::{Grant, Level, MAX_GRANTS, Scope, ScopeError};
 pub use access::token::{EmptyToken, Token};
 pub use access::{Access, tokens};
+pub use events::Events;
 pub use local_conf::LocalConf;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
@@ -72,6 +74,8 @@ pub struct Api {
     /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
     /// disk, which takes longer than receiving it, and a full queue would block the API.
     pub changes: mpsc::UnboundedSender<Change>,
+    /// Gets what happened through the API, and has what happened elsewhere.
+    pub events: Events,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Bits that nobody can guess, for ids of networks and for tokens.
     pub random: Arc<dyn Fn() -> u32 + Send + Sync>,
@@ -79,7 +83,7 @@ pub struct Api {
 
 /// Returns all routes. What none of them takes is 404 without a body, whatever the method.
 fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
-    let outbox = Arc::new(Outbox::new(api.changes.clone()));
+    let outbox = Arc::new(Outbox::new(api.changes.clone(), api.events.clone()));
     let state = Arc::new(State { outbox, api: Arc::clone(api), caller: Arc::new(Caller::nobody()) });
     let of_node = first_of([
         status::health(Arc::clone(&state)),
@@ -179,13 +183,13 @@ impl State {
             let (mut kinds, mut tickets) = (Vec::new(), Vec::new());
             for edit in edits {
                 self.caller.check(&edit)?;
-                let change = edit.change;
+                let (change, events) = (edit.change, edit.events(now));
                 kinds.push(edit.kind);
                 tx.audit().add(&edit.into_entry(&self.caller.name, now))?;
                 if let Some(Change::MemberRevoked { network, member }) = change {
                     tx.revoked().note(network, member, now)?;
                 }
-                tickets.extend(change.map(|change| self.outbox.enter(change)));
+                tickets.push(self.outbox.enter(change, events));
             }
             Ok::<_, E>((result, kinds, tickets))
         })?;

@@ -1,11 +1,13 @@
-//! Sends changes in the order of their commits, though many requests commit at the same time.
+//! Sends changes, and tells what happened, in the order of their commits, though many requests commit at the same time.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ctl_core::Change;
+use ctl_core::{Change, Event};
 use tokio::sync::mpsc;
 use tracing::debug;
+
+use crate::events::Events;
 
 /// Changes that were made and are not yet known to be committed.
 ///
@@ -14,6 +16,7 @@ use tracing::debug;
 pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     changes: mpsc::UnboundedSender<Change>,
+    events: Events,
 }
 
 #[derive(Default)]
@@ -24,7 +27,8 @@ struct Waiting {
 }
 
 struct Entry {
-    change: Change,
+    change: Option<Change>,
+    events: Vec<Event>,
     /// `None` while nobody knows.
     is_committed: Option<bool>,
 }
@@ -37,15 +41,15 @@ pub(crate) struct Ticket<'a> {
 }
 
 impl Outbox {
-    pub(crate) fn new(changes: mpsc::UnboundedSender<Change>) -> Self {
-        Self { waiting: Mutex::default(), changes }
+    pub(crate) fn new(changes: mpsc::UnboundedSender<Change>, events: Events) -> Self {
+        Self { waiting: Mutex::default(), changes, events }
     }
 
-    /// Enters a change; to be called inside of the transaction that makes it.
-    pub(crate) fn enter(&self, change: Change) -> Ticket<'_> {
+    /// Enters a change and what it means to those who watch; to be called inside of the transaction that makes it.
+    pub(crate) fn enter(&self, change: Option<Change>, events: Vec<Event>) -> Ticket<'_> {
         let mut waiting = self.lock();
         let number = waiting.first.wrapping_add(waiting.entries.len() as u64);
-        waiting.entries.push_back(Entry { change, is_committed: None });
+        waiting.entries.push_back(Entry { change, events, is_committed: None });
         Ticket { outbox: self, number, is_committed: false }
     }
 
@@ -56,9 +60,13 @@ impl Outbox {
             entry.is_committed = Some(is_committed);
         }
         while let Some(is_committed) = waiting.entries.front().and_then(|entry| entry.is_committed) {
-            let Some(Entry { change, .. }) = waiting.entries.pop_front() else { break };
+            let Some(Entry { change, events, .. }) = waiting.entries.pop_front() else { break };
             waiting.first = waiting.first.wrapping_add(1);
-            if is_committed && self.changes.send(change).is_err() {
+            if !is_committed {
+                continue;
+            }
+            self.events.publish(&events);
+            if change.is_some_and(|change| self.changes.send(change).is_err()) {
                 debug!(?change, "change went to nobody");
             }
         }
@@ -85,7 +93,7 @@ impl Drop for Ticket<'_> {
 
 #[cfg(test)]
 mod tests {
-    use zt_proto::NetworkId;
+    use zt_proto::{NetworkId, Timestamp};
 
     use super::*;
 
@@ -100,15 +108,16 @@ mod tests {
     #[test]
     fn changes_leave_in_the_order_in_which_they_entered() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let outbox = Outbox::new(sender);
-        let [one, two, three, four] = [1, 2, 3, 4].map(|number| outbox.enter(change(number)));
+        let outbox = Outbox::new(sender, Events::new(Timestamp(1)));
+        let [one, two, three, four] =
+            [1, 2, 3, 4].map(|number| outbox.enter(Some(change(number)), Vec::new()));
         three.committed();
         assert_eq!(sent(&mut receiver), []);
         one.committed();
         assert_eq!(sent(&mut receiver), [change(1)]);
         drop(two); // its transaction failed
         assert_eq!(sent(&mut receiver), [change(3)]);
-        let five = outbox.enter(change(5));
+        let five = outbox.enter(Some(change(5)), Vec::new());
         five.committed();
         assert_eq!(sent(&mut receiver), []);
         four.committed();

@@ -50,9 +50,9 @@ pub(crate) async fn answer(mut pages: impl Pages) -> Response {
     match begun.await.map_err(ApiError::Task).flatten() {
         Ok((text, None)) => extract::written(JSON, StatusCode::OK, text),
         Ok((text, Some(pages))) => {
-            let (sender, receiver) = mpsc::channel(1);
+            let (sender, chunks) = Chunks::new();
             tokio::spawn(feed(text, pages, sender));
-            extract::of_type(JSON, warp::reply::stream(Chunks(receiver)).into_response())
+            extract::of_type(JSON, chunks.into_response())
         }
         Err(error) => error.into_response(),
     }
@@ -68,7 +68,7 @@ pub(crate) fn append(out: &mut Vec<u8>, is_first: bool, value: &impl Serialize) 
 }
 
 /// Writes the next page whenever the one before was taken.
-async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: mpsc::Sender<Result<Bytes, BrokenOff>>) {
+async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: ChunkSender) {
     if chunks.send(Ok(first.into())).await.is_err() {
         return; // the client is gone
     }
@@ -95,8 +95,24 @@ async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: mpsc::Sender<Resul
     }
 }
 
-/// The pages as a body.
-struct Chunks(mpsc::Receiver<Result<Bytes, BrokenOff>>);
+/// Where the parts of a body come from.
+pub(crate) type ChunkSender = mpsc::Sender<Result<Bytes, BrokenOff>>;
+
+/// A body that comes in parts, each made when the one before was taken.
+#[derive(Debug)]
+pub(crate) struct Chunks(mpsc::Receiver<Result<Bytes, BrokenOff>>);
+
+impl Chunks {
+    pub(crate) fn new() -> (ChunkSender, Self) {
+        let (sender, receiver) = mpsc::channel(1);
+        (sender, Self(receiver))
+    }
+
+    /// Returns an answer with this body.
+    pub(crate) fn into_response(self) -> Response {
+        warp::reply::stream(self).into_response()
+    }
+}
 
 impl Stream for Chunks {
     type Item = Result<Bytes, BrokenOff>;
@@ -106,13 +122,13 @@ impl Stream for Chunks {
     }
 }
 
-/// A page could not be read.
+/// A part could not be made.
 #[derive(Debug)]
-struct BrokenOff;
+pub(crate) struct BrokenOff;
 
 impl fmt::Display for BrokenOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the list could not be read to its end")
+        f.write_str("the answer could not be read to its end")
     }
 }
 

@@ -53,7 +53,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use ctl_http::{Access, Api, Metrics, Serving, Token};
+use ctl_http::{Access, Api, Events, Metrics, Serving, Token};
 use ctl_store::StoreError;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -252,6 +252,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let (conf_sender, conf) = watch::channel(Arc::new(local_conf::read(&home)));
     let (change_sender, changes) = mpsc::unbounded_channel();
 
+    let happened = Events::new(now.wall);
     let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
     let (_access, access) = watch::channel(Arc::new(Access {
         metrics_token: Some(metrics_token),
@@ -269,6 +270,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         local_conf: conf,
         node: status_receiver,
         changes: change_sender,
+        events: happened.clone(),
         now: Arc::new(clock::wall),
         random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
     };
@@ -281,7 +283,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         store.clone(),
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
         command_sender.clone(),
-        Tally::new(&metrics)?,
+        (Tally::new(&metrics)?, happened),
         now,
     )?);
     let mut stopping = stopped.clone();

@@ -111,6 +111,8 @@ const ROWS: &[Row] = &[
     ("POST", "/api/v2/network/{network}/rules/test", Need::Read),
     ("POST", "/api/v2/network/{network}/rules/explain", Need::Read),
     ("GET", "/api/v2/network/{network}/pending", Need::ReadOrAuthorize),
+    // Says only what the token may read.
+    ("GET", "/api/v2/events", Need::Any),
     ("GET", "/api/v2/audit", Need::Read),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),

@@ -9,6 +9,7 @@ pub mod tokens;
 
 use std::net::IpAddr;
 
+use ctl_store::TokenHash;
 use zt_proto::{IpPrefix, NetworkId};
 
 use crate::edit::Edit;
@@ -62,12 +63,14 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// `None`: nothing but metrics.
     pub(crate) scope: Option<Scope>,
+    /// By which it was found in the database; `None` for what is in a file.
+    pub(crate) hash: Option<TokenHash>,
 }
 
 impl Caller {
     /// Returns whoever asks without a token.
     pub(crate) fn nobody() -> Self {
-        Self { name: "nobody".to_owned(), scope: None }
+        Self { name: "nobody".to_owned(), scope: None, hash: None }
     }
 
     /// Says whether a change may be stored. This is asked within the transaction of every change, whatever its endpoint
@@ -82,6 +85,12 @@ impl Caller {
     /// Says whether the network may be seen.
     pub(crate) fn sees(&self, network: NetworkId) -> bool {
         self.scope.as_ref().is_some_and(|scope| scope.allows(Level::Read, Some(network)))
+    }
+
+    /// Says whether there is any network that may be seen.
+    pub(crate) fn sees_some(&self) -> bool {
+        let reads = |grant: scope::Grant| matches!(grant.level, Level::Read | Level::Admin);
+        self.scope.as_ref().is_some_and(|scope| scope.grants().any(reads))
     }
 
     pub(crate) fn forbidden(&self) -> Forbidden {

@@ -219,7 +219,13 @@ pub(crate) fn find(tx: &Tx<'_>, hash: TokenHash, now: Timestamp) -> Result<(Foun
         return Ok((Found::Expired, false));
     };
     let is_new = token.last_used.0.saturating_add(TOKEN_USE_STEP_MILLIS) <= now.0;
-    Ok((Found::Valid(Caller { name: token.name, scope: Some(scope) }), is_new))
+    Ok((Found::Valid(Caller { name: token.name, scope: Some(scope), hash: Some(hash) }), is_new))
+}
+
+/// Says whether a token still is what it was when `caller` was found: not revoked, not expired, with the same scope.
+pub(crate) fn is_still_valid(tx: &Tx<'_>, caller: &Caller, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(hash) = caller.hash else { return Ok(caller.scope.is_some()) };
+    Ok(matches!(find(tx, hash, now)?.0, Found::Valid(found) if found == *caller))
 }
 
 /// Uses that are not saved yet: at most one for each token.

@@ -97,6 +97,7 @@ pub(crate) async fn run(
     }
     drop(listener);
     stop.send_replace(true);
+    gate.end_events();
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout(serving.limits.shutdown, all_ended).await.is_err() {
         warn!("some API requests were still open");

@@ -6,7 +6,7 @@ use warp::http::Method;
 use super::problem::Problem;
 use super::request::{Answer, Request};
 use crate::State;
-use crate::extract::percent_decode;
+use crate::extract::{JSON, percent_decode};
 
 /// Does what a request asks for. Runs where it may block.
 pub(crate) type Handler = fn(&State, Request) -> Result<Answer, Problem>;
@@ -36,6 +36,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Meaning {
     pub(crate) status: u16,
     pub(crate) words: &'static str,
+    pub(crate) media_type: &'static str,
     pub(crate) bodies: Vec<SchemaOf>,
 }
 
@@ -110,13 +111,19 @@ impl Endpoint {
     }
 
     pub(crate) fn gives_schema(mut self, status: u16, words: &'static str, schema: SchemaOf) -> Self {
-        self.answers.push(Meaning { status, words, bodies: vec![schema] });
+        self.answers.push(Meaning { status, words, media_type: JSON, bodies: vec![schema] });
+        self
+    }
+
+    /// It answers with a stream of something else than JSON.
+    pub(crate) fn streams(mut self, media_type: &'static str, words: &'static str, schema: SchemaOf) -> Self {
+        self.answers.push(Meaning { status: 200, words, media_type, bodies: vec![schema] });
         self
     }
 
     /// It answers without a body.
     pub(crate) fn gives_nothing(mut self, status: u16, words: &'static str) -> Self {
-        self.answers.push(Meaning { status, words, bodies: Vec::new() });
+        self.answers.push(Meaning { status, words, media_type: JSON, bodies: Vec::new() });
         self
     }
 

@@ -15,7 +15,7 @@ use super::network::{MAX_PAGE, NetworkPage};
 use super::network_record::{NetworkChange, NetworkView};
 use super::node::{PeerPage, PeerView, Status};
 use super::pending::PendingList;
-use super::{audit, bulk, member, member_page, network, node, pending, rules, schema, tokens};
+use super::{audit, bulk, events, member, member_page, network, node, pending, rules, schema, tokens};
 
 const NETWORKS: &str = "/api/v2/network";
 const NETWORK: &str = "/api/v2/network/{network}";
@@ -167,7 +167,15 @@ fn node() -> Vec<Endpoint> {
 
 fn operations() -> Vec<Endpoint> {
     let id = || json_schema!({ "type": "integer", "minimum": 1, "maximum": i64::MAX });
+    let network = || json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" });
     vec![
+        get("/api/v2/events", "watchEvents", "What happens, as server-sent events", events::watch)
+            .query("network", "what happens in this one alone", network())
+            .streams(
+                events::MEDIA_TYPE,
+                "events, until the client has enough; `Last-Event-ID` continues where it was",
+                schema::events,
+            ),
         get("/api/v2/audit", "listAudit", "Who changed what, newest first", audit::list)
             .query("before", "continues where a page ended: its `next`", id())
             .query("limit", "entries of a page", limit(ctl_store::AUDIT_MAX_PAGE as u64))

@@ -11,6 +11,7 @@ mod dry_run;
 mod endpoint;
 mod endpoints;
 mod etag;
+mod events;
 mod member;
 mod member_page;
 mod member_record;

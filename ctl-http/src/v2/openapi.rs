@@ -86,7 +86,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
 
 /// Returns the group of an endpoint: the last of its fixed segments that names a kind of thing.
 fn tag(path: &str) -> &'static str {
-    let kinds = ["rules", "pending", "member", "network", "peer", "status", "audit", "tokens"];
+    let kinds = ["rules", "pending", "member", "network", "peer", "status", "events", "audit", "tokens"];
     kinds.into_iter().find(|kind| path.split('/').any(|segment| segment == *kind)).unwrap_or("other")
 }
 
@@ -123,7 +123,7 @@ fn response(endpoint: &Endpoint, meaning: &Meaning, generator: &mut SchemaGenera
     if let Some(first) = schemas.first().cloned() {
         let schema = if schemas.len() > 1 { json!({ "anyOf": schemas }) } else { first };
         schemas.clear();
-        fields.insert("content".to_owned(), json!({ "application/json": { "schema": schema } }));
+        fields.insert("content".to_owned(), json!({ (meaning.media_type): { "schema": schema } }));
     }
     let mut headers = Map::new();
     let text = json!({ "schema": { "type": "string" } });

@@ -58,6 +58,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "not found", detail.to_owned())
     }
 
+    /// There are too many of these already: 503, for a while.
+    pub(crate) fn busy(detail: String) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many already", detail);
+        Self { retry_after_seconds: Some(30), ..problem }
+    }
+
     /// The path takes other methods: 405.
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
         let detail = format!("expected one of {allowed}");

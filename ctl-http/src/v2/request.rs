@@ -16,7 +16,10 @@ use super::endpoint::Endpoint;
 use super::etag::{Conditions, Version};
 use super::problem::{Problem, cut};
 use crate::error::ApiError;
-use crate::extract::{self, percent_decode};
+use crate::extract::{self, JSON, percent_decode};
+use crate::streamed::Chunks;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A request for one of the endpoints.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) segments: Vec<String>,
     pub(crate) query: Query,
     pub(crate) conditions: Conditions,
+    /// What a client that reads events had last.
+    pub(crate) last_event_id: Option<String>,
     pub(crate) body: Result<Vec<u8>, ApiError>,
 }
 
@@ -38,7 +43,8 @@ impl Request {
         body: Result<Vec<u8>, ApiError>,
     ) -> Result<Self, Problem> {
         let query = Query::read(query, &endpoint.query_names())?;
-        Ok(Self { segments, query, conditions: Conditions::read(headers), body })
+        let last_event_id = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        Ok(Self { segments, query, conditions: Conditions::read(headers), last_event_id, body })
     }
 
     /// Returns the first segment: a network.
@@ -137,25 +143,37 @@ fn decoded(text: &str) -> Option<String> {
 pub(crate) struct Answer {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
-    body: Option<Vec<u8>>,
+    body: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Nothing,
+    Json(Vec<u8>),
+    Stream(&'static str, Chunks),
 }
 
 impl Answer {
     /// 200 with a body.
     pub(crate) fn ok(body: &impl Serialize) -> Result<Self, Problem> {
-        Ok(Self { status: StatusCode::OK, headers: Vec::new(), body: Some(to_json(body)?) })
+        Ok(Self { status: StatusCode::OK, headers: Vec::new(), body: Content::Json(to_json(body)?) })
+    }
+
+    /// 200 with a body that comes in parts.
+    pub(crate) fn stream(media_type: &'static str, chunks: Chunks) -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), body: Content::Stream(media_type, chunks) }
     }
 
     /// 204: done, and nothing to say.
     pub(crate) fn done() -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
+        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: Content::Nothing }
     }
 
     /// 200 with a record and its entity tag.
     pub(crate) fn record(body: &impl Serialize, version: Version) -> Result<Self, Problem> {
         let body = to_json(body)?;
         let headers = vec![(ETAG, version.tag(&body))];
-        Ok(Self { status: StatusCode::OK, headers, body: Some(body) })
+        Ok(Self { status: StatusCode::OK, headers, body: Content::Json(body) })
     }
 
     /// Makes it 201: the record is new, and found at `path`.
@@ -170,15 +188,16 @@ impl Answer {
         let tag = self.headers.iter().find(|(name, _)| name == ETAG);
         if tag.is_some_and(|(_, tag)| conditions.is_known(tag)) {
             self.status = StatusCode::NOT_MODIFIED;
-            self.body = None;
+            self.body = Content::Nothing;
         }
         self
     }
 
     pub(crate) fn into_response(self) -> Response {
         let mut response = match self.body {
-            Some(body) => extract::written("application/json", self.status, body),
-            None => extract::empty(self.status),
+            Content::Json(body) => extract::written(JSON, self.status, body),
+            Content::Nothing => extract::empty(self.status),
+            Content::Stream(media_type, chunks) => extract::of_type(media_type, chunks.into_response()),
         };
         for (name, value) in self.headers {
             // Tags and paths are plain ASCII.

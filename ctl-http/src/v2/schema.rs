@@ -5,6 +5,8 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::events::EventView;
+
 /// A rule as JSON; `{"type":"RAW","hex":"…"}` holds any other.
 fn rule() -> Value {
     json!({ "type": "object", "required": ["type"], "properties": { "type": { "type": "string" } } })
@@ -133,6 +135,12 @@ pub(crate) fn explanation(_: &mut SchemaGenerator) -> Schema {
             "sides": objects(), "copies": objects(),
         },
     })
+}
+
+/// Lines of a stream of events. What each `data` has is a type of its own, which the document has as well.
+pub(crate) fn events(generator: &mut SchemaGenerator) -> Schema {
+    let data = generator.subschema_for::<EventView>();
+    json_schema!({ "type": "string", "contentMediaType": "text/event-stream", "contentSchema": data })
 }
 
 fn token_properties() -> Value {

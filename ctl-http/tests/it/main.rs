@@ -10,6 +10,7 @@ mod central;
 mod client;
 mod console;
 mod departures;
+mod events;
 mod guessing;
 mod limits;
 mod lists;

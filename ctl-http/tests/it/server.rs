@@ -4,10 +4,12 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
-    Access, Api, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus, Serving, Token,
+    Access, Api, Events, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus,
+    Serving, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
@@ -33,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) changes: mpsc::UnboundedReceiver<Change>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<tokio::task::JoinHandle<()>>,
+    pub(crate) events: Events,
     runtime: Runtime,
     node: watch::Sender<Arc<NodeStatus>>,
     pub(crate) access: watch::Sender<Arc<Access>>,
@@ -48,6 +51,7 @@ pub(crate) struct Options {
     pub(crate) store: Store,
     pub(crate) local_conf: LocalConf,
     pub(crate) serving: Serving,
+    pub(crate) heartbeat: Duration,
 }
 
 impl Default for Options {
@@ -62,6 +66,7 @@ impl Default for Options {
             store: Store::in_memory().unwrap(),
             local_conf: LocalConf::default(),
             serving: Serving::default(),
+            heartbeat: Duration::from_secs(15),
         }
     }
 }
@@ -87,6 +92,7 @@ impl Server {
             ..Access::new(Token::new(TOKEN).unwrap())
         };
         let (access_sender, access) = watch::channel(Arc::new(access));
+        let events = Events::new(Timestamp(START)).with_heartbeat(options.heartbeat);
         let api = Api {
             store: store.clone(),
             controller: CONTROLLER.parse().unwrap(),
@@ -96,6 +102,7 @@ impl Server {
             local_conf: watch::channel(Arc::new(options.local_conf)).1,
             node,
             changes: changed,
+            events: events.clone(),
             now: Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed))),
             random: options.random,
         };
@@ -108,6 +115,7 @@ impl Server {
             changes,
             stop: Some(stop),
             task: Some(task),
+            events,
             runtime,
             node: node_sender,
             access: access_sender,

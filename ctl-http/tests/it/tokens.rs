@@ -89,6 +89,7 @@ fn every_kind_of_token_may_do_at_each_endpoint_what_the_table_says_and_nothing_e
         ("POST", at(&rules, "/test"), "y-y-yy"),
         ("POST", at(&rules, "/explain"), "y-y-yy"),
         ("GET", "/api/v2/audit".to_owned(), "y----y"),
+        ("HEAD", "/api/v2/events".to_owned(), "y-y-yy"),
         ("GET", "/api/v2/tokens".to_owned(), "-----y"),
         ("POST", "/api/v2/tokens".to_owned(), "-----y"),
         ("GET", "/api/v2/tokens/reader".to_owned(), "-----y"),

@@ -4,10 +4,13 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ctl_core::event::Cause;
 use ctl_core::farewell::farewell;
 use ctl_core::member::Credential;
 use ctl_core::pending::{Admission, Source};
-use ctl_core::{Client, ConfigRequest, Decision, Issued, Member, Refusal, RequestKind, decide, issue};
+use ctl_core::{
+    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide, issue,
+};
 use ctl_store::{StoreError, Tx};
 use rand_core::Rng;
 use tracing::{debug, error, warn};
@@ -210,11 +213,12 @@ impl Controller {
         }
         let saved = self.store.write_aside(|tx| {
             let (decision, stored) = decide_in(tx, request, issued)?;
+            let mut is_saved = true;
             match changed(&decision) {
                 Some(changed)
                     if is_stranger(&decision, stored.as_ref()) && !is_newcomer(changed, stored.as_ref()) =>
                 {
-                    save_stranger(tx, changed, source, now.wall)?;
+                    is_saved = save_stranger(tx, changed, source, now.wall)?;
                 }
                 Some(changed) => {
                     tx.members().put(changed)?;
@@ -224,8 +228,12 @@ impl Controller {
                 }
                 None => tx.pending().touch(request.network, request.identity.address, now.wall)?,
             }
-            Ok::<_, StoreError>(decision)
+            Ok::<_, StoreError>((decision, stored, is_saved))
         });
+        if let Ok((decision, before, true)) = &saved {
+            self.tell_watchers(before.as_ref(), decision, now.wall);
+        }
+        let saved = saved.map(|(decision, ..)| decision);
         if let (Ok(decision), changes) = (&saved, &self.tally.changes)
             && let Some(changed) = changed(decision)
         {
@@ -239,6 +247,15 @@ impl Controller {
             Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
             saved => saved,
         }
+    }
+
+    /// Tells those who watch what a decision changed that was saved.
+    fn tell_watchers(&self, before: Option<&Member>, decision: &Decision, time: Timestamp) {
+        let Some(after) = changed(decision) else { return };
+        let (network, member, revision) = (after.network, Some(after.address), Some(after.revision));
+        let kinds = EventKind::of_member(before, Some(after), Cause::Request);
+        let events: Vec<_> = kinds.map(|kind| Event { kind, network, member, revision, time }).collect();
+        self.events.publish(&events);
     }
 
     /// Says whether a public network has room for one more member that nobody authorized.
@@ -344,20 +361,21 @@ fn admit_stranger(
     Ok(tx.pending().room(network, source)?.admit(source, now))
 }
 
-/// Puts a stranger on record if there still is room.
+/// Puts a stranger on record if there still is room, and says whether there was.
 pub(super) fn save_stranger(
     tx: &Tx<'_>,
     stranger: &Member,
     source: Source,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     match admit_stranger(tx, stranger.network, source, now)? {
-        Admission::Full => return Ok(()),
+        Admission::Full => return Ok(false),
         Admission::InsteadOfOldest(among) => tx.pending().remove_oldest(among, stranger.network, source)?,
         Admission::Free => {}
     }
     tx.members().put(stranger)?;
-    tx.pending().put(stranger.network, stranger.address, source, now)
+    tx.pending().put(stranger.network, stranger.address, source, now)?;
+    Ok(true)
 }
 
 /// Says whether the node is a stranger whose record should show that it still asks.

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use ctl_core::ConfigRequest;
+use ctl_core::{ConfigRequest, Event, EventKind};
 use ctl_store::StoreError;
 use tracing::{debug, error, info, warn};
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
-use zt_proto::{Address, PublicIdentity};
+use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::notes::{self, NOTES_AT_ONCE, Notes};
 use super::super::seen::Standing;
@@ -79,11 +80,34 @@ impl Controller {
     ) -> bool {
         let ConfigRequest { network, identity, ref metadata, .. } = *request;
         let client = notes::client(from, metadata);
-        let may_have_missed = lock(&self.seen).note(network, identity, metadata.clone(), standing, now.mono);
+        let may_have_missed = self.is_here(network, identity, metadata.clone(), standing, now);
         let mut notes = lock(&self.notes);
         notes.sighting(network, identity.address, client, now.wall);
         if may_have_missed {
             notes.identity(identity, now.wall);
+        }
+        may_have_missed
+    }
+
+    /// Takes a node as online; says whether it may have missed something.
+    pub(super) fn is_here(
+        &self,
+        network: NetworkId,
+        identity: PublicIdentity,
+        metadata: RequestMetadata,
+        standing: Standing,
+        now: Now,
+    ) -> bool {
+        let member = identity.address;
+        let mut seen = lock(&self.seen);
+        let was_online = seen.online(network, member, now.mono).is_some();
+        let may_have_missed = seen.note(network, identity, metadata, standing, now.mono);
+        drop(seen);
+        // Not of those that were refused, who may be any number.
+        if standing == Standing::Admitted && !was_online {
+            let kind = EventKind::MemberSeen;
+            let event = Event { kind, network, member: Some(member), revision: None, time: now.wall };
+            self.events.publish(&[event]);
         }
         may_have_missed
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use ctl_core::pending::FORGOTTEN_AFTER;
 use ctl_core::{Change, Memo};
+use ctl_http::Events;
 use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::{Notify, mpsc};
@@ -62,6 +63,8 @@ pub(super) struct Controller {
     /// Rings when there is something to send that nobody asked for.
     pub(super) outgoing: Notify,
     pub(super) tally: Tally,
+    /// Gets what members do by asking.
+    events: Events,
     /// Requests that could not be answered since [`Controller::tidy`] last said so.
     dropped: AtomicU64,
     /// Configurations that no client would take; likewise.
@@ -84,7 +87,7 @@ impl Controller {
         store: Store,
         rng: ChaCha20Rng,
         node: mpsc::Sender<Command>,
-        tally: Tally,
+        (tally, events): (Tally, Events),
         now: Now,
     ) -> Result<Self, StoreError> {
         let allowed = store.read(|tx| tx.issued_until())?;
@@ -104,6 +107,7 @@ impl Controller {
             revocations: Mutex::default(),
             outgoing: Notify::new(),
             tally,
+            events,
             dropped: AtomicU64::new(0),
             too_long: AtomicU64::new(0),
             node,

@@ -56,8 +56,7 @@ impl Controller {
     ) {
         let member = identity.address;
         // Also if it may no longer be in: only who counts as admitted is told so.
-        let may_have_missed =
-            lock(&self.seen).note(network, identity, metadata, Standing::Admitted, now.mono);
+        let may_have_missed = self.is_here(network, identity, metadata, Standing::Admitted, now);
         if may_have_missed {
             self.catch_up(network, member, now);
         }

@@ -3,6 +3,7 @@ mod identities;
 mod joining;
 mod overtaking;
 mod ready;
+mod watched;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -40,7 +41,8 @@ impl Fixture {
         let (node, commands) = mpsc::channel(100_000);
         let rng = ChaCha20Rng::from_seed([2; 32]);
         let tally = Tally::new(&ctl_http::Metrics::new().unwrap()).unwrap();
-        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, tally, now).unwrap();
+        let told = (tally, Events::new(now.wall));
+        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, told, now).unwrap();
         Self { controller, commands, now }
     }
 
