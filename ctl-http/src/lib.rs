@@ -6,6 +6,7 @@
 //! who listens. Departures from the original are listed in `docs/api-compat.md`.
 
 mod access;
+pub mod backups;
 mod central;
 mod console;
 mod edit;
@@ -45,6 +46,7 @@ pub use access::origin::{Origin, OriginError};
 pub use access::scope::{Grant, Level, MAX_GRANTS, Scope, ScopeError};
 pub use access::token::{EmptyToken, Token};
 pub use access::{Access, tokens};
+pub use backups::Backups;
 pub use events::Events;
 pub use local_conf::LocalConf;
 pub use metrics::Metrics;
@@ -76,6 +78,7 @@ pub struct Api {
     pub changes: mpsc::UnboundedSender<Change>,
     /// Gets what happened through the API, and has what happened elsewhere.
     pub events: Events,
+    pub backups: Arc<dyn Backups>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Bits that nobody can guess, for ids of networks and for tokens.
     pub random: Arc<dyn Fn() -> u32 + Send + Sync>,

@@ -271,6 +271,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         node: status_receiver,
         changes: change_sender,
         events: happened.clone(),
+        backups: Arc::new(backup::shelf::Shelf::new(Home::clone(&home), identity.address, &args.backups)),
         now: Arc::new(clock::wall),
         random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
     };

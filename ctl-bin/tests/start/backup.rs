@@ -1,6 +1,8 @@
 //! `ctl-bin backup` and `ctl-bin restore`, as an administrator uses them.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -361,4 +363,55 @@ fn a_home_whose_restore_was_cut_off_does_not_start() {
     fs::remove_file(target.join("identity.secret")).unwrap();
     let error = fail(&target, free_port());
     assert!(error.contains("no identity.secret"), "{error}");
+}
+
+/// Sends a request to the running controller and returns the body of its answer as it is.
+fn fetch(port: u16, path: &str, token: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(api(port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nX-ZT1-Auth: {token}\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..end]));
+    answer.split_off(end + 4)
+}
+
+#[test]
+fn a_backup_that_was_made_and_fetched_over_http_is_restored_like_any_other() {
+    let (folder, home) = home();
+    let port = free_port();
+    let (mut process, path) = serve_network(&home, port);
+    let token = token(&home);
+    let (status, made) = request(api(port), "POST", "/api/v2/backups", &token, None);
+    assert_eq!(status, 201, "{made}");
+    // The same folder and the same file as the command makes.
+    let name = made["name"].as_str().unwrap();
+    assert_eq!(names(&home.join("backups")), [name]);
+    let kept = fs::read(home.join("backups").join(name)).unwrap();
+    assert_eq!(made["sizeBytes"], kept.len());
+    let by_command = back_up(&home, &home.join("backups"), &[]);
+    let (_, list) = request(api(port), "GET", "/api/v2/backups", &token, None);
+    let listed: Vec<_> = list["data"].as_array().unwrap().iter().map(|backup| &backup["name"]).collect();
+    assert_eq!(listed, [by_command.file_name().unwrap().to_str().unwrap(), name]);
+    assert!(fetch(port, &format!("/api/v2/backups/{name}"), &token) == kept);
+    for elsewhere in ["..%2fidentity.secret", "identity.secret", "..%2fbackups%2f", "controller.db"] {
+        for method in ["GET", "DELETE"] {
+            let path = format!("/api/v2/backups/{elsewhere}");
+            assert_eq!(request(api(port), method, &path, &token, None).0, 404, "{method} {elsewhere}");
+        }
+    }
+    let (_, network) = request(api(port), "GET", &path, &token, None);
+    let file = folder.path().join(name);
+    fs::write(&file, kept).unwrap();
+    assert_eq!(request(api(port), "DELETE", &format!("/api/v2/backups/{name}"), &token, None).0, 204);
+    assert!(!home.join("backups").join(name).exists());
+    process.kill();
+    let new = folder.path().join("new");
+    printed(restore(&file, &new, &[]));
+    let port = free_port();
+    let (_process, _) = serve(&new, port);
+    let (_, restored) = request(api(port), "GET", &path, &token, None);
+    assert_eq!(restored["revision"], network["revision"]);
+    assert_eq!(restored["name"], "kept");
 }

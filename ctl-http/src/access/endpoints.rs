@@ -114,6 +114,9 @@ const ROWS: &[Row] = &[
     // Says only what the token may read.
     ("GET", "/api/v2/events", Need::Any),
     ("GET", "/api/v2/audit", Need::Read),
+    // A backup has the identity of the controller.
+    ("GET POST", "/api/v2/backups", Need::Admin),
+    ("GET DELETE", "/api/v2/backups/{backup}", Need::Admin),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),
     ("POST", "/api/v2/tokens/{name}/rotate", Need::Admin),

@@ -6,6 +6,7 @@ use schemars::{Schema, json_schema};
 use warp::http::Method;
 
 use super::audit::AuditPage;
+use super::backups::{BackupList, BackupView};
 use super::bulk::{Bulk, BulkAnswer};
 use super::dry_run::DryRun;
 use super::endpoint::{Conditional, Endpoint, Handler};
@@ -15,7 +16,9 @@ use super::network::{MAX_PAGE, NetworkPage};
 use super::network_record::{NetworkChange, NetworkView};
 use super::node::{PeerPage, PeerView, Status};
 use super::pending::PendingList;
-use super::{audit, bulk, events, member, member_page, network, node, pending, rules, schema, tokens};
+use super::{
+    audit, backups, bulk, events, member, member_page, network, node, pending, rules, schema, tokens,
+};
 
 const NETWORKS: &str = "/api/v2/network";
 const NETWORK: &str = "/api/v2/network/{network}";
@@ -23,11 +26,13 @@ const MEMBERS: &str = "/api/v2/network/{network}/member";
 const MEMBER: &str = "/api/v2/network/{network}/member/{member}";
 const TOKENS: &str = "/api/v2/tokens";
 const TOKEN: &str = "/api/v2/tokens/{name}";
+const BACKUPS: &str = "/api/v2/backups";
+const BACKUP: &str = "/api/v2/backups/{backup}";
 const RULES: &str = "/api/v2/network/{network}/rules";
 
 /// What is served, and what is documented.
 pub(crate) static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
-    let groups = [networks(), members(), strangers(), rules(), node(), operations()];
+    let groups = [networks(), members(), strangers(), rules(), node(), operations(), kept()];
     groups.into_iter().flatten().collect()
 });
 
@@ -197,6 +202,22 @@ fn operations() -> Vec<Endpoint> {
         post("/api/v2/tokens/{name}/rotate", "rotateToken", "Gives a token another secret", tokens::rotate)
             .takes_schema(schema::token_rotation)
             .gives_schema(200, "the token, with its new `secret`", schema::token),
+    ]
+}
+
+fn kept() -> Vec<Endpoint> {
+    vec![
+        get(BACKUPS, "listBackups", "The backups that are kept, the newest first", backups::list)
+            .gives::<BackupList>(200, "all of them"),
+        post(BACKUPS, "makeBackup", "Makes a backup now", backups::make)
+            .takes_schema(schema::nothing)
+            .gives::<BackupView>(201, "it is complete, and was read back"),
+        get(BACKUP, "fetchBackup", "The file itself, for `ctl-bin restore`", backups::fetch).streams(
+            backups::MEDIA_TYPE,
+            "the content",
+            schema::file,
+        ),
+        delete(BACKUP, "removeBackup", "Removes a backup", backups::remove).gives_nothing(204, "it is gone"),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! or a [`Problem`]; the one filter here is all that knows of warp.
 
 mod audit;
+mod backups;
 mod bulk;
 mod change;
 mod cursor;
@@ -148,7 +149,8 @@ mod tests {
                 .replace("{network}", "a940ad429a0000f1")
                 .replace("{member}", "0123456789")
                 .replace("{peer}", "0123456789")
-                .replace("{name}", "robot");
+                .replace("{name}", "robot")
+                .replace("{backup}", "newest");
             let Some(Route::Found(found, _)) = find(&endpoint.method, &path) else { panic!("{path}") };
             assert_eq!(found.name, endpoint.name);
         }

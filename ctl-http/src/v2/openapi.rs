@@ -86,7 +86,8 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
 
 /// Returns the group of an endpoint: the last of its fixed segments that names a kind of thing.
 fn tag(path: &str) -> &'static str {
-    let kinds = ["rules", "pending", "member", "network", "peer", "status", "events", "audit", "tokens"];
+    let kinds =
+        ["rules", "pending", "member", "network", "peer", "status", "events", "audit", "tokens", "backups"];
     kinds.into_iter().find(|kind| path.split('/').any(|segment| segment == *kind)).unwrap_or("other")
 }
 

@@ -64,6 +64,16 @@ impl Problem {
         Self { retry_after_seconds: Some(30), ..problem }
     }
 
+    /// Something else is going on that keeps this from being done: 409.
+    pub(crate) fn conflict(detail: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "conflict", detail)
+    }
+
+    /// Something outside of the program keeps this from being done: 503.
+    pub(crate) fn unavailable(kind: &'static str, title: &'static str, detail: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+    }
+
     /// The path takes other methods: 405.
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
         let detail = format!("expected one of {allowed}");

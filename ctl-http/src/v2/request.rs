@@ -176,11 +176,16 @@ impl Answer {
         Ok(Self { status: StatusCode::OK, headers, body: Content::Json(body) })
     }
 
+    /// Adds a header, of plain ASCII.
+    pub(crate) fn with(mut self, name: HeaderName, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Makes it 201: the record is new, and found at `path`.
     pub(crate) fn created(mut self, path: String) -> Self {
         self.status = StatusCode::CREATED;
-        self.headers.push((LOCATION, path));
-        self
+        self.with(LOCATION, path)
     }
 
     /// Makes it 304 if the client has this record already.

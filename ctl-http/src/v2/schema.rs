@@ -143,6 +143,16 @@ pub(crate) fn events(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "contentMediaType": "text/event-stream", "contentSchema": data })
 }
 
+/// An object without a field.
+pub(crate) fn nothing(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": false })
+}
+
+/// Bytes.
+pub(crate) fn file(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "contentMediaType": "application/octet-stream" })
+}
+
 fn token_properties() -> Value {
     let time = || json!({ "type": "integer", "minimum": 0 });
     json!({

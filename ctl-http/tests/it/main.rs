@@ -5,6 +5,7 @@
 mod api;
 mod arbitrary;
 mod audit;
+mod backups;
 mod browser;
 mod central;
 mod client;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
-    Access, Api, Events, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole, PeerStatus,
-    Serving, Token,
+    Access, Api, Backups, Events, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole,
+    PeerStatus, Serving, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
+use crate::backups::InMemory;
 use crate::client::{self, Answer};
 
 pub(crate) const TOKEN: &str = "k3yk3yk3yk3yk3yk3yk3yk3y";
@@ -52,6 +53,7 @@ pub(crate) struct Options {
     pub(crate) local_conf: LocalConf,
     pub(crate) serving: Serving,
     pub(crate) heartbeat: Duration,
+    pub(crate) backups: Arc<dyn Backups>,
 }
 
 impl Default for Options {
@@ -67,6 +69,7 @@ impl Default for Options {
             local_conf: LocalConf::default(),
             serving: Serving::default(),
             heartbeat: Duration::from_secs(15),
+            backups: Arc::new(InMemory::default()),
         }
     }
 }
@@ -103,6 +106,7 @@ impl Server {
             node,
             changes: changed,
             events: events.clone(),
+            backups: options.backups,
             now: Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed))),
             random: options.random,
         };

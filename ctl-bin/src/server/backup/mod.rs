@@ -4,6 +4,7 @@ pub(super) mod archive;
 pub(super) mod folder;
 pub(super) mod schedule;
 pub(super) mod sealing;
+pub(super) mod shelf;
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Cursor, Read};
