@@ -9,6 +9,7 @@ pub(crate) mod config;
 mod controller;
 pub(crate) mod doctor;
 mod export;
+mod hand_over;
 pub(crate) mod home;
 mod identity_tool;
 mod import;

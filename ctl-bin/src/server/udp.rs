@@ -6,10 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, trace};
-use zt_proto::PublicIdentity;
-use zt_proto::world::World;
 
 use super::clock;
+use super::hand_over::Untold;
 use super::secondary::OfflineTime;
 use super::sockets::{Batch, Buffers, Sockets};
 use crate::vl1::{ConfigRequested, Event, Node, Now, Transmit};
@@ -29,8 +28,8 @@ pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Vec<u8>
 /// Runs the node until `shutdown` becomes true: waits for inputs, hands them over, sends and reports what follows. What
 /// had been decided by then is still sent.
 ///
-/// Requests are answered by `at_once` if it can, which saves two changes of threads. All other events go to `events`; when
-/// nobody takes them in time they are dropped, and the clients ask again.
+/// Requests are answered by `at_once` if it can, which saves two changes of threads. All other events go to `events`; what
+/// nobody takes in time is dropped, and the clients ask again, or is kept if it comes once ([`Untold`]).
 pub(super) async fn run(
     mut node: Node,
     mut sockets: Sockets,
@@ -40,7 +39,7 @@ pub(super) async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut buffers = Buffers::new();
-    let (mut transmits, mut unsaved) = (Vec::new(), Vec::new());
+    let (mut transmits, mut untold) = (Vec::new(), Untold::default());
     let (mut looks, mut offline) = (interval(LOOK_INTERVAL), OfflineTime::default());
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -60,7 +59,7 @@ pub(super) async fn run(
             }
             _ = shutdown.changed() => break,
         }
-        report(&mut node, &events, &at_once, &mut unsaved);
+        report(&mut node, &events, &at_once, &mut untold);
         send_all(&mut node, &sockets, &mut transmits).await;
     }
     commands.close();
@@ -84,7 +83,7 @@ async fn send_all(node: &mut Node, sockets: &Sockets, transmits: &mut Vec<Transm
     transmits.clear();
 }
 
-fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, unsaved: &mut Vec<World>) {
+fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, untold: &mut Untold) {
     let mut others = Vec::new();
     while let Some(event) = node.poll_event() {
         if let Event::ConfigRequested(requested) = &event {
@@ -96,35 +95,9 @@ fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, unsav
         }
         others.push(event);
     }
-    for identity in hand_over(others.into_iter(), events, unsaved) {
+    for identity in untold.hand_over(others.into_iter(), events) {
         node.identity_refused(&identity);
     }
-}
-
-/// Hands events over; returns the identities that nobody has time to verify. Who wants anything else asks again, but a world
-/// comes once: the latest version of each is kept in `unsaved` until it is taken.
-fn hand_over(
-    new: impl Iterator<Item = Event>,
-    events: &mpsc::Sender<Event>,
-    unsaved: &mut Vec<World>,
-) -> Vec<PublicIdentity> {
-    let mut lost = Vec::new();
-    let waiting = std::mem::take(unsaved).into_iter().map(|world| Event::WorldUpdated(Box::new(world)));
-    for event in waiting.chain(new) {
-        let Err(error) = events.try_send(event) else { continue };
-        match error.into_inner() {
-            Event::WorldUpdated(world) => {
-                unsaved.retain(|known| (known.kind, known.id) != (world.kind, world.id));
-                unsaved.push(*world);
-            }
-            Event::IdentityToVerify(identity) => lost.push(identity),
-            Event::IdentityWanted(_)
-            | Event::ConfigRequested(_)
-            | Event::ConfigAcknowledged { .. }
-            | Event::Greeted(_) => debug!("event dropped; the client will ask again"),
-        }
-    }
-    lost
 }
 
 async fn wait_until(due: Option<Instant>) {
@@ -151,40 +124,5 @@ fn take_batch(node: &mut Node, received: io::Result<Batch>, buffers: &mut Buffer
         } else {
             trace!(remote = %link.remote, size_bytes, "datagram handled");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rand_core::SeedableRng;
-    use zt_crypto::WorldKey;
-    use zt_proto::credential::Signature;
-    use zt_proto::world::WorldKind;
-    use zt_proto::{Address, Timestamp};
-
-    use super::*;
-
-    fn world(id: u64, version: u64) -> Event {
-        let update_key = *WorldKey::generate(&mut rand_chacha::ChaCha20Rng::from_seed([1; 32])).public();
-        let (kind, timestamp) = (WorldKind::Planet, Timestamp(version));
-        let signature = Signature::NONE;
-        Event::WorldUpdated(Box::new(World { kind, id, timestamp, update_key, signature, roots: Vec::new() }))
-    }
-
-    #[test]
-    fn the_latest_version_of_a_world_is_handed_over_however_busy_everybody_is() {
-        let (sender, mut events) = mpsc::channel(1);
-        let mut unsaved = Vec::new();
-        let identity = PublicIdentity { address: Address::from_low_bits(7), key: [0; 64] };
-        let busy = Event::IdentityWanted(identity.address);
-        let new = [busy.clone(), world(1, 1), Event::IdentityToVerify(identity), world(2, 1), world(1, 2)];
-        assert_eq!(hand_over(new.into_iter(), &sender, &mut unsaved), [identity]);
-        assert_eq!(hand_over(std::iter::empty(), &sender, &mut unsaved), []);
-        assert_eq!(events.try_recv().unwrap(), busy);
-        for expected in [world(2, 1), world(1, 2)] {
-            hand_over(std::iter::empty(), &sender, &mut unsaved);
-            assert_eq!(events.try_recv().unwrap(), expected);
-        }
-        assert!(unsaved.is_empty() && events.try_recv().is_err());
     }
 }
