@@ -3,7 +3,7 @@
 //! A world has one to three roots, a controller (a root, or a node of its own, perhaps behind a NAT), members (a model of
 //! clients that shares no code with the node), IPv6 beside IPv4 in two worlds of five, NATs that map in different ways and forget, links that lose, double, delay
 //! and reorder, and somebody who records datagrams and sends them again as his own. Hosts stop and start without their
-//! memory, parts are cut off, IPv6 stops working, NATs are switched off and on, clocks jump. Properties, in `world.rs`:
+//! memory, parts are cut off, IPv6 stops working, NATs are switched off and on, clocks jump. Properties, in `world/`:
 //!
 //! 1. A member that can reach a root gets its first configuration within `FIRST_WITHIN`, in spite of losses.
 //! 2. When nothing disturbs a world any more, all members have the newest configuration within `SETTLED_WITHIN`.
