@@ -146,6 +146,7 @@ mod tests {
         assert_eq!(reassembly.len(), 0);
     }
 
+    /// `known-flaws.md` row 11: malformed fragments.
     #[test]
     fn impossible_and_contradicting_numbers_are_ignored() {
         let mut reassembly = Reassembly::default();
@@ -168,6 +169,7 @@ mod tests {
         assert_eq!(reassembly.len(), 0);
     }
 
+    /// `known-flaws.md` rows 7 and 11.
     #[test]
     fn incomplete_packets_are_bounded_in_number_and_time() {
         let mut reassembly = Reassembly::default();

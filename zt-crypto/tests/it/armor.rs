@@ -14,6 +14,7 @@ const SUITES: [(Suite, &str); 3] = [
     (Suite::AesGmacSiv, "vl1/cipher_suite_3.json"),
 ];
 
+/// `known-flaws.md` row 10.
 #[test]
 fn packets_are_sealed_as_by_the_reference() {
     for_every_case(|suite, key, case| {
@@ -23,6 +24,7 @@ fn packets_are_sealed_as_by_the_reference() {
     });
 }
 
+/// `known-flaws.md` row 10.
 #[test]
 fn packets_are_opened_as_by_the_reference() {
     for_every_case(|suite, key, case| {

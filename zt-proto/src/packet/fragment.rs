@@ -118,6 +118,7 @@ mod tests {
         assert_eq!(split(&[1; 27], DEFAULT_MTU).count(), 0);
     }
 
+    /// `known-flaws.md` row 11: malformed fragments.
     #[test]
     fn implausible_fragments_are_told_from_plausible_ones() {
         let header = |total, number| FragmentHeader {

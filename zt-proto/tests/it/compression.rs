@@ -24,7 +24,7 @@ fn blocks_of_the_reference_decompress() {
     }
 }
 
-/// Row 11 of the flaw list: malformed LZ4.
+/// `known-flaws.md` row 11: malformed LZ4.
 #[test]
 fn malformed_and_oversized_blocks_are_refused() {
     for case in list(&load("vl1/compression.json"), "decode_only") {
@@ -38,6 +38,7 @@ fn malformed_and_oversized_blocks_are_refused() {
     }
 }
 
+/// `known-flaws.md` row 11: few bytes can stand for very many.
 #[test]
 fn result_never_exceeds_the_bound() {
     let block = compress(&[7; 1000]).unwrap();

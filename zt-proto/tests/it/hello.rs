@@ -56,6 +56,7 @@ fn few_bytes_in_the_place_of_the_planet_are_a_tail_that_does_not_parse() {
     assert_eq!((hello.planet, hello.tail.len()), (None, 8));
 }
 
+/// `known-flaws.md` row 11: malformed lists of moons.
 #[test]
 fn list_that_claims_more_moons_than_there_are_bytes_is_refused() {
     let moon = WorldVersion { id: 1, timestamp: Timestamp(2) };

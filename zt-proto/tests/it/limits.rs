@@ -187,6 +187,7 @@ fn configuration_longer_than_clients_take_is_refused() {
     assert!(too_long(chunk(NetworkConfig::MAX_LEN + 1)));
 }
 
+/// `known-flaws.md` row 11: hop counts.
 #[test]
 fn circuit_test_with_more_hops_or_breadth_is_refused() {
     let mut test = CircuitTest {

@@ -1,4 +1,4 @@
-//! No received byte is a panic (row 11 of the flaw list), and no result is larger than its input allows.
+//! No received byte is a panic (`known-flaws.md` row 11), and no result is larger than its input allows.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

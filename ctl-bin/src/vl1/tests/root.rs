@@ -98,6 +98,7 @@ fn a_fragmented_packet_is_relayed_piece_by_piece() {
     }
 }
 
+/// `known-flaws.md` row 11: hop counts.
 #[test]
 fn what_came_over_three_relays_or_from_a_stranger_or_through_a_leaf_is_not_relayed() {
     let (mut node, mut a, b) = root_with_two();
