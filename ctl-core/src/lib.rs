@@ -19,6 +19,7 @@
 //! | [`memo`] | what was issued and may be sent again; times of issue | `vl2.md` §19.1 |
 //! | [`recency`] | what a cache that is full lets go | |
 //! | [`rules`] | flow rules as people write, test and understand them | `rules-language.md` |
+//! | [`settings_file`] | the text of the program's own settings | |
 
 pub mod addresses;
 pub mod change;
@@ -36,6 +37,7 @@ pub mod recency;
 pub mod record;
 pub mod request;
 pub mod rules;
+pub mod settings_file;
 pub mod snapshot;
 
 pub use addresses::Occupied;

@@ -15,14 +15,14 @@ pub use credentials::{credentials, rules, world};
 pub use node::node_datagram;
 pub use packet::{extended_armor, fragment, packet};
 pub use record::{recent_history, record, rules_json};
-pub use text::{dictionary, identity, network_config, text_config, world_description};
+pub use text::{dictionary, identity, network_config, settings_file, text_config, world_description};
 pub use verb::{circuit_test, hello, message, network_config_request};
 
 /// What a target does with an input; returns whether that made sense.
 pub type Body = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 19] = [
+pub const TARGETS: [(&str, Body); 20] = [
     ("circuit_test", circuit_test),
     ("credentials", credentials),
     ("dictionary", dictionary),
@@ -39,6 +39,7 @@ pub const TARGETS: [(&str, Body); 19] = [
     ("record", record),
     ("rules", rules),
     ("rules_json", rules_json),
+    ("settings_file", settings_file),
     ("text_config", text_config),
     ("world", world),
     ("world_description", world_description),

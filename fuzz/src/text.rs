@@ -1,9 +1,10 @@
-//! Texts: dictionaries, identities, descriptions of worlds.
+//! Texts: dictionaries, identities, descriptions of worlds, settings.
 
 use std::fmt::Display;
 use std::hint::black_box;
 use std::str::{self, FromStr};
 
+use ctl_core::settings_file::{self, Key, Kind};
 use zt_crypto::IdentitySecret;
 use zt_crypto::credential::verify_dictionary;
 use zt_crypto::signature::verify_world;
@@ -115,4 +116,27 @@ pub fn world_description(data: &[u8]) -> bool {
     assert_eq!(verify_world(description.key.public(), &world), Ok(()));
     assert_eq!(again.sign(Timestamp(1)), world);
     true
+}
+
+/// The file of settings of the program.
+pub fn settings_file(data: &[u8]) -> bool {
+    const KEYS: [Key<'static>; 5] = [
+        Key { name: "port", kind: Kind::Number },
+        Key { name: "port-mapping", kind: Kind::Flag },
+        Key { name: "bind", kind: Kind::Text },
+        Key { name: "role", kind: Kind::List },
+        Key { name: "home", kind: Kind::Never },
+    ];
+    let Ok(text) = str::from_utf8(data) else { return false };
+    let (entries, faults) = settings_file::parse(text, &KEYS);
+    let lines = 1 + text.matches('\n').count();
+    let places = entries.iter().flat_map(|entry| &entry.values).map(|(_, place)| *place);
+    for place in places.chain(faults.iter().map(|fault| fault.place)) {
+        assert!((1..=lines).contains(&place.line) && place.column >= 1, "{place}");
+    }
+    for entry in &entries {
+        let is_known = KEYS.iter().any(|key| key.name == entry.key && key.kind != Kind::Never);
+        assert!(is_known, "{entry:?}");
+    }
+    faults.is_empty()
 }

@@ -2,31 +2,34 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use ctl_http::Origin;
 use zt_proto::IpPrefix;
 
 use super::tls::TlsArgs;
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "API")]
 pub(crate) struct ApiArgs {
     /// Address of the API [default: 127.0.0.1:N]; where other machines reach it, it needs a certificate or --api-insecure
-    #[arg(long = "api", value_name = "ADDR:PORT")]
+    #[arg(long = "api", value_name = "ADDR:PORT", env = "CTL_API")]
     pub address: Option<SocketAddr>,
     #[command(flatten)]
     pub tls: TlsArgs,
     /// Serves other machines without encryption, tokens included; only where nobody can listen
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", env = "CTL_API_INSECURE", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub api_insecure: bool,
     /// From where requests may come, beside this machine [default: from everywhere if --api lets them]. May be repeated;
     /// allowManagementFrom in local.conf comes before it
-    #[arg(long = "api-allow", value_name = "IP/BITS")]
+    #[arg(long = "api-allow", value_name = "IP/BITS", env = "CTL_API_ALLOW", value_delimiter = ',')]
     pub allowed: Vec<IpPrefix>,
     /// Page that may use the API from a browser, beside the console, for example https://panel.example. May be repeated
-    #[arg(long = "api-origin", value_name = "ORIGIN")]
+    #[arg(long = "api-origin", value_name = "ORIGIN", env = "CTL_API_ORIGIN", value_delimiter = ',')]
     pub origins: Vec<Origin>,
     /// Takes tokens from the URL too (?auth=TOKEN), as the official controller does; URLs end up in logs
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", env = "CTL_API_QUERY_TOKEN", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub api_query_token: bool,
 }
 

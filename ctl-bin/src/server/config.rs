@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use ctl_store::OpenOptions;
 use zt_proto::NetworkId;
 
@@ -13,7 +13,9 @@ use super::api_args::ApiArgs;
 use super::backup::sealing::Recipient;
 use super::doctor::DoctorArgs;
 use super::identity_tool::IdentityCommand;
+use super::logs::{LogFormat, LogLevel};
 use super::manual::{CompletionsArgs, ManArgs};
+use super::settings::ConfigCommand;
 use super::token::TokenCommand;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
@@ -27,7 +29,7 @@ pub(crate) const DEFAULT_PORT: u16 = 9993;
 ///
 /// Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, subcommand_negates_reqs = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Makes a home from a backup; nothing that is there is overwritten
     Restore(RestoreArgs),
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Looks whether a backup, a home or a database is sound. Exit code 0: it is, 1: it is not, 2: it could not be told
     Verify(VerifyArgs),
 }
@@ -78,7 +82,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct HomeArgs {
     /// Directory for identity, database and tokens; made if it is not there
-    #[arg(long, value_name = "DIR", env = "CTL_HOME", default_value_os_t = default_home())]
+    #[arg(long, value_name = "DIR", env = "CTL_HOME", global = true, default_value_os_t = default_home())]
     pub home: PathBuf,
 }
 
@@ -86,17 +90,23 @@ pub(crate) struct HomeArgs {
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub home: HomeArgs,
+    /// File with settings; a variable goes before it, and a flag before both [default: ctl.toml in the home, if it is
+    /// there]
+    #[arg(long, value_name = "FILE", env = "CTL_CONFIG")]
+    pub config: Option<PathBuf>,
     /// UDP port for clients, on all addresses; also the TCP port of the API unless --api says otherwise
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", env = "CTL_PORT", default_value_t = DEFAULT_PORT,
+          value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     /// Address of this machine that clients are to reach; others are then not used [default: all]
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", env = "CTL_BIND")]
     pub bind: Option<IpAddr>,
     /// Second UDP port; 0 is none [default: random, none if this controller is a root of its planet]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = "CTL_SECONDARY_PORT")]
     pub secondary_port: Option<u16>,
     /// Asks the router to let the UDP port through, by PCP, NAT-PMP or UPnP
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", env = "CTL_PORT_MAPPING", num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub port_mapping: bool,
     #[command(flatten)]
     pub api: ApiArgs,
@@ -105,17 +115,20 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
     pub planet: Option<PlanetSource>,
     /// What this node is [default: controller, and root where the planet or a moon names it]
-    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    #[arg(long, value_name = "ROLE", env = "CTL_ROLE", value_delimiter = ',')]
     pub role: Vec<Role>,
     /// Serves although another controller with this database seems to run; only if it is certain that it does not
     #[arg(long)]
     pub take_over: bool,
     /// Pages of the write-ahead log from which on they are moved into the database; 0 leaves that to another program, as
     /// Litestream asks for
-    #[arg(long, value_name = "N", default_value_t = OpenOptions::default().checkpoint_pages)]
+    #[arg(long, value_name = "N", env = "CTL_CHECKPOINT_PAGES",
+          default_value_t = OpenOptions::default().checkpoint_pages)]
     pub checkpoint_pages: u32,
     #[command(flatten)]
     pub backups: ScheduleArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 impl ServeArgs {
@@ -163,7 +176,7 @@ pub(crate) struct RestoreArgs {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Backup, or a database by itself [default: the home, beside the controller that may be running in it]
-    #[arg(value_name = "FILE", conflicts_with = "home")]
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub home: HomeArgs,
@@ -189,23 +202,51 @@ pub(crate) struct KeyArgs {
 }
 
 /// The backups that a running controller makes by itself.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Backups")]
 pub(crate) struct ScheduleArgs {
     /// Makes backups by itself, into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "CTL_BACKUP_DIR")]
     pub backup_dir: Option<PathBuf>,
     /// Time between two of them, for example 6h or 7d
-    #[arg(long, value_name = "TIME", default_value = "24h", requires = "backup_dir")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "CTL_BACKUP_EVERY",
+        default_value = "24h",
+        requires = "backup_dir"
+    )]
     pub backup_every: Period,
     /// How many stay; the oldest go
-    #[arg(long, value_name = "N", default_value_t = 7, requires = "backup_dir", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "CTL_BACKUP_KEEP", default_value_t = 7, requires = "backup_dir",
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub backup_keep: u32,
     /// Encrypts them to the holder of this public key, as age-keygen prints it; may be repeated
-    #[arg(long, value_name = "RECIPIENT", num_args = 1.., requires = "backup_dir")]
+    #[arg(long, value_name = "RECIPIENT", env = "CTL_BACKUP_ENCRYPT_TO", num_args = 1.., value_delimiter = ',',
+          requires = "backup_dir")]
     pub backup_encrypt_to: Vec<Recipient>,
     /// Encrypts them with the passphrase in the first line of this file
-    #[arg(long, value_name = "FILE", requires = "backup_dir", conflicts_with = "backup_encrypt_to")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CTL_BACKUP_PASSPHRASE_FILE",
+        requires = "backup_dir",
+        conflicts_with = "backup_encrypt_to"
+    )]
     pub backup_passphrase_file: Option<PathBuf>,
+}
+
+/// What the controller tells of itself on standard error.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct LogArgs {
+    /// What is logged: error, warn, info, debug, trace or off, and the same for modules, for example
+    /// info,ctl_bin::vl1=debug [default: the variable RUST_LOG, else info]
+    #[arg(long, value_name = "LEVELS", env = LogLevel::VARIABLE)]
+    pub log_level: Option<LogLevel>,
+    /// How it is written: for people, or a line of JSON each
+    #[arg(long, value_name = "FORMAT", env = "CTL_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 }
 
 /// A time of at least a second, written like 90s, 30m, 24h or 7d.

@@ -18,6 +18,8 @@ pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
 /// Settings that tools write for the original.
 const LOCAL_CONF: &str = "local.conf";
+/// Settings of this program.
+pub(super) const SETTINGS: &str = "ctl.toml";
 /// Opens `/metrics` and nothing else.
 pub(super) const METRICSTOKEN: &str = "metricstoken.secret";
 pub(super) const PLANET: &str = "planet";
@@ -34,12 +36,13 @@ const MOONS: &str = "moons.d";
 
 /// The files of a home, but for the moons, that a backup keeps, with the mode that each is to have. The first, without
 /// which a home is refused, is the last that a restore puts into place.
-const KEPT: [(&str, u32); 8] = [
+const KEPT: [(&str, u32); 9] = [
     (IDENTITY_SECRET, 0o600),
     (IDENTITY_PUBLIC, 0o644),
     (AUTHTOKEN, 0o600),
     (METRICSTOKEN, 0o600),
     (LOCAL_CONF, 0o644),
+    (SETTINGS, 0o644),
     (PLANET, 0o644),
     (PLANET_KEY, 0o600),
     (DATABASE, 0o600),

@@ -16,6 +16,7 @@ mod import;
 mod issue_allowance;
 mod lease;
 mod local_conf;
+mod logs;
 mod manual;
 mod moon;
 mod newcomers;
@@ -29,6 +30,7 @@ mod revocations;
 mod rules;
 mod secondary;
 mod seen;
+mod settings;
 mod share;
 mod sockets;
 mod status;
@@ -47,13 +49,13 @@ mod world_home;
 mod world_maker;
 mod worlds;
 
-use std::io::{self, IsTerminal, Write};
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::Parser;
 use ctl_http::{Access, Api, Events, Metrics, Serving, Token};
 use ctl_store::StoreError;
 use rand_chacha::ChaCha20Rng;
@@ -63,26 +65,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tracing::{error, warn};
-use tracing_subscriber::EnvFilter;
+use tracing::{error, info, warn};
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
 use background::Background;
-use config::{Cli, Command, ServeArgs};
+use config::{Command, ServeArgs};
 use controller::Controller;
 use home::{Home, HomeError};
+use logs::{Log, LogLevel};
 use secondary::SecondaryPort;
+use settings::reload::Live;
+use settings::{Line, SettingsError};
 use sockets::Sockets;
 use takeover::Takeover;
 use tally::Tally;
 use tls::TlsFiles;
 use worlds::WorldFiles;
 
-/// Says what is logged on standard error, for example `debug` or `info,ctl_bin::vl1=trace`.
-const LOG_VARIABLE: &str = "RUST_LOG";
-/// What is logged unless that says otherwise: what the migrations of the database tell is in its own words already.
-const LOG_DEFAULT: &str = "info,rusqlite_migration=warn";
+/// Neither the command line nor the settings can be used.
+const EXIT_NOT_UNDERSTOOD: u8 = 2;
 /// How long open API requests may take once the program is told to stop.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 /// Commands to the node that wait; whoever has more waits himself.
@@ -93,6 +95,8 @@ const MAX_EVENTS: usize = 4096;
 /// Why the program cannot do what it was told, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
@@ -161,31 +165,59 @@ impl StartError {
     }
 }
 
+/// The command line as it was given, what it means, and the log.
+struct Order {
+    words: Vec<OsString>,
+    line: Line,
+    log: Log,
+}
+
 /// Runs the program with the arguments of the process.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    let is_terminal = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(io::stderr).init();
-    match run(cli) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let line = match settings::read(&words) {
+        Ok(line) => line,
+        // Also what was asked for: the help.
+        Err(SettingsError::Line(error)) => error.exit(),
+        Err(error) => {
+            tell(&error.to_string());
+            return ExitCode::from(EXIT_NOT_UNDERSTOOD);
+        }
+    };
+    let args = &line.serving().unwrap_or(&line.cli.serve).log;
+    let level = args.log_level.clone().unwrap_or_else(LogLevel::usual);
+    let log = logs::start(&level, args.log_format, line.serving().is_some());
+    match run(Order { words, line, log }) {
         Ok(code) => code,
         Err(error) => {
-            // One line, whatever the cause has to say.
-            let message = error.to_string().replace('\n', "; ");
-            writeln!(io::stderr(), "error: {message}").unwrap_or(());
+            // One line, whatever the cause has to say; settings have one for each that is wrong.
+            let text = error.to_string();
+            let is_list = matches!(error, StartError::Settings(_));
+            tell(&if is_list { text } else { text.replace('\n', "; ") });
             error.exit_code()
         }
     }
 }
 
+/// Says why something was not done, a line for each reason.
+fn tell(error: &str) {
+    for line in error.lines() {
+        writeln!(io::stderr(), "error: {line}").unwrap_or(());
+    }
+}
+
 /// Does what the command line says.
-fn run(cli: Cli) -> Result<ExitCode, StartError> {
+fn run(order: Order) -> Result<ExitCode, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
-    match cli.command {
-        None => serve(&cli.serve, rng)?,
-        Some(Command::Serve(args)) => serve(&args, rng)?,
+    if order.line.serving().is_some() {
+        serve(&order, rng)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match order.line.cli.command {
+        None | Some(Command::Serve(_)) => {}
+        Some(Command::Config(command)) => settings::run(&command)?,
         Some(Command::Planet(command)) => planet::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Moon(command)) => moon::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Rules(command)) => rules::run(&command)?,
@@ -206,16 +238,17 @@ fn run(cli: Cli) -> Result<ExitCode, StartError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(args: &ServeArgs, rng: ChaCha20Rng) -> Result<(), StartError> {
+fn serve(order: &Order, rng: ChaCha20Rng) -> Result<(), StartError> {
+    let Some(args) = order.line.serving() else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(run_controller(args, rng));
+    let result = runtime.block_on(run_controller(order, args, rng));
     // What is still being computed is for nobody, and a write that is not committed was not acknowledged.
     runtime.shutdown_timeout(SHUTDOWN);
     result
 }
 
 /// Runs the controller until it is told to stop.
-async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
+async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
     let address = args.api.listen(args.port)?;
     let tls =
         TlsFiles::of(&args.api.tls).map(|files| files.load().map(|loaded| (files, loaded))).transpose()?;
@@ -255,7 +288,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
 
     let happened = Events::new(now.wall);
     let api_rng = Mutex::new(ChaCha20Rng::from_seed(draw_seed(&mut rng)));
-    let (_access, access) = watch::channel(Arc::new(Access {
+    let (access_sender, access) = watch::channel(Arc::new(Access {
         metrics_token: Some(metrics_token),
         allow_query_token: args.api.api_query_token,
         allowed_sources: args.api.allowed_sources(address),
@@ -293,6 +326,14 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
     let mut helpers = JoinSet::new();
     let (reload, reloaded) = watch::channel(());
     helpers.spawn(hang_up(signal(SignalKind::hangup())?, reload));
+    let (schedule_sender, schedule) = watch::channel(args.backups.clone());
+    let live = Live { access: access_sender, address, backups: schedule_sender, log: order.log.clone() };
+    let (words, set) = (order.words.clone(), order.line.set.clone());
+    helpers.spawn(settings::reload::follow(words, set, live, reloaded.clone()));
+    helpers.spawn(order.log.clone().report());
+    if let Some(file) = &order.line.file {
+        info!(file = %file.display(), "settings read");
+    }
     let mut serving = Serving::default();
     if let Some((files, loaded)) = tls {
         files.warn_of(&loaded, clock::wall());
@@ -333,7 +374,7 @@ async fn run_controller(args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), St
         helpers.spawn(port_map::keep(args.port, map));
     }
     helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
-    helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, args.backups.clone()));
+    helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, schedule));
     helpers.spawn(supervisor::keep_alive(command_sender.clone()));
     helpers.spawn(status::publish(command_sender, bound, status_sender));
 

@@ -5,6 +5,8 @@ mod backup;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod documents;

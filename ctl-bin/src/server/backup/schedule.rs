@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -22,10 +23,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(300);
 /// The clock is looked at no more rarely than this, since it may be set.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Makes backups for as long as the controller runs. Whatever goes wrong is logged, and tried again.
-pub(crate) async fn run(home: Home, controller: Address, args: ScheduleArgs) {
+/// Makes backups for as long as the controller runs, as the newest of `settings` says. Whatever goes wrong is logged, and
+/// tried again.
+pub(crate) async fn run(home: Home, controller: Address, mut settings: watch::Receiver<ScheduleArgs>) {
+    loop {
+        let args = Arc::new(settings.borrow_and_update().clone());
+        tokio::select! {
+            () = keep(&home, controller, &args) => {}
+            changed = settings.changed() => if changed.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+async fn keep(home: &Home, controller: Address, args: &Arc<ScheduleArgs>) {
     let Some(folder) = args.backup_dir.clone() else { return std::future::pending().await };
-    let (every, args) = (args.backup_every.0, Arc::new(args));
+    let every = args.backup_every.0;
     let mut wait = FIRST_AFTER;
     loop {
         sleep(wait).await;
@@ -43,7 +57,7 @@ pub(crate) async fn run(home: Home, controller: Address, args: ScheduleArgs) {
             wait = left.min(LOOK_EVERY);
             continue;
         }
-        let (home, args) = (home.clone(), Arc::clone(&args));
+        let (home, args) = (home.clone(), Arc::clone(args));
         wait = match spawn_blocking(move || make_one(&home, &args)).await {
             Ok(true) => every.min(LOOK_EVERY),
             Ok(false) => RETRY_AFTER.min(every),

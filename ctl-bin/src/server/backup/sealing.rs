@@ -21,7 +21,7 @@ const MAX_PASSPHRASE_FILE_BYTES: u64 = 4096;
 const MAX_IDENTITY_FILE_BYTES: u64 = 1 << 20;
 
 /// Whom a backup is encrypted to: a public key as `age-keygen` prints it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Recipient(age::x25519::Recipient);
 
 /// How a backup is closed to those who find it.

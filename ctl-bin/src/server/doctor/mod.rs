@@ -16,6 +16,7 @@ use zt_proto::Timestamp;
 
 use super::config::{DEFAULT_PORT, HomeArgs};
 use super::home::Home;
+use super::settings;
 use super::worlds::PlanetSource;
 use crate::cli::table::{ATTENTION, BAD, GOOD, PLAIN, paint, printable, show};
 use crate::cli::{CliError, Client};
@@ -29,17 +30,20 @@ use crate::cli::{CliError, Client};
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub home: HomeArgs,
-    /// UDP port, as for serving [default: that of the controller that ran last, else 9993]
+    /// File with settings, as for serving [default: ctl.toml in the home, if it is there]
+    #[arg(long, value_name = "FILE", env = "CTL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// UDP port, as for serving [default: as set, else that of the controller that ran last, else 9993]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// Address of this machine that clients are to reach, as for serving [default: all]
+    /// Address of this machine that clients are to reach, as for serving [default: as set, else all]
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
-    /// Address of the API, as for serving [default: 127.0.0.1 and the port]
+    /// Address of the API, as for serving [default: as set, else 127.0.0.1 and the port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,
     /// Root servers, as for serving
-    #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
+    #[arg(long, value_name = "builtin|none|FILE")]
     pub planet: Option<PlanetSource>,
     /// Prints the findings as JSON
     #[arg(long)]
@@ -121,17 +125,59 @@ pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> Ex
     let mut findings = Findings::default();
     if let Some(home) = storage::open(&args.home.home, &mut findings) {
         let secret = storage::check_files(&home, &mut findings);
-        let port = args.port.or_else(|| home.port()).unwrap_or(DEFAULT_PORT);
-        let api = args.api.unwrap_or((Ipv4Addr::LOCALHOST, port).into());
+        let set = look_at_settings(args, &mut findings);
+        let port = args.port.or(set.port).or_else(|| home.port()).unwrap_or(DEFAULT_PORT);
+        let api = args.api.or(set.api).unwrap_or((Ipv4Addr::LOCALHOST, port).into());
         let running = look_at_running(&home, api, secret.as_ref(), &mut findings);
-        let planet = args.planet.clone();
-        let patient = Patient { home, now, port, bind: args.bind, api, planet, secret, running };
+        let planet = args.planet.clone().or(set.planet);
+        let patient = Patient { home, now, port, bind: args.bind.or(set.bind), api, planet, secret, running };
         storage::check_database(&patient, &mut findings);
         storage::check_clock(&patient, &mut findings);
         network::check(&patient, &mut rng, &mut findings);
     }
     tell(&findings, &args.home.home, args.json);
     if findings.count(Level::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What file and variables set, of what matters here.
+#[derive(Default)]
+struct Set {
+    port: Option<u16>,
+    bind: Option<IpAddr>,
+    api: Option<SocketAddr>,
+    planet: Option<PlanetSource>,
+}
+
+/// Reads the settings as the controller will at its next start.
+fn look_at_settings(args: &DoctorArgs, findings: &mut Findings) -> Set {
+    const CHECK: &str = "settings";
+    let line = match settings::of_home(&args.home.home, args.config.as_deref()) {
+        Ok(line) => line,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                findings.error(
+                    CHECK,
+                    line,
+                    "mend it; until then the controller does not start again. `ctl-bin config print-default` has every setting",
+                );
+            }
+            return Set::default();
+        }
+    };
+    let Some(serving) = line.serving() else { return Set::default() };
+    if let Err(error) = serving.api.listen(serving.port) {
+        findings.error(CHECK, error.to_string(), "the controller does not start again until it is mended");
+    } else if let Some(file) = &line.file {
+        let names: Vec<_> = line.set.keys().map(String::as_str).collect();
+        let set = if names.is_empty() { "nothing" } else { &names.join(", ") };
+        findings.ok(CHECK, format!("{} can be used; set: {set}", file.display()));
+    }
+    Set {
+        port: line.set.contains_key("port").then_some(serving.port),
+        bind: serving.bind,
+        api: serving.api.address,
+        planet: serving.planet.clone(),
+    }
 }
 
 /// Asks the controller that runs in the home, if there is one.
