@@ -25,7 +25,7 @@ impl Node {
     /// Takes up a new peer and arms its timer.
     pub(super) fn insert_peer(&mut self, now: Now, peer: Peer) {
         let address = peer.address();
-        self.peers.insert(address, peer);
+        self.peers.insert(address, Box::new(peer));
         self.peer_order.insert(address);
         self.arm_peer(now.mono + FORGET_AFTER, address);
     }
@@ -150,7 +150,7 @@ impl Node {
         tracing::info!(root = %from, "the address of this node has changed");
         let reach = |remote: SocketAddr| (Scope::of(remote.ip()), remote.is_ipv4());
         let roots = &self.roots;
-        let doubt = |peer: &mut Peer| {
+        let doubt = |peer: &mut Box<Peer>| {
             let affected = peer.paths.iter_mut().filter(|path| reach(path.link.remote) == reach(seen_as));
             // The one over which the news came works.
             let count = affected.filter(|path| path.link != link).map(Path::doubt).count();

@@ -156,7 +156,7 @@ pub struct Node {
     pub(super) secret: Arc<IdentitySecret>,
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
-    pub(super) peers: HashMap<Address, Peer>,
+    pub(super) peers: HashMap<Address, Box<Peer>>,
     /// [`MAX_PEERS`], fewer in tests.
     pub(super) max_peers: usize,
     /// The addresses of all peers, for those who look at them a page at a time.

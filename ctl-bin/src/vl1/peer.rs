@@ -160,7 +160,8 @@ impl Peer {
             *known != network && now.saturating_duration_since(*since) <= CONFIGURED_FOR
         });
         if self.configured.len() < MAX_CONFIGURED {
-            self.configured.push((network, now));
+            // Most are in one network.
+            push_exact(&mut self.configured, (network, now));
         }
     }
 
@@ -173,6 +174,7 @@ impl Peer {
     /// Takes up a path that has proven to work; returns the link of the path that had to give way.
     pub(super) fn learn(&mut self, link: Link, now: Instant) -> Option<Link> {
         self.tests.retain(|(tested, _)| *tested != link);
+        self.tests.shrink_to_fit();
         if let Some(path) = self.path(link) {
             path.heard(now);
             return None;
@@ -185,7 +187,7 @@ impl Peer {
             });
             replaced = victim.map(|victim| self.paths.swap_remove(victim).link);
         }
-        self.paths.push(Path::new(link, now));
+        push_exact(&mut self.paths, Path::new(link, now));
         replaced
     }
 
@@ -265,6 +267,12 @@ impl Peer {
     pub(super) fn take_multicast(&mut self, now: Instant) -> bool {
         self.multicast.take(MULTICAST_LIMIT, now)
     }
+}
+
+/// Adds to a list of which there are very many, and which mostly has one entry: it takes no more room than that.
+fn push_exact<T>(list: &mut Vec<T>, entry: T) {
+    list.reserve_exact(1);
+    list.push(entry);
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use zt_proto::packet::header::{HOPS_MASK, HeaderMut};
 use super::{OpenError, split};
 use crate::agreement::SessionKey;
 
-/// The two expanded keys of a pair of nodes, wiped on drop.
+/// The two keys of a pair of nodes, expanded for one packet; wiped on drop.
 pub(crate) struct AesKeys {
     /// K0: GMAC, which is one block of AES over GHASH.
     mac: Aes256,
