@@ -3,7 +3,7 @@
 use zt_proto::verb::network_config_request::{RequestMetadata, SoftwareVersion};
 
 /// The generation of a client: in which form it gets its configuration, and in how large pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Client {
     /// 1.0.0 to 1.1.4, and whoever says nothing: text, in one packet.
     Text {

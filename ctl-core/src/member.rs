@@ -11,7 +11,7 @@ use crate::network::RemoteTrace;
 pub type Fingerprint = [u8; 48];
 
 /// A member of one network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
     pub network: NetworkId,
     pub address: Address,
@@ -49,7 +49,7 @@ pub struct Member {
 }
 
 /// Through what a member was authorized.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Credential {
     Api,
     Public,
@@ -57,7 +57,7 @@ pub enum Credential {
 }
 
 /// Software and protocol version of a client, from its request metadata (`vl2.md` §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientVersion {
     pub major: u64,
     pub minor: u64,

@@ -4,7 +4,8 @@
 //! as long as that makes no difference to anybody:
 //!
 //! - **Same inputs.** Network, bridges, the whole member record and the generation of the client are compared, not
-//!   their revisions: a network that was removed and made anew begins at revision 1 again.
+//!   their revisions: a network that was removed and made anew begins at revision 1 again. Of record and client 128 bits
+//!   of hash are kept, under keys that nobody knows.
 //! - **Fresh enough.** Members accept each other while their certificates are no further apart than the credential
 //!   window (`vl2.md` §7.1). What is sent again is at most a fifth of that old: with the time until the
 //!   next poll, a minute, that stays far below the window even where it is shortest, five minutes.
@@ -19,15 +20,14 @@
 //! ask at the same time; when there are too many networks, the one of which nobody asked for longest gives way.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zt_crypto::IdentitySecret;
 use zt_proto::{Address, NetworkId, Timestamp};
 
-use crate::client::Client;
 use crate::config::{NetworkPart, UnsignedConfig};
 use crate::issue::{ConfigTooLong, Issued};
-use crate::member::Member;
 use crate::network::Network;
 use crate::recency::Recency;
 
@@ -36,7 +36,7 @@ const REUSED_FOR: u64 = 5;
 /// Members whose configurations are kept.
 const MAX_MEMBERS: usize = 131_072;
 /// What the configurations that are kept may take, in bytes.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 192 << 20;
 /// Networks whose common part is kept.
 const MAX_NETWORKS: usize = 1024;
 /// What all common parts may take, in bytes.
@@ -62,6 +62,7 @@ struct State {
     member_bytes: usize,
     /// Keys of entries, oldest first, each with its number; a number that no entry has any more is passed over.
     order: VecDeque<(u64, (NetworkId, Address))>,
+    hashers: [RandomState; 2],
     /// Tells entries, and states of networks, apart.
     next_number: u64,
 }
@@ -78,10 +79,12 @@ struct Entry {
     number: u64,
     /// Number of the [`KnownPart`] it was issued with; void once that is not kept any more.
     part: u64,
-    member: Member,
-    client: Client,
+    asker: Asker,
     issued: Arc<Issued>,
 }
+
+/// Hashes of a member record and of the generation of a client.
+type Asker = [u64; 2];
 
 impl Memo {
     pub fn new() -> Self {
@@ -167,8 +170,7 @@ impl State {
     fn find(&mut self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
         let entry = self.members.get(&(config.network.id, config.member.address))?;
         let age = config.issued.0.saturating_sub(entry.issued.timestamp().0);
-        let is_same = entry.client == config.client
-            && entry.member == config.member
+        let is_same = entry.asker == self.asker(config)
             && self.part(config).is_some_and(|known| known.number == entry.part);
         let found = (is_same && age <= reusable_for(&config.network)).then(|| Arc::clone(&entry.issued));
         if found.is_some() {
@@ -216,12 +218,15 @@ impl State {
         let part = known.number;
         self.forget(key);
         let number = self.number();
-        let (member, client) = (config.member.clone(), config.client);
-        let entry = Entry { number, part, member, client, issued: Arc::clone(issued) };
+        let entry = Entry { number, part, asker: self.asker(config), issued: Arc::clone(issued) };
         self.member_bytes += entry.size_bytes();
         self.members.insert(key, entry);
         self.order.push_back((number, key));
         self.evict(config.issued);
+    }
+
+    fn asker(&self, config: &UnsignedConfig) -> Asker {
+        self.hashers.each_ref().map(|hasher| hasher.hash_one((&config.member, config.client)))
     }
 
     fn number(&mut self) -> u64 {
@@ -285,11 +290,7 @@ impl State {
 impl Entry {
     /// Returns about how many bytes it takes besides what it shares.
     fn size_bytes(&self) -> usize {
-        // A tag, and its place in a tree, is the largest of what there are many of.
-        let lists =
-            self.member.ip_assignments.len() + self.member.tags.len() + self.member.capabilities.len();
-        let texts = self.member.name.as_ref().map_or(0, String::len);
-        size_of::<Self>() + self.issued.dictionary().len() + texts + 24 * lists
+        size_of::<Self>() + size_of::<Issued>() + self.issued.dictionary().len()
     }
 }
 

@@ -123,7 +123,7 @@ pub struct TagDefinition {
 }
 
 /// Where members send remote traces.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RemoteTrace {
     /// Ten characters, meant as a node address.
     pub target: Option<String>,

@@ -86,15 +86,15 @@ fn what_is_kept_is_bounded() {
     large.rules = vec![zt_proto::rules::Rule::ACCEPT; 1024];
     world.network = Arc::new(large);
     let size = world.ask(&memo, &controller, 0, NOW.0).dictionary().len();
-    let count = u8::try_from((64 << 20) / size / 64 + 2).unwrap();
-    for _ in 0..64 {
+    let count = u8::try_from((192 << 20) / size / 192 + 2).unwrap();
+    for _ in 0..192 {
         for number in 0..count {
             world.ask(&memo, &controller, number, NOW.0);
         }
         world.shift();
     }
     let (entries, bytes) = memo.size();
-    assert!(bytes <= 64 << 20 && bytes > 60 << 20, "{entries} entries, {bytes} bytes");
+    assert!(bytes <= 192 << 20 && bytes > 180 << 20, "{entries} entries, {bytes} bytes");
     // Old ones go when their time is over, whoever asks.
     world.ask(&memo, &controller, 0, NOW.0 + Network::MAX_CREDENTIAL_WINDOW);
     assert_eq!(memo.size().0, 1);
