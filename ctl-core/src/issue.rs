@@ -27,8 +27,25 @@ pub struct Issued {
     network: NetworkId,
     timestamp: Timestamp,
     client: Client,
-    dictionary: Vec<u8>,
+    dictionary: Box<[u8]>,
     left_out: usize,
+}
+
+/// One sending of a configuration: its id and the signatures of its chunks, about a hundred bytes each. The rest of what
+/// is sent is in [`Issued`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    update_id: NonZeroU64,
+    /// What the dictionary says when it was issued.
+    timestamp: Timestamp,
+    signatures: Box<[Signature]>,
+}
+
+impl Sending {
+    /// Returns in how many chunks it goes; none for a client before 1.2.0, whose one piece has no signature.
+    pub fn chunks(&self) -> usize {
+        self.signatures.len()
+    }
 }
 
 /// A configuration that no client would take; only rules of unknown types, which may be long, make one.
@@ -76,7 +93,7 @@ impl UnsignedConfig {
             write_old(&config, &self.network, self.client).map_err(too_long)?
         };
         let (network, timestamp) = (self.network.id, self.issued);
-        Ok(Issued { network, timestamp, client: self.client, dictionary, left_out })
+        Ok(Issued { network, timestamp, client: self.client, dictionary: dictionary.into(), left_out })
     }
 }
 
@@ -105,7 +122,7 @@ impl Issued {
     /// Returns a configuration without credentials, for a client that takes dictionaries of version 7.
     pub(crate) fn without_credentials(config: &NetworkConfig, client: Client) -> Self {
         let (network, timestamp) = (config.network, config.timestamp);
-        Self { network, timestamp, client, dictionary: config.write(), left_out: 0 }
+        Self { network, timestamp, client, dictionary: config.write().into(), left_out: 0 }
     }
 
     /// Returns when it was issued, the time of all its credentials.
@@ -134,32 +151,75 @@ impl Issued {
     ///
     /// `update_id` is random and another one for each sending: by it members know which chunks belong together.
     pub fn reply(&self, update_id: NonZeroU64, signer: &IdentitySecret) -> Vec<Vec<u8>> {
-        let chunk_size = match self.client {
-            Client::Text { .. } | Client::Version6 => {
-                let mut payload = Vec::new();
-                ConfigChunk { network: self.network, data: &self.dictionary, part: None }.write(&mut payload);
-                return vec![payload];
-            }
-            Client::Modern { before_1_4: true, .. } => SMALL_CHUNK,
-            Client::Modern { before_1_4: false, .. } => MODERATE_CHUNK,
+        self.payloads(&self.sign_sending(update_id, 0, signer))
+    }
+
+    /// Signs the chunks of one sending, which [`Issued::payloads`] then returns; there are none for clients before 1.2.0.
+    ///
+    /// A client that gets exactly what it has takes that for no answer, and asks again every five seconds. So sendings that
+    /// follow each other say times of issue that are `later` by another number of milliseconds; certificates keep theirs.
+    pub fn sign_sending(&self, update_id: NonZeroU64, later: u64, signer: &IdentitySecret) -> Sending {
+        let timestamp = self.timestamp.plus_millis(later);
+        let mut signed = Vec::new();
+        let sign = |chunk: ConfigChunk<'_>| {
+            signed.clear();
+            chunk.write_signed(&mut signed);
+            self.set_timestamp(&chunk, timestamp, &mut signed);
+            signer.sign(&signed)
         };
-        // No dictionary is longer than `NetworkConfig::MAX_LEN`.
-        let total = u32::try_from(self.dictionary.len()).unwrap_or(u32::MAX);
-        let chunks = (0_u32..).step_by(chunk_size).zip(self.dictionary.chunks(chunk_size));
+        Sending { update_id, timestamp, signatures: self.chunks(update_id).map(sign).collect() }
+    }
+
+    /// Writes the time of issue of a sending into a chunk, if it stands there.
+    fn set_timestamp(&self, chunk: &ConfigChunk<'_>, timestamp: Timestamp, written: &mut [u8]) {
+        if timestamp == self.timestamp || chunk.part.as_ref().is_none_or(|part| part.index > 0) {
+            return;
+        }
+        let digits = NetworkConfig::timestamp_digits(chunk.data);
+        let digits = digits
+            .map(|digits| digits.start + ConfigChunk::DATA_OFFSET..digits.end + ConfigChunk::DATA_OFFSET);
+        if let Some(place) = digits.and_then(|digits| written.get_mut(digits)) {
+            place.copy_from_slice(format!("{:016x}", timestamp.0).as_bytes());
+        }
+    }
+
+    /// Returns the payloads of an answer whose chunks were signed by [`Issued::sign_sending`] of this configuration.
+    pub fn payloads(&self, sending: &Sending) -> Vec<Vec<u8>> {
+        let write = |chunk: &ConfigChunk<'_>| {
+            let mut payload = Vec::with_capacity(chunk.data.len() + ConfigChunk::OVERHEAD);
+            chunk.write(&mut payload);
+            payload
+        };
+        if !self.client.is_modern() {
+            return vec![write(&ConfigChunk { network: self.network, data: &self.dictionary, part: None })];
+        }
+        let chunks = self.chunks(sending.update_id).zip(&sending.signatures);
         chunks
-            .map(|(index, data)| {
-                let update_id = update_id.get();
-                let part = ChunkPart { flags: 0, update_id, total, index, signature: Signature::NONE };
-                let mut chunk = ConfigChunk { network: self.network, data, part: Some(part) };
-                let signature = signer.sign(&chunk.signed_bytes());
-                if let Some(part) = &mut chunk.part {
-                    part.signature = signature;
-                }
-                let mut payload = Vec::with_capacity(data.len() + ConfigChunk::OVERHEAD);
-                chunk.write(&mut payload);
+            .map(|(chunk, signature)| {
+                let part = chunk.part.map(|part| ChunkPart { signature: *signature, ..part });
+                let chunk = ConfigChunk { part, ..chunk };
+                let mut payload = write(&chunk);
+                self.set_timestamp(&chunk, sending.timestamp, &mut payload);
                 payload
             })
             .collect()
+    }
+
+    /// Returns the chunks for a client of 1.2.0 or later, not signed yet; none for others.
+    fn chunks(&self, update_id: NonZeroU64) -> impl Iterator<Item = ConfigChunk<'_>> {
+        let (dictionary, chunk_size): (&[u8], _) = match self.client {
+            Client::Text { .. } | Client::Version6 => (&[], SMALL_CHUNK),
+            Client::Modern { before_1_4: true, .. } => (&self.dictionary, SMALL_CHUNK),
+            Client::Modern { before_1_4: false, .. } => (&self.dictionary, MODERATE_CHUNK),
+        };
+        // No dictionary is longer than `NetworkConfig::MAX_LEN`.
+        let total = u32::try_from(dictionary.len()).unwrap_or(u32::MAX);
+        let pieces = (0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size));
+        pieces.map(move |(index, data)| {
+            let update_id = update_id.get();
+            let part = ChunkPart { flags: 0, update_id, total, index, signature: Signature::NONE };
+            ConfigChunk { network: self.network, data, part: Some(part) }
+        })
     }
 
     /// Returns the payloads of NETWORK_CONFIG packets that bring it unasked: the same chunks, or what makes a client

@@ -46,7 +46,7 @@ pub use client::Client;
 pub use config::UnsignedConfig;
 pub use decide::{Decision, Refusal, decide};
 pub use event::{Event, EventKind};
-pub use issue::Issued;
+pub use issue::{Issued, Sending};
 pub use member::Member;
 pub use memo::Memo;
 pub use network::Network;

@@ -136,6 +136,19 @@ impl Sightings<'_> {
         Ok(is_member)
     }
 
+    /// Notes a request that says the same as the newest one that is kept, and says whether there is one.
+    pub fn note_again(
+        &self,
+        network: NetworkId,
+        member: Address,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE member_sighting SET last = ?1 WHERE network = ?2 AND member = ?3 AND number = \
+                   (SELECT max(number) FROM member_sighting WHERE network = ?2 AND member = ?3)";
+        let values = (U64Column(now.0), NetworkColumn(network), AddressColumn(member));
+        Ok(self.tx.execute(sql, values)? > 0)
+    }
+
     /// Replaces all that is known of a member, given newest first, and says whether there is such a member. What
     /// is too many is left out.
     pub fn put(&self, network: NetworkId, member: Address, history: &[Sighting]) -> Result<bool, StoreError> {

@@ -1,6 +1,7 @@
 //! What is noted about members with every request and saved in batches: losing seconds of it in a crash is fine.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -21,7 +22,8 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 /// Notes that are not saved yet.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    sightings: BTreeMap<(NetworkId, Address), (Client, Timestamp)>,
+    /// Without a client, it is the one that was noted last.
+    sightings: BTreeMap<(NetworkId, Address), (Option<Client>, Timestamp)>,
     identities: BTreeMap<Address, PublicIdentity>,
     unsavable_sightings: Unsavable<(NetworkId, Address)>,
     unsavable_identities: Unsavable<Address>,
@@ -72,14 +74,41 @@ pub(super) fn client(from: Option<SocketAddr>, metadata: &RequestMetadata) -> Cl
 }
 
 impl Notes {
-    /// Notes a request; the last one of a node for a network counts.
-    pub(super) fn sighting(&mut self, network: NetworkId, node: Address, client: Client, now: Timestamp) {
-        let key = (network, node);
+    /// Notes a request; the last one of a node for a network counts. Says whether there was room.
+    pub(super) fn sighting(
+        &mut self,
+        network: NetworkId,
+        node: Address,
+        client: Client,
+        now: Timestamp,
+    ) -> bool {
+        self.insert((network, node), Some(client), now)
+    }
+
+    /// Notes a request that says nothing new but the time, after one that was noted.
+    pub(super) fn sighting_again(&mut self, network: NetworkId, node: Address, now: Timestamp) {
+        self.insert((network, node), None, now);
+    }
+
+    fn insert(&mut self, key: (NetworkId, Address), client: Option<Client>, now: Timestamp) -> bool {
         if self.unsavable_sightings.contains(key, now) {
-            return;
+            return false;
         }
-        if self.sightings.len() < MAX_NOTES || self.sightings.contains_key(&key) {
-            self.sightings.insert(key, (client, now));
+        let has_room = self.sightings.len() < MAX_NOTES;
+        match self.sightings.entry(key) {
+            Entry::Occupied(mut known) => {
+                let (known_client, time) = known.get_mut();
+                *time = now;
+                if client.is_some() {
+                    *known_client = client;
+                }
+                true
+            }
+            Entry::Vacant(free) if has_room => {
+                free.insert((client, now));
+                true
+            }
+            Entry::Vacant(_) => false,
         }
     }
 
@@ -135,7 +164,10 @@ impl Notes {
     pub(super) fn take_back(&mut self, unsaved: Self) -> usize {
         for (key, note) in unsaved.sightings {
             if self.sightings.len() < MAX_NOTES {
-                self.sightings.entry(key).or_insert(note);
+                let (client, _) = self.sightings.entry(key).or_insert_with(|| note.clone());
+                if client.is_none() {
+                    *client = note.0;
+                }
             }
         }
         for (address, identity) in unsaved.identities {
@@ -153,7 +185,10 @@ impl Notes {
     /// Saves the notes about nodes that are members; the others leave nothing.
     pub(super) fn save(&self, tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
         for ((network, node), (client, time)) in &self.sightings {
-            tx.sightings().note(*network, *node, client, *time)?;
+            match client {
+                Some(client) => tx.sightings().note(*network, *node, client, *time)?,
+                None => tx.sightings().note_again(*network, *node, *time)?,
+            };
         }
         for identity in self.identities.values() {
             tx.verified_identities().put(identity, now)?;
@@ -236,6 +271,32 @@ mod tests {
         assert!(!is_taken(UNSAVABLE_FOR));
         assert!(is_taken(1 + UNSAVABLE_FOR));
         assert_eq!(notes.unsavable_sightings.0.len(), MAX_UNSAVABLE - 1);
+    }
+
+    #[test]
+    fn a_note_that_says_only_the_time_keeps_what_was_said_before() {
+        let client = |minor| Client {
+            version: Some(ClientVersion { major: 1, minor, revision: 0, protocol: 12 }),
+            ..Client::default()
+        };
+        let version = |notes: &Notes| {
+            let (client, time) = notes.sightings[&(NETWORK, address(5))].clone();
+            (client.map(|client| client.version.unwrap().minor), time)
+        };
+        let mut notes = Notes::default();
+        assert!(notes.sighting(NETWORK, address(5), client(8), Timestamp(1)));
+        notes.sighting_again(NETWORK, address(5), Timestamp(2));
+        assert_eq!(version(&notes), (Some(8), Timestamp(2)));
+        // What could not be saved is not lost, and what is newer counts.
+        let unsaved = notes.take(10);
+        notes.sighting_again(NETWORK, address(5), Timestamp(3));
+        assert_eq!(version(&notes), (None, Timestamp(3)));
+        notes.take_back(unsaved);
+        assert_eq!(version(&notes), (Some(8), Timestamp(3)));
+        let unsaved = notes.take(10);
+        notes.sighting(NETWORK, address(5), client(9), Timestamp(4));
+        notes.take_back(unsaved);
+        assert_eq!(version(&notes), (Some(9), Timestamp(4)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctl_core::Client;
@@ -19,6 +20,8 @@ const MAX_MEMBERS: usize = 2_000_000;
 /// Nodes that were refused and are remembered, so that they get a configuration as soon as somebody authorizes them.
 /// Beyond, that takes until they ask again.
 const MAX_WAITING: usize = 65_536;
+/// Different things that clients say of themselves and that are kept once; what is beyond is kept for each client.
+const MAX_SAYINGS: usize = 1024;
 /// When a client that runs on asks again after its last configuration: it looks every 5 s whether that is older than
 /// 60 s (`vl2.md` §3.2).
 const RHYTHM: RangeInclusive<Duration> = Duration::from_secs(59)..=Duration::from_secs(67);
@@ -32,12 +35,18 @@ pub(super) enum Standing {
     Refused,
 }
 
+/// A hash of what a member said with a request, and from where, under a secret key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked(pub u64);
+
 /// What a node said with its last request.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub identity: PublicIdentity,
-    /// Without the token, which counts only in a request.
-    pub metadata: RequestMetadata,
+    /// Without the token, which counts only in a request. Most say the same, which is kept once.
+    pub metadata: Arc<RequestMetadata>,
+    /// The whole last request, if all of it was noted.
+    asked: Option<Asked>,
     last_request: Instant,
     /// When it last got a configuration; `None` if it was refused since.
     configured: Option<Instant>,
@@ -64,6 +73,7 @@ pub(super) struct SeenNodes {
     /// The same, oldest first, with its time.
     gate_order: VecDeque<(Instant, (NetworkId, Address))>,
     nodes: BTreeMap<(NetworkId, Address), Seen>,
+    said: Sayings,
     /// How many of `nodes` were refused.
     waiting: usize,
 }
@@ -81,6 +91,7 @@ impl SeenNodes {
             gate: HashSet::new(),
             gate_order: VecDeque::new(),
             nodes: BTreeMap::new(),
+            said: Sayings::default(),
             waiting: 0,
         }
     }
@@ -109,15 +120,14 @@ impl SeenNodes {
         network: NetworkId,
         identity: PublicIdentity,
         metadata: RequestMetadata,
+        asked: Option<Asked>,
         standing: Standing,
         now: Instant,
     ) -> bool {
         let key = (network, identity.address);
         let before = self.nodes.get(&key);
         let is_known = before.is_some();
-        let was_configured = before.filter(|seen| is_online(seen, now)).and_then(|seen| seen.configured);
-        let runs_on =
-            was_configured.is_some_and(|last| RHYTHM.contains(&now.saturating_duration_since(last)));
+        let runs_on = before.is_some_and(|seen| runs_on(seen, now));
         if before.is_some_and(|seen| !seen.is_configured()) {
             self.waiting -= 1;
         }
@@ -128,11 +138,28 @@ impl SeenNodes {
         if has_room {
             let configured = (standing == Standing::Admitted).then_some(now);
             self.waiting += usize::from(configured.is_none());
-            let mut metadata = metadata;
-            metadata.token = None;
-            self.nodes.insert(key, Seen { identity, metadata, last_request: now, configured });
+            let metadata = self.said.share(RequestMetadata { token: None, ..metadata });
+            self.nodes.insert(key, Seen { identity, metadata, asked, last_request: now, configured });
         }
         !runs_on
+    }
+
+    /// Does the same for a member that is online and admitted again, if it asked for the last time in just the same way;
+    /// else nothing, and returns `None`.
+    pub(super) fn again(
+        &mut self,
+        network: NetworkId,
+        node: Address,
+        asked: Asked,
+        now: Instant,
+    ) -> Option<bool> {
+        let seen = self.nodes.get_mut(&(network, node))?;
+        if seen.asked != Some(asked) || !seen.is_configured() || !is_online(seen, now) {
+            return None;
+        }
+        let runs_on = runs_on(seen, now);
+        (seen.last_request, seen.configured) = (now, Some(now));
+        Some(!runs_on)
     }
 
     /// Notes that a node has got a configuration without asking, or was told that it may no longer be in the network.
@@ -184,7 +211,35 @@ impl SeenNodes {
     /// Forgets who is no longer online.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.nodes.retain(|_, seen| is_online(seen, now));
+        self.said.sweep();
         self.waiting = self.nodes.values().filter(|seen| !seen.is_configured()).count();
+    }
+}
+
+/// Says whether a request that comes now is one of a client that runs on since the last.
+fn runs_on(seen: &Seen, now: Instant) -> bool {
+    let was_configured = seen.configured.filter(|_| is_online(seen, now));
+    was_configured.is_some_and(|last| RHYTHM.contains(&now.saturating_duration_since(last)))
+}
+
+/// What clients say, each once: there are few releases and platforms.
+#[derive(Debug, Default)]
+struct Sayings(HashSet<Arc<RequestMetadata>>);
+
+impl Sayings {
+    fn share(&mut self, metadata: RequestMetadata) -> Arc<RequestMetadata> {
+        if let Some(known) = self.0.get(&metadata) {
+            return Arc::clone(known);
+        }
+        let metadata = Arc::new(metadata);
+        if self.0.len() < MAX_SAYINGS {
+            self.0.insert(Arc::clone(&metadata));
+        }
+        metadata
+    }
+
+    fn sweep(&mut self) {
+        self.0.retain(|metadata| Arc::strong_count(metadata) > 1);
     }
 }
 
@@ -199,6 +254,7 @@ mod tests {
     use super::*;
 
     const NETWORK: NetworkId = NetworkId(1);
+    const ASKED: Asked = Asked(1);
 
     fn modern() -> RequestMetadata {
         RequestMetadata::parse(b"v=7")
@@ -210,7 +266,7 @@ mod tests {
 
     impl SeenNodes {
         fn asks(&mut self, node: u64, standing: Standing, now: Instant) -> bool {
-            self.note(NETWORK, identity(node), modern(), standing, now)
+            self.note(NETWORK, identity(node), modern(), Some(ASKED), standing, now)
         }
     }
 
@@ -277,7 +333,7 @@ mod tests {
     fn only_members_that_asked_lately_are_online() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
         for (network, node) in [(1, 7), (1, 8), (2, 9)] {
-            assert!(seen.note(NetworkId(network), identity(node), modern(), Admitted, start));
+            assert!(seen.note(NetworkId(network), identity(node), modern(), None, Admitted, start));
         }
         seen.asks(5, Refused, start);
         let later = start + Duration::from_secs(60);
@@ -304,11 +360,48 @@ mod tests {
         assert!(seen.asks(7, Admitted, after(351)), "was offline");
     }
 
+    #[test]
+    fn a_member_that_asks_in_the_same_way_again_is_noted_as_if_it_had_said_everything() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let node = Address::from_low_bits(7);
+        assert_eq!(seen.again(NETWORK, node, ASKED, start), None, "never seen");
+        seen.asks(7, Admitted, start);
+        assert_eq!(seen.again(NETWORK, node, Asked(2), after(60)), None, "it says something else");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(62)), Some(false), "once a minute");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(82)), Some(true), "started again");
+        assert!(seen.online(NETWORK, node, after(200)).is_some());
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(300)), None, "was offline");
+        seen.asks(7, Refused, after(301));
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(302)), None, "was refused");
+        seen.note(NETWORK, identity(7), modern(), None, Admitted, after(303));
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(304)), None, "not all of it was noted");
+    }
+
+    #[test]
+    fn what_many_say_is_kept_once_and_different_sayings_are_bounded() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        let says = |n: u64| RequestMetadata { flags: n, ..modern() };
+        let bound = MAX_SAYINGS as u64;
+        for n in 0..2 * bound {
+            seen.note(NETWORK, identity(n), says(n), None, Admitted, start);
+        }
+        assert_eq!(seen.said.0.len(), MAX_SAYINGS);
+        let metadata = |seen: &SeenNodes, n| {
+            Arc::clone(&seen.online(NETWORK, Address::from_low_bits(n), start).unwrap().metadata)
+        };
+        seen.note(NETWORK, identity(9_999), says(5), None, Admitted, start);
+        assert!(Arc::ptr_eq(&metadata(&seen, 9_999), &metadata(&seen, 5)));
+        assert_eq!(*metadata(&seen, bound + 7), says(bound + 7), "beyond the bound");
+        seen.sweep(start + ONLINE_FOR);
+        assert!(seen.said.0.is_empty());
+    }
+
     /// Before 1.2.0 the verb of credentials meant something else.
     #[test]
     fn an_old_client_gets_no_credentials_but_belongs_to_a_changed_network() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
-        seen.note(NETWORK, identity(7), RequestMetadata::default(), Admitted, start);
+        seen.note(NETWORK, identity(7), RequestMetadata::default(), None, Admitted, start);
         assert_eq!(seen.receivers(NETWORK, start).count(), 0);
         let all = Address::NONE..=Address::MAX;
         assert_eq!(seen.next_member(NETWORK, all, start), Some(identity(7).address));
@@ -319,7 +412,7 @@ mod tests {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
         let metadata = RequestMetadata::parse(b"v=7\na=token:secret");
         assert!(metadata.token.is_some());
-        seen.note(NETWORK, identity(7), metadata, Admitted, start);
+        seen.note(NETWORK, identity(7), metadata, None, Admitted, start);
         assert_eq!(seen.online(NETWORK, Address::from_low_bits(7), start).unwrap().metadata.token, None);
     }
 }

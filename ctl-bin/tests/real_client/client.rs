@@ -14,6 +14,7 @@ use crate::process::{Line, Process};
 const ONLINE_LIMIT: Duration = Duration::from_secs(60);
 /// The client ends itself after this time, whatever happens to the test.
 const LIFETIME_SECONDS: &str = "300";
+const LONG_LIFETIME_SECONDS: &str = "900";
 /// The TCP port on the virtual network at which a client sends back what it gets.
 const ECHO_PORT: u16 = 7000;
 /// A first connection takes up to six seconds: who-is, address resolution by multicast, direct path.
@@ -49,6 +50,12 @@ impl Client {
             command.arg("--planet").arg(planet);
             command
         })
+    }
+
+    /// Starts a client for a test that takes many minutes.
+    pub(crate) fn start_for_long(controller: &Controller, name: &str) -> Self {
+        let mut command = command_for(LONG_LIFETIME_SECONDS);
+        Self::online(Process::spawn(name, command.arg("--planet").arg(controller.planet())))
     }
 
     /// Starts clients by commands, side by side, and waits until all of them have found their root.
@@ -191,8 +198,12 @@ impl Client {
 }
 
 fn command() -> Command {
+    command_for(LIFETIME_SECONDS)
+}
+
+fn command_for(seconds: &str) -> Command {
     let mut command = namespace::python();
-    command.args(["run", "--seconds", LIFETIME_SECONDS, "--wheel"]).arg(namespace::wheel());
+    command.args(["run", "--seconds", seconds, "--wheel"]).arg(namespace::wheel());
     command
 }
 

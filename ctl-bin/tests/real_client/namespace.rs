@@ -36,7 +36,7 @@ pub(crate) fn in_private_network_of(addresses: &[&str], test: &str, scenario: fn
         .args(addresses.iter().flat_map(|address| ["-a", address]))
         .arg("--")
         .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .output()
         .unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::controller::Controller;
 use crate::namespace::{in_private_network, measured};
-use crate::process::now;
+use crate::process::{now, pause};
 
 /// A client begins to ask at its next 5 s tick, and asks again at each until it is admitted.
 const NEXT_TICK: Duration = Duration::from_secs(15);
@@ -186,6 +186,35 @@ fn public_network_admits_a_client_at_once_and_sends_it_a_configuration_of_many_p
 }
 
 /// The address that the client has is of the pool, and is the one that the controller shows.
+/// A client remembers three update ids and drops what it has (`vl2.md` §4.1); after a sending that it dropped it asks again
+/// within 5 s, and after one that it took within 60 to 65 s.
+#[test]
+#[ignore = "takes eleven minutes: a client asks once a minute"]
+fn a_client_takes_sendings_that_it_had_before() {
+    in_private_network("scenarios::a_client_takes_sendings_that_it_had_before", || {
+        let controller = Controller::start();
+        let network = controller.create_network(true);
+        // What is issued is then sent again for 24 minutes.
+        controller.change_network(&network, &json!({ "certificateTimeoutWindowSize": 7_200_000 }));
+        let mut client = Client::start_for_long(&controller, "anna");
+        controller.authorize(&network, client.address(), true);
+        let before = client.mark();
+        client.join(&network);
+        client.wait_configured(before, NEXT_TICK);
+        let repeated = 6;
+        let (limit, mut times) = (now() + Duration::from_secs(700), Vec::new());
+        while times.len() < 4 + repeated && now() < limit {
+            pause(Duration::from_secs(1));
+            times = controller.logged_since(0, &["admitted as before"]).iter().map(|line| line.at).collect();
+        }
+        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.len() >= 3 + repeated, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| *gap > Duration::from_secs(50)), "{gaps:?}");
+        client.assert_always_ok_since(before);
+        measured("between two requests, at least", *gaps.iter().min().unwrap());
+    });
+}
+
 fn assert_of_pool(controller: &Controller, network: &str, client: &Client, address: &str) {
     assert!(address.starts_with("10.147.17."), "{address} is not of the pool");
     let member = controller.member(network, client.address());

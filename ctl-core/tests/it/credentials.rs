@@ -96,6 +96,34 @@ fn chunks_are_signed_and_make_up_the_dictionary() {
     }
 }
 
+/// What a client has already it takes for no answer.
+#[test]
+fn a_later_sending_differs_in_nothing_but_its_time() {
+    let controller = controller();
+    let issued = large_config(12).issue(&controller).unwrap();
+    let sent = |later| {
+        let sending = issued.sign_sending(NonZeroU64::MIN, later, &controller);
+        let payloads = issued.payloads(&sending);
+        assert_eq!(sending.chunks(), payloads.len());
+        let mut dictionary = Vec::new();
+        for payload in &payloads {
+            let chunk = ConfigChunk::parse(payload).unwrap();
+            let signature = chunk.part.clone().unwrap().signature;
+            assert_eq!(verify(controller.public(), &chunk.signed_bytes(), &signature), Ok(()));
+            dictionary.extend_from_slice(chunk.data);
+        }
+        NetworkConfig::parse(&dictionary).unwrap()
+    };
+    let first = sent(0);
+    assert_eq!(first, NetworkConfig::parse(issued.dictionary()).unwrap());
+    for later in [1, 3, 0x1_0000] {
+        assert_eq!(
+            sent(later),
+            NetworkConfig { timestamp: first.timestamp.plus_millis(later), ..first.clone() }
+        );
+    }
+}
+
 #[test]
 fn a_configuration_that_no_client_takes_is_not_issued() {
     let long = Rule { not: false, or: false, body: RuleBody::Unknown { kind: 63, field: vec![0; 255] } };

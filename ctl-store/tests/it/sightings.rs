@@ -30,6 +30,22 @@ fn requests_from_one_place_are_one_sighting_with_its_first_and_last_time() {
 }
 
 #[test]
+fn a_request_that_says_nothing_new_is_only_later() {
+    let store = store();
+    put_member(&store, &member(1)).unwrap();
+    let later = |number: u64, seconds: u64| {
+        let now = NOW.plus_millis(seconds * 1000);
+        store.write(|tx| tx.sightings().note_again(NETWORK, address(number), now)).unwrap()
+    };
+    assert!(!later(1, 1), "it was never heard");
+    note(&store, 1, &client("192.0.2.1:1"), 1);
+    note(&store, 1, &client("192.0.2.2:2"), 2);
+    assert!(later(1, 60));
+    assert_eq!(history(&store, 1), [sighting("192.0.2.2:2", 2, 60), sighting("192.0.2.1:1", 1, 1)]);
+    assert!(!later(2, 1), "no such member");
+}
+
+#[test]
 fn change_of_address_version_or_platform_begins_a_sighting() {
     let store = store();
     put_member(&store, &member(1)).unwrap();

@@ -5,6 +5,7 @@ mod text;
 mod version_6;
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 pub use text::{Gateway, MulticastRate, Relay, TextConfig};
 
@@ -250,6 +251,16 @@ impl NetworkConfig {
             prefix.write(out);
         });
         self.sso.write(writer.entries(&shared.rules).entries(&shared.dns)).finish()
+    }
+
+    /// Returns where the 16 digits of the time of issue stand in a dictionary that [`NetworkConfig::write`] wrote.
+    #[must_use]
+    pub fn timestamp_digits(dictionary: &[u8]) -> Option<Range<usize>> {
+        let key = [b"\n", key::TIMESTAMP.as_bytes(), b"="].concat();
+        // Behind two numbers.
+        let line = dictionary.windows(key.len()).take(64).position(|bytes| *bytes == key)?;
+        let digits = line + key.len()..line + key.len() + 16;
+        dictionary.get(digits.clone())?.iter().all(u8::is_ascii_hexdigit).then_some(digits)
     }
 
     /// Reads a dictionary of version 6 or later; the order of the keys does not matter.

@@ -45,6 +45,8 @@ impl<'a> ConfigChunk<'a> {
     pub const MAX_DATA: usize = 9740;
     /// Longest piece that fits into a packet of clients of 1.2.0 to 1.2.4.
     pub const MAX_DATA_BEFORE_1_2_6: usize = 5492;
+    /// Where the data stands in what is written.
+    pub const DATA_OFFSET: usize = 10;
     /// What a signed piece has besides its data, in bytes.
     pub const OVERHEAD: usize = 126;
 
@@ -79,7 +81,7 @@ impl<'a> ConfigChunk<'a> {
 
     /// Appends the piece; its data is cut to 65535 bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_fields(out);
+        self.write_signed(out);
         if let Some(part) = &self.part {
             part.signature.write_block(out);
         }
@@ -89,15 +91,16 @@ impl<'a> ConfigChunk<'a> {
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data.len() + 27);
-        self.write_fields(&mut out);
+        self.write_signed(&mut out);
         out
     }
 
-    fn write_fields(&self, out: &mut Vec<u8>) {
+    /// Appends what is signed, as [`ConfigChunk::signed_bytes`] returns it.
+    pub fn write_signed(&self, out: &mut Vec<u8>) {
         self.network.write(out);
         let length = u16::try_from(self.data.len()).unwrap_or(u16::MAX);
         out.extend_from_slice(&length.to_be_bytes());
-        out.extend(self.data.iter().take(length.into()));
+        out.extend_from_slice(self.data.get(..length.into()).unwrap_or(self.data));
         if let Some(part) = &self.part {
             out.push(part.flags);
             out.extend_from_slice(&part.update_id.to_be_bytes());

@@ -20,6 +20,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::super::push::Key;
 use super::super::seen::Standing;
+use super::ready::Said;
 use super::{Controller, caused, lock};
 use crate::vl1::{ConfigRequested, Now};
 
@@ -57,17 +58,21 @@ impl Controller {
         now: Now,
     ) -> Option<Vec<Vec<u8>>> {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
-        let metadata = RequestMetadata::parse(metadata);
-        let (network, member, kind) = (*network, identity.address, RequestKind::Request);
-        let request = ConfigRequest { network, identity: *identity, metadata, kind };
-        let issued = lock(&self.ready).find(&request, self.store.generation(), now.wall)?;
-        if !self.accepts(requested, now) {
-            return Some(Vec::new());
-        }
+        let (network, member) = (*network, identity.address);
+        let said = self.said(identity, metadata);
+        let chunks = {
+            let mut ready = lock(&self.ready);
+            let found = ready.find((network, member), said, self.store.generation(), now.wall)?;
+            if !self.accepts(requested, now) {
+                return Some(Vec::new());
+            }
+            found.payloads(now.mono, |issued, later| {
+                issued.sign_sending(self.update_id(), later, &self.secret)
+            })
+        };
         self.tally.decisions.inc();
-        let chunks = issued.reply(self.update_id(), &self.secret);
         debug!(%network, %member, remote = ?from, "admitted as before");
-        if self.note(&request, *from, Standing::Admitted, now) {
+        if self.note_again(requested, said, now) {
             self.catch_up(network, member, now);
         }
         Some(chunks)
@@ -76,19 +81,22 @@ impl Controller {
     /// Answers a request.
     pub(in super::super) fn answer(&self, requested: ConfigRequested, now: Now) {
         let ConfigRequested { request: id, identity, network, metadata, from } = requested;
+        let said = self.said(&identity, &metadata);
         let metadata = RequestMetadata::parse(&metadata);
         let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
         let member = identity.address;
         let source = Source::of(from.map(|from| from.ip()));
         let told = self.tell(
             (network, member),
-            || self.prepare(&request, source, now),
+            || self.prepare(&request, Some(said), source, now),
             |answer| match answer {
                 Answer::Config(issued) => {
-                    let chunks = issued.reply(self.update_id(), &self.secret);
+                    let sending = issued.sign_sending(self.update_id(), 0, &self.secret);
+                    let chunks = issued.payloads(&sending);
+                    lock(&self.ready).keep_sending((network, member), &issued, sending);
                     debug!(%network, %member, remote = ?from, "admitted");
                     self.command(move |node, now| node.reply_config(now, id, &chunks));
-                    self.note(&request, from, Standing::Admitted, now)
+                    self.note(&request, Some(said), from, Standing::Admitted, now)
                 }
                 Answer::Refusal(refusal, farewell) => {
                     debug!(%network, %member, remote = ?from, ?refusal, "refused");
@@ -99,7 +107,7 @@ impl Controller {
                         node.reply_error(now, id, code, network, &details);
                     });
                     if refusal != Refusal::UnknownNetwork {
-                        self.note(&request, from, Standing::Refused, now);
+                        self.note(&request, None, from, Standing::Refused, now);
                     }
                     false
                 }
@@ -147,10 +155,11 @@ impl Controller {
         }
     }
 
-    /// Decides, saves, and signs what is to be sent.
+    /// Decides, saves, and signs what is to be sent. What a request gets is kept for when the same is `said` again.
     pub(super) fn prepare(
         &self,
         request: &ConfigRequest,
+        said: Option<Said>,
         source: Source,
         now: Now,
     ) -> Result<Answer, AnswerError> {
@@ -162,8 +171,11 @@ impl Controller {
         Ok(match self.decide_and_save(request, source, issued, now)? {
             Decision::Admit { config, member: changed } => {
                 let issued = self.memo.issue(&config, &self.secret)?;
-                if changed.is_none() && request.kind == RequestKind::Request {
-                    lock(&self.ready).keep(request, config.network(), generation, &issued);
+                if changed.is_none()
+                    && let Some(said) = said
+                {
+                    let key = (network, member);
+                    lock(&self.ready).keep(key, said, config.network(), generation, &issued);
                 }
                 let left_out = issued.left_out();
                 if left_out > 0 {

@@ -1,8 +1,9 @@
 //! Which identities are believed, and what is noted about those who asked.
 
+use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 
-use ctl_core::{ConfigRequest, Event, EventKind};
+use ctl_core::{ConfigRequest, Event, EventKind, RequestKind};
 use ctl_store::StoreError;
 use tracing::{debug, error, info, warn};
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
@@ -10,9 +11,10 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::notes::{self, NOTES_AT_ONCE, Notes};
-use super::super::seen::Standing;
+use super::super::seen::{Asked, Standing};
+use super::ready::Said;
 use super::{Controller, lock};
-use crate::vl1::Now;
+use crate::vl1::{ConfigRequested, Now};
 
 /// Members that are named one by one when their last seen data cannot be saved, at a time.
 const MAX_NAMED: usize = 10;
@@ -70,21 +72,22 @@ impl Controller {
         }
     }
 
-    /// Remembers who asked; says whether it may have missed something.
+    /// Remembers who asked, and what a member `said` that may say it again; says whether it may have missed something.
     pub(super) fn note(
         &self,
         request: &ConfigRequest,
+        said: Option<Said>,
         from: Option<SocketAddr>,
         standing: Standing,
         now: Now,
     ) -> bool {
         let ConfigRequest { network, identity, ref metadata, .. } = *request;
         let client = notes::client(from, metadata);
-        let may_have_missed = self.is_here(network, identity, metadata.clone(), standing, now);
-        let mut notes = lock(&self.notes);
-        notes.sighting(network, identity.address, client, now.wall);
+        let is_noted = lock(&self.notes).sighting(network, identity.address, client, now.wall);
+        let asked = said.filter(|_| is_noted).map(|said| self.asked(said, from));
+        let may_have_missed = self.is_here(network, identity, metadata.clone(), asked, standing, now);
         if may_have_missed {
-            notes.identity(identity, now.wall);
+            lock(&self.notes).identity(identity, now.wall);
         }
         may_have_missed
     }
@@ -95,13 +98,14 @@ impl Controller {
         network: NetworkId,
         identity: PublicIdentity,
         metadata: RequestMetadata,
+        asked: Option<Asked>,
         standing: Standing,
         now: Now,
     ) -> bool {
         let member = identity.address;
         let mut seen = lock(&self.seen);
         let was_online = seen.online(network, member, now.mono).is_some();
-        let may_have_missed = seen.note(network, identity, metadata, standing, now.mono);
+        let may_have_missed = seen.note(network, identity, metadata, asked, standing, now.mono);
         drop(seen);
         // Not of those that were refused, who may be any number.
         if standing == Standing::Admitted && !was_online {
@@ -110,6 +114,30 @@ impl Controller {
             self.events.publish(&[event]);
         }
         may_have_missed
+    }
+
+    /// Does the same for a member that is admitted as before. If it says the same from the same place, only the time is
+    /// new.
+    pub(super) fn note_again(&self, requested: &ConfigRequested, said: Said, now: Now) -> bool {
+        let ConfigRequested { identity, network, metadata, from, .. } = requested;
+        let (network, member) = (*network, identity.address);
+        let known = lock(&self.seen).again(network, member, self.asked(said, *from), now.mono);
+        let Some(may_have_missed) = known else {
+            let (metadata, kind) = (RequestMetadata::parse(metadata), RequestKind::Request);
+            let request = ConfigRequest { network, identity: *identity, metadata, kind };
+            return self.note(&request, Some(said), *from, Standing::Admitted, now);
+        };
+        let mut notes = lock(&self.notes);
+        notes.sighting_again(network, member, now.wall);
+        if may_have_missed {
+            notes.identity(*identity, now.wall);
+        }
+        may_have_missed
+    }
+
+    /// Returns a hash of what was said and from where.
+    fn asked(&self, said: Said, from: Option<SocketAddr>) -> Asked {
+        Asked(self.hasher.hash_one((said, from)))
     }
 
     /// Saves what was noted since the last time. What cannot be saved is tried again with the next.

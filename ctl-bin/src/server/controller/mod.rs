@@ -9,9 +9,11 @@ mod identity;
 mod ready;
 mod revoke;
 mod send;
+mod sendings;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,7 +27,7 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info, warn};
 use zt_crypto::IdentitySecret;
 use zt_proto::verb::error::ErrorCode;
-use zt_proto::{Address, NetworkId, Timestamp};
+use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
 use super::newcomers::Newcomers;
@@ -37,7 +39,7 @@ use super::tally::Tally;
 use super::turns::Turns;
 use super::udp::Command;
 use crate::vl1::{Node, Now};
-use ready::{Commons, ReadyAnswers};
+use ready::{Commons, ReadyAnswers, Said};
 
 /// Rows that are removed in one transaction: other writers wait no longer than for that.
 const SWEPT_AT_ONCE: u32 = 256;
@@ -49,6 +51,8 @@ pub(super) struct Controller {
     /// What was issued and may be sent again, and the times of issue.
     memo: Memo,
     ready: Mutex<ReadyAnswers>,
+    /// Of what clients say.
+    hasher: RandomState,
     commons: Mutex<Commons>,
     allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
@@ -96,6 +100,7 @@ impl Controller {
             store,
             memo: Memo::new(),
             ready: Mutex::default(),
+            hasher: RandomState::new(),
             commons: Mutex::default(),
             allowance: Mutex::new(IssueAllowance::new(allowed)),
             rng: Mutex::new(rng),
@@ -152,6 +157,11 @@ impl Controller {
             }
         }
         self.outgoing.notify_one();
+    }
+
+    /// Returns a hash of who asks and of what it says, by which it is known when it asks in the same way again.
+    fn said(&self, identity: &PublicIdentity, metadata: &[u8]) -> Said {
+        Said(self.hasher.hash_one((identity, metadata)))
     }
 
     /// Returns a time of issue, when the disk knows that it may have been used.

@@ -6,56 +6,88 @@
 //! fresh enough to be sent again. Whoever is not found here is decided about anew.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use ctl_core::{ConfigRequest, Issued, Network, memo};
+use ctl_core::{Issued, Network, Sending, memo};
 use ctl_store::Common;
-use zt_proto::{Address, NetworkId, Timestamp};
+use zt_proto::{NetworkId, Timestamp};
 
-/// Members whose last answer is known; past it, all are forgotten, and decided about once more.
-const MAX_READY: usize = 1 << 20;
+use super::super::push::Key;
+use super::sendings::Sendings;
+
+/// Members whose last answer is known, no more than the memo keeps: at most 2 KiB each, and some 600 bytes where a
+/// configuration is one chunk. Past it, all are forgotten, and decided about once more.
+const MAX_READY: usize = 1 << 17;
 
 /// Networks that are kept as they were last read; past it, all are read again.
 const MAX_COMMONS: usize = 256;
 
+/// A hash of an identity and of what a client said with it, not parsed, under a secret key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in super::super) struct Said(pub u64);
+
 /// The last answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ReadyAnswers {
-    entries: HashMap<(NetworkId, Address), Entry>,
-    hasher: RandomState,
+    max: usize,
+    entries: HashMap<Key, Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
     generation: u64,
-    /// Hash of the identity and of what the client said, under a secret key.
-    asker: u64,
+    said: Said,
     until: Timestamp,
     /// Lives as long as the memo keeps it.
     issued: Weak<Issued>,
+    sendings: Sendings,
+}
+
+/// An answer that is still right.
+pub(super) struct Ready<'a> {
+    issued: Arc<Issued>,
+    sendings: &'a mut Sendings,
+}
+
+impl Ready<'_> {
+    /// Returns the payloads of the answer; `sign` makes a sending with an id of its own.
+    pub(super) fn payloads(self, now: Instant, sign: impl FnOnce(&Issued, u64) -> Sending) -> Vec<Vec<u8>> {
+        self.sendings.next(&self.issued, now, |later| sign(&self.issued, later))
+    }
+}
+
+impl Default for ReadyAnswers {
+    fn default() -> Self {
+        Self::with_room_for(MAX_READY)
+    }
 }
 
 impl ReadyAnswers {
+    fn with_room_for(max: usize) -> Self {
+        Self { max, entries: HashMap::new() }
+    }
+
     /// Returns what was issued to whoever asks, if it is still right at `generation`.
     pub(super) fn find(
-        &self,
-        request: &ConfigRequest,
+        &mut self,
+        key: Key,
+        said: Said,
         generation: u64,
         now: Timestamp,
-    ) -> Option<Arc<Issued>> {
-        let entry = self.entries.get(&(request.network, request.identity.address))?;
-        let is_right = entry.generation == generation
-            && now <= entry.until
-            && entry.asker == self.hasher.hash_one((&request.identity, &request.metadata));
-        if is_right { entry.issued.upgrade() } else { None }
+    ) -> Option<Ready<'_>> {
+        let entry = self.entries.get_mut(&key)?;
+        let is_right = entry.generation == generation && now <= entry.until && entry.said == said;
+        let issued = if is_right { entry.issued.upgrade()? } else { return None };
+        Some(Ready { issued, sendings: &mut entry.sendings })
     }
 
     /// Keeps what was decided at a generation that was asked for before anything was read. A session of single sign-on
     /// ends by itself, so what is decided in such networks is not kept.
     pub(super) fn keep(
         &mut self,
-        request: &ConfigRequest,
+        key: Key,
+        said: Said,
         network: &Network,
         generation: u64,
         issued: &Arc<Issued>,
@@ -63,14 +95,27 @@ impl ReadyAnswers {
         if network.sso_enabled {
             return;
         }
-        if self.entries.len() >= MAX_READY {
+        // Decided anew, but the same: its sendings are still good.
+        let known = self.entries.remove(&key).filter(|known| is_of(known, issued));
+        if self.entries.len() >= self.max {
             self.entries.clear();
         }
-        let asker = self.hasher.hash_one((&request.identity, &request.metadata));
+        let sendings = known.map(|known| known.sendings).unwrap_or_default();
         let until = issued.timestamp().plus_millis(memo::reusable_for(network));
-        let entry = Entry { generation, asker, until, issued: Arc::downgrade(issued) };
-        self.entries.insert((network.id, request.identity.address), entry);
+        self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
+
+    /// Keeps the first sending of what was just decided.
+    pub(super) fn keep_sending(&mut self, key: Key, issued: &Arc<Issued>, sending: Sending) {
+        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
+            entry.sendings.keep(sending);
+        }
+    }
+}
+
+fn is_of(entry: &Entry, issued: &Arc<Issued>) -> bool {
+    // What a weak pointer leads to keeps its place in memory.
+    std::ptr::eq(entry.issued.as_ptr(), Arc::as_ptr(issued))
 }
 
 /// Networks as they were last read.
@@ -92,5 +137,113 @@ impl Commons {
             self.0.clear();
         }
         self.0.insert(common.network.id, (generation, common.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ctl_core::{ConfigRequest, Decision, Member, RequestKind, decide};
+    use ctl_store::Store;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    use zt_crypto::IdentitySecret;
+    use zt_proto::verb::network_config_request::RequestMetadata;
+    use zt_proto::{Address, PublicIdentity};
+
+    use super::super::super::clock;
+    use super::*;
+
+    const SAID: Said = Said(1);
+    const ISSUED: Timestamp = Timestamp(1_000);
+
+    fn key(node: u64) -> Key {
+        (NetworkId(1), Address::from_low_bits(node))
+    }
+
+    fn issued(secret: &IdentitySecret) -> (Arc<Network>, Arc<Issued>) {
+        let store = Store::in_memory().unwrap();
+        let (id, identity) = (key(1).0, PublicIdentity { address: key(1).1, key: [7; 64] });
+        let member = Member { authorized: true, ..Member::new(id, identity.address, ISSUED) };
+        let put = |tx: &ctl_store::Tx<'_>| {
+            tx.networks().put(&Network::new(id, ISSUED))?;
+            tx.members().put(&member)
+        };
+        store.write(put).unwrap();
+        let snapshot = store.read(|tx| tx.snapshot(id, identity.address)).unwrap();
+        let metadata = RequestMetadata::parse(b"v=7\npv=c");
+        let request = ConfigRequest { network: id, identity, metadata, kind: RequestKind::Request };
+        match decide(snapshot.as_ref(), &request, ISSUED) {
+            Decision::Admit { config, .. } => {
+                (snapshot.unwrap().network, config.issue(secret).unwrap().into())
+            }
+            Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
+        }
+    }
+
+    fn secret() -> IdentitySecret {
+        IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]))
+    }
+
+    #[test]
+    fn too_many_answers_are_all_forgotten_and_kept_anew() {
+        let (network, issued) = issued(&secret());
+        let mut ready = ReadyAnswers::default();
+        let bound = MAX_READY as u64;
+        for node in 0..bound {
+            ready.keep(key(node), SAID, &network, 1, &issued);
+        }
+        assert!(ready.entries.len() == MAX_READY && ready.find(key(0), SAID, 1, ISSUED).is_some());
+        // Who is known already takes no more room.
+        ready.keep(key(5), SAID, &network, 2, &issued);
+        assert_eq!(ready.entries.len(), MAX_READY);
+        ready.keep(key(bound), SAID, &network, 1, &issued);
+        assert!(ready.entries.len() == 1 && ready.find(key(bound), SAID, 1, ISSUED).is_some());
+    }
+
+    #[test]
+    fn too_many_networks_are_all_forgotten_and_kept_anew() {
+        let store = Store::in_memory().unwrap();
+        let mut commons = Commons::default();
+        let bound = MAX_COMMONS as u64;
+        for n in 0..=bound {
+            let id = NetworkId(n);
+            store.write(|tx| tx.networks().put(&Network::new(id, ISSUED))).unwrap();
+            let common = store.read(|tx| tx.common(id)).unwrap().unwrap();
+            commons.keep(&common, 1);
+            commons.keep(&common, 1);
+            assert!(commons.find(id, 1).is_some() && commons.find(id, 2).is_none());
+            assert_eq!(commons.0.len() as u64, if n < bound { n + 1 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn sendings_stay_as_long_as_what_they_are_of() {
+        let secret = secret();
+        let ((network, first), now) = (issued(&secret), clock::now().mono);
+        let mut ready = ReadyAnswers::default();
+        let mut signed = 0;
+        let mut ask = |ready: &mut ReadyAnswers, generation| {
+            let found = ready.find(key(1), SAID, generation, ISSUED).unwrap();
+            found.payloads(now, |issued, later| {
+                signed += 1;
+                issued.sign_sending(signed.try_into().unwrap(), later, &secret)
+            });
+            signed
+        };
+        ready.keep(key(1), SAID, &network, 1, &first);
+        ready.keep_sending(key(1), &first, first.sign_sending(99.try_into().unwrap(), 0, &secret));
+        let times: Vec<_> = (0..6).map(|_| ask(&mut ready, 1)).collect();
+        assert_eq!(times, [1, 2, 3, 3, 3, 3], "the first was signed before");
+        // Something else changed, and the member is issued the same.
+        ready.keep(key(1), SAID, &network, 2, &first);
+        assert_eq!(ask(&mut ready, 2), 3);
+        // It is issued something new.
+        let second = Arc::new(Issued::clone(&first));
+        ready.keep(key(1), SAID, &network, 3, &second);
+        assert_eq!(ask(&mut ready, 3), 4);
+        // What was signed meanwhile is of what is not kept any more.
+        ready.keep_sending(key(1), &first, first.sign_sending(98.try_into().unwrap(), 0, &secret));
+        let times: Vec<_> = (0..5).map(|_| ask(&mut ready, 3)).collect();
+        assert_eq!(times, [5, 6, 7, 7, 7]);
     }
 }

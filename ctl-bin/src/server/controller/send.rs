@@ -56,7 +56,7 @@ impl Controller {
     ) {
         let member = identity.address;
         // Also if it may no longer be in: only who counts as admitted is told so.
-        let may_have_missed = self.is_here(network, identity, metadata, Standing::Admitted, now);
+        let may_have_missed = self.is_here(network, identity, metadata, None, Standing::Admitted, now);
         if may_have_missed {
             self.catch_up(network, member, now);
         }
@@ -84,12 +84,12 @@ impl Controller {
         let request = ConfigRequest {
             network,
             identity: seen.identity,
-            metadata: seen.metadata,
+            metadata: (*seen.metadata).clone(),
             kind: RequestKind::Push,
         };
         let told = self.tell(
             due.key,
-            || self.prepare(&request, Source::Relayed, now),
+            || self.prepare(&request, None, Source::Relayed, now),
             |answer| match answer {
                 Answer::Config(issued) => self.push_config(due, &issued, now),
                 Answer::Refusal(refusal, farewell) if is_configured => {

@@ -17,7 +17,7 @@ fn online(networks: &[NetworkId], count: u64, now: Instant) -> SeenNodes {
     for network in networks {
         for n in 1..=count {
             let identity = PublicIdentity { address: node(n), key: [0; 64] };
-            seen.note(*network, identity, RequestMetadata::default(), Standing::Admitted, now);
+            seen.note(*network, identity, RequestMetadata::default(), None, Standing::Admitted, now);
         }
     }
     seen

@@ -64,7 +64,14 @@ fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
             fixture.controller.follow(Change::Network(NETWORK), now);
         }
         let Answer::Config(new) = fixture.ask(4, source(1), now) else { panic!("refused") };
-        lock(&fixture.controller.seen).note(NETWORK, identity(4), metadata(), Standing::Admitted, now.mono);
+        lock(&fixture.controller.seen).note(
+            NETWORK,
+            identity(4),
+            metadata(),
+            None,
+            Standing::Admitted,
+            now.mono,
+        );
         fixture.controller.catch_up(NETWORK, identity(4).address, now);
         let taken = lock(&fixture.controller.revocations).take(now.mono, &fixture.controller.secret);
         let (to, payload) = taken.expect("nobody was revoked");

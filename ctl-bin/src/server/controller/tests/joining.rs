@@ -168,7 +168,7 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
                     for number in asked(thread) {
                         let request = request(node(number), RequestKind::Request);
                         let Answer::Config(issued) =
-                            controller.prepare(&request, source(1), clock::now()).unwrap()
+                            controller.prepare(&request, None, source(1), clock::now()).unwrap()
                         else {
                             panic!("refused")
                         };

@@ -23,6 +23,7 @@ use super::super::background::Background;
 use super::super::home::Home;
 use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};
+use super::ready::Said;
 use super::*;
 
 const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
@@ -59,13 +60,20 @@ impl Fixture {
 
     /// A node asks from `source`.
     fn ask(&self, node: u64, source: Source, now: Now) -> Answer {
-        self.controller.prepare(&request(node, RequestKind::Request), source, now).unwrap()
+        let request = request(node, RequestKind::Request);
+        let said = self.said(&request);
+        self.controller.prepare(&request, Some(said), source, now).unwrap()
+    }
+
+    /// What a request is on the wire.
+    fn said(&self, request: &ConfigRequest) -> Said {
+        self.controller.said(&request.identity, &request.metadata.write())
     }
 
     /// A member asks and is answered, as if it came from the node.
     fn note(&self, node: u64, standing: Standing) {
         let identity = identity(node);
-        lock(&self.controller.seen).note(NETWORK, identity, metadata(), standing, self.now.mono);
+        lock(&self.controller.seen).note(NETWORK, identity, metadata(), None, standing, self.now.mono);
     }
 
     fn put(&self, member: &Member) {
@@ -248,7 +256,7 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     };
     assert!(!farewell.dictionary().windows(2).any(|line| line == b"R="), "it has rules");
     let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
-    let answer = fixture.controller.prepare(&unknown, source(1), fixture.now).unwrap();
+    let answer = fixture.controller.prepare(&unknown, None, source(1), fixture.now).unwrap();
     assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
 }
 
@@ -350,7 +358,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     };
     fixture.ask(2, source(1), now);
     fixture.ask(2, source(1), now);
-    fixture.controller.prepare(&other_release, source(1), now).unwrap();
+    fixture.controller.prepare(&other_release, None, source(1), now).unwrap();
     // The stranger of before is let in by the network that is public now.
     fixture.ask(1, source(1), now);
     let entries = log(&fixture);
@@ -387,7 +395,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
     let mut with_token = request(3, RequestKind::Request);
     with_token.metadata.token = Some("a secret".to_owned());
-    fixture.controller.prepare(&with_token, source(1), now).unwrap();
+    fixture.controller.prepare(&with_token, None, source(1), now).unwrap();
     let newest = log(&fixture).swap_remove(0);
     let is_told = newest.starts_with("0000000003 member.create") && newest.contains(r#"Type":"token""#);
     assert!(is_told && !newest.contains("secret"), "{newest}");
@@ -406,7 +414,13 @@ fn a_damaged_record_does_not_keep_the_last_seen_data_of_others_from_being_saved(
     }
     let see = |fixture: &Fixture, now| {
         for node in 1..=40 {
-            fixture.controller.note(&request(node, RequestKind::Request), None, Standing::Admitted, now);
+            fixture.controller.note(
+                &request(node, RequestKind::Request),
+                None,
+                None,
+                Standing::Admitted,
+                now,
+            );
         }
         fixture.controller.save_notes(now);
         let last = fixture.controller.store.read(|tx| {
@@ -478,7 +492,7 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
     fixture.put(&authorized(5));
     let issued = |fixture: &Fixture, kind, millis| match fixture
         .controller
-        .prepare(&request(5, kind), source(1), fixture.at(millis))
+        .prepare(&request(5, kind), None, source(1), fixture.at(millis))
         .unwrap()
     {
         Answer::Config(issued) => issued,
@@ -511,7 +525,7 @@ fn a_client_before_1_2_is_only_made_to_ask() {
     let mut fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
     let (identity, old) = (identity(5), RequestMetadata::parse(b"v=6"));
-    lock(&fixture.controller.seen).note(NETWORK, identity, old, Standing::Admitted, fixture.now.mono);
+    lock(&fixture.controller.seen).note(NETWORK, identity, old, None, Standing::Admitted, fixture.now.mono);
     fixture.controller.follow(Change::Network(NETWORK), fixture.now);
     assert_eq!(fixture.send_all(), 1);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
@@ -547,7 +561,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
         });
         let asked = (1..=50).map(|node| {
             let start = clock::now();
-            controller.prepare(&request(node, RequestKind::Request), source(1), start).unwrap();
+            controller.prepare(&request(node, RequestKind::Request), None, source(1), start).unwrap();
             clock::now().mono - start.mono
         });
         (asked.collect::<Vec<_>>(), fixture.figure(|tally| &tally.pushes))
@@ -568,7 +582,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
 fn a_push_leaves_no_record_of_a_stranger() {
     let fixture = Fixture::with_network(true);
     let push = request(5, RequestKind::Push);
-    let answer = fixture.controller.prepare(&push, Source::Relayed, fixture.now).unwrap();
+    let answer = fixture.controller.prepare(&push, None, Source::Relayed, fixture.now).unwrap();
     assert!(is_refused(&answer, Refusal::AccessDenied));
     assert_eq!(fixture.member(5), None);
 }
@@ -585,7 +599,7 @@ fn members_are_served_while_nothing_can_be_written() {
             metadata: RequestMetadata::parse(metadata),
             ..request(node, RequestKind::Request)
         };
-        fixture.controller.prepare(&request, Source::Relayed, fixture.now)
+        fixture.controller.prepare(&request, None, Source::Relayed, fixture.now)
     };
     let fixture = Fixture::new(store.clone(), clock::now());
     assert!(matches!(ask(&fixture, 1, b"v=7\npv=c\nrevr=1\nmajv=1"), Ok(Answer::Config(_))));

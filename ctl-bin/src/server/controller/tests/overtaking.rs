@@ -20,7 +20,7 @@ fn an_answer_that_a_push_overtook_is_made_again() {
         (NETWORK, member),
         || {
             let answer =
-                fixture.controller.prepare(&request(5, RequestKind::Request), source(1), fixture.now);
+                fixture.controller.prepare(&request(5, RequestKind::Request), None, source(1), fixture.now);
             if decided.replace(decided.get() + 1) == 0 {
                 fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
                 fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
@@ -41,7 +41,7 @@ fn a_push_that_an_answer_overtook_is_made_again() {
     let fixture = Fixture::with_network(true);
     let member = identity(5).address;
     let decided = Cell::new(0);
-    let prepare = |kind| fixture.controller.prepare(&request(5, kind), source(1), fixture.now);
+    let prepare = |kind| fixture.controller.prepare(&request(5, kind), None, source(1), fixture.now);
     let told = fixture.controller.tell(
         (NETWORK, member),
         || {
@@ -65,7 +65,8 @@ fn whoever_is_not_overtaken_is_decided_about_once() {
     let fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
     for _ in 0..3 {
-        let prepare = || fixture.controller.prepare(&request(5, RequestKind::Push), source(1), fixture.now);
+        let prepare =
+            || fixture.controller.prepare(&request(5, RequestKind::Push), None, source(1), fixture.now);
         fixture.controller.tell((NETWORK, identity(5).address), prepare, drop).unwrap();
     }
     assert_eq!(fixture.figure(|tally| &tally.decisions), 3);

@@ -6,7 +6,8 @@ impl Fixture {
     /// Says whether a request would be answered without a look at the database.
     fn is_ready(&self, request: &ConfigRequest, now: Now) -> bool {
         let generation = self.controller.store.generation();
-        lock(&self.controller.ready).find(request, generation, now.wall).is_some()
+        let key = (request.network, request.identity.address);
+        lock(&self.controller.ready).find(key, self.said(request), generation, now.wall).is_some()
     }
 }
 

@@ -10,7 +10,7 @@ impl Fixture {
     fn asks(&self, node: u64, standing: Standing, now: Now) -> Vec<EventKind> {
         let before = self.controller.events.recent().len();
         self.ask(node, source(1), now);
-        self.controller.note(&request(node, RequestKind::Request), None, standing, now);
+        self.controller.note(&request(node, RequestKind::Request), None, None, standing, now);
         let told = self.controller.events.recent().split_off(before);
         for event in &told {
             assert_eq!((event.network, event.member), (NETWORK, Some(identity(node).address)));
@@ -56,7 +56,7 @@ fn another_release_of_a_client_is_a_change() {
     let before = fixture.controller.events.recent().len();
     let metadata = RequestMetadata::parse(b"v=7\npv=c\nmajv=1\nminv=e\nrevr=1");
     let newer = ConfigRequest { metadata, ..request(1, RequestKind::Request) };
-    fixture.controller.prepare(&newer, source(1), fixture.at(60_000)).unwrap();
+    fixture.controller.prepare(&newer, None, source(1), fixture.at(60_000)).unwrap();
     let told = fixture.controller.events.recent().split_off(before);
     assert_eq!(told.iter().map(|event| event.kind).collect::<Vec<_>>(), [MemberChanged]);
 }

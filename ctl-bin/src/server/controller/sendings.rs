@@ -1,0 +1,235 @@
+//! Sendings of a configuration that are signed once and sent again (`vl2.md` §4.1).
+//!
+//! A signature takes longer than everything else in an answer, and it covers the update id, of which a client wants
+//! another one each time: it remembers the last three, and drops chunks that it has. So a few sendings with different ids
+//! are signed, one with each request, and then sent again in turn. They also differ in the millisecond of their time of
+//! issue, as a client takes no notice of exactly what it has.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use ctl_core::{Issued, Sending};
+
+/// Sendings that are kept of one configuration: one more than the update ids that a client remembers.
+pub(super) const MAX_SENDINGS: usize = 4;
+/// Chunks of a configuration whose sendings are kept, with 96 bytes for each. Larger ones are signed each time.
+const MAX_CHUNKS: usize = 4;
+/// When a client asks again that did not take what was sent: after 5 s, or 25 s in low-bandwidth mode (`vl2.md` §3.2).
+const RETRY: RangeInclusive<Duration> = Duration::from_millis(4_500)..=Duration::from_secs(35);
+
+/// The sendings of one configuration.
+#[derive(Debug, Default)]
+pub(super) struct Sendings {
+    signed: Vec<Sending>,
+    /// Whose turn is next, if no more are signed.
+    next: usize,
+    /// When the last one left.
+    last: Option<Instant>,
+}
+
+impl Sendings {
+    /// Returns the payloads of the sending whose turn it is. `sign` makes another one, while there are few, that is later by
+    /// so many milliseconds.
+    ///
+    /// A client that asks again as soon as if it had not taken the last one (it was lost, or this client remembers more than
+    /// is known) gets one that never left before, in place of the oldest.
+    pub(super) fn next(
+        &mut self,
+        issued: &Issued,
+        now: Instant,
+        sign: impl FnOnce(u64) -> Sending,
+    ) -> Vec<Vec<u8>> {
+        let last = self.last.replace(now);
+        let is_retry = last.is_some_and(|last| RETRY.contains(&now.saturating_duration_since(last)));
+        if self.signed.len() == MAX_SENDINGS
+            && !is_retry
+            && let Some(sending) = self.signed.get(self.next)
+        {
+            self.next = (self.next + 1) % MAX_SENDINGS;
+            return issued.payloads(sending);
+        }
+        let place = if self.signed.len() < MAX_SENDINGS { self.signed.len() } else { self.next };
+        let sending = sign(place as u64);
+        let payloads = issued.payloads(&sending);
+        self.keep(sending);
+        payloads
+    }
+
+    /// Keeps a sending that just left for the first time, in place of the oldest.
+    pub(super) fn keep(&mut self, sending: Sending) {
+        if !(1..=MAX_CHUNKS).contains(&sending.chunks()) {
+            return;
+        }
+        if self.signed.len() < MAX_SENDINGS {
+            self.signed.reserve_exact(1);
+            self.signed.push(sending);
+        } else if let Some(oldest) = self.signed.get_mut(self.next) {
+            *oldest = sending;
+            self.next = (self.next + 1) % MAX_SENDINGS;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::num::NonZeroU64;
+
+    use ctl_core::{ConfigRequest, Decision, Member, Network, Occupied, RequestKind, Snapshot, decide};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+    use zt_crypto::IdentitySecret;
+    use zt_proto::config::NetworkConfig;
+    use zt_proto::rules::{Rule, RuleBody};
+    use zt_proto::verb::network_config::ConfigChunk;
+    use zt_proto::verb::network_config_request::RequestMetadata;
+    use zt_proto::{NetworkId, PublicIdentity, Timestamp};
+
+    use super::super::super::clock;
+    use super::*;
+
+    /// A client: it remembers the last three update ids (`vl2.md` §4.1) and takes no notice of what it has.
+    struct Fixture {
+        secret: IdentitySecret,
+        issued: Issued,
+        sendings: Sendings,
+        now: Instant,
+        signed: u64,
+        remembered: VecDeque<u64>,
+        has: Timestamp,
+    }
+
+    impl Fixture {
+        fn new(rules: usize) -> Self {
+            let secret = IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]));
+            let issued = issued(&secret, rules);
+            let (sendings, now) = (Sendings::default(), clock::now().mono);
+            Self { secret, issued, sendings, now, signed: 0, remembered: VecDeque::new(), has: Timestamp(0) }
+        }
+
+        /// Returns the update id of what comes back.
+        fn ask(&mut self, after: u64) -> u64 {
+            self.configuration(after).0
+        }
+
+        /// Returns update id and time of issue of what comes back.
+        fn configuration(&mut self, after: u64) -> (u64, Timestamp) {
+            self.now += Duration::from_secs(after);
+            let Self { secret, issued, sendings, signed, .. } = self;
+            let payloads = sendings.next(issued, self.now, |later| {
+                *signed += 1;
+                issued.sign_sending(NonZeroU64::new(*signed).unwrap(), later, secret)
+            });
+            let mut dictionary = Vec::new();
+            let chunks = payloads.iter().map(|payload| ConfigChunk::parse(payload).unwrap());
+            let mut ids = chunks.map(|chunk| {
+                dictionary.extend_from_slice(chunk.data);
+                let part = chunk.part.clone().unwrap();
+                let signed = chunk.signed_bytes();
+                zt_crypto::signature::verify(secret.public(), &signed, &part.signature).unwrap();
+                part.update_id
+            });
+            let id = ids.next().unwrap();
+            assert!(ids.all(|other| other == id));
+            let config = NetworkConfig::parse(&dictionary).unwrap();
+            let later = config.timestamp;
+            let expected = NetworkConfig::parse(issued.dictionary()).unwrap();
+            assert_eq!(NetworkConfig { timestamp: expected.timestamp, ..config }, expected);
+            assert!(later.millis_since(expected.timestamp) < MAX_SENDINGS as u64);
+            (id, later)
+        }
+
+        /// Says whether the client takes what comes back; what is lost it does not see.
+        fn takes(&mut self, after: u64, is_lost: bool) -> bool {
+            let (id, timestamp) = self.configuration(after);
+            let is_new = !is_lost && !self.remembered.contains(&id);
+            let is_taken = is_new && timestamp != self.has;
+            if is_new {
+                self.has = timestamp;
+                self.remembered.push_back(id);
+                if self.remembered.len() > 3 {
+                    self.remembered.pop_front();
+                }
+            }
+            is_taken
+        }
+    }
+
+    fn issued(secret: &IdentitySecret, rules: usize) -> Issued {
+        let id = NetworkId::of_controller(secret.address(), 1);
+        let mut network = Network::new(id, Timestamp(1));
+        let body = RuleBody::Unknown { kind: 60, field: vec![1; 18] };
+        network.rules = vec![Rule { not: false, or: false, body }; rules];
+        let identity = PublicIdentity { address: zt_proto::Address::from_low_bits(7), key: [7; 64] };
+        let member = Member { authorized: true, ..Member::new(id, identity.address, Timestamp(1)) };
+        let snapshot = Snapshot {
+            network: network.into(),
+            member: Some(member),
+            bridges: [].into(),
+            occupied: Occupied::default().into(),
+        };
+        let metadata = RequestMetadata::parse(b"v=7\npv=c\nrevr=1");
+        let request = ConfigRequest { network: id, identity, metadata, kind: RequestKind::Request };
+        match decide(Some(&snapshot), &request, Timestamp(5)) {
+            Decision::Admit { config, .. } => config.issue(secret).unwrap(),
+            Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
+        }
+    }
+
+    #[test]
+    fn a_few_sendings_are_signed_and_then_sent_in_turn() {
+        let mut fixture = Fixture::new(0);
+        let ids: Vec<_> = (0..10).map(|_| fixture.ask(60)).collect();
+        assert_eq!(ids, [1, 2, 3, 4, 1, 2, 3, 4, 1, 2]);
+    }
+
+    #[test]
+    fn a_client_that_remembers_three_update_ids_takes_every_sending() {
+        let mut fixture = Fixture::new(0);
+        assert!((0..100).all(|_| fixture.takes(60, false)));
+        assert_eq!(fixture.signed, MAX_SENDINGS as u64);
+    }
+
+    /// After any losses a client waits for two retries at most: for one that was not lost, and for one that it does not
+    /// know.
+    #[test]
+    fn a_client_that_drops_a_sending_gets_one_that_it_cannot_know() {
+        for lost in 0_u32..256 {
+            let mut fixture = Fixture::new(0);
+            assert!((0..8).all(|_| fixture.takes(60, false)));
+            let mut after = 60;
+            for n in 0..8 {
+                let is_lost = lost >> n & 1 == 1;
+                let is_taken = fixture.takes(after, is_lost);
+                after = if is_taken { 60 } else { 5 };
+            }
+            assert!(fixture.takes(after, false) || fixture.takes(5, false), "{lost:08b}");
+            assert!(fixture.sendings.signed.len() == MAX_SENDINGS);
+        }
+        // One that remembers more than is known takes what is new to it.
+        let mut fixture = Fixture::new(0);
+        let first: Vec<_> = (0..5).map(|_| fixture.ask(60)).collect();
+        assert_eq!(first.last(), Some(&1));
+        assert_eq!((fixture.ask(25), fixture.ask(60)), (5, 3), "the oldest gave way");
+    }
+
+    #[test]
+    fn who_asks_at_any_other_time_dropped_nothing() {
+        let mut fixture = Fixture::new(0);
+        let ids: Vec<_> = [1, 2, 3, 4, 1, 2, 60, 62, 60].map(|after| fixture.ask(after)).into();
+        assert_eq!(ids, [1, 2, 3, 4, 1, 2, 3, 4, 1]);
+    }
+
+    #[test]
+    fn of_a_large_configuration_no_sending_is_kept() {
+        let mut fixture = Fixture::new(200);
+        let chunks = fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks();
+        assert!(chunks > 1 && chunks <= MAX_CHUNKS, "{chunks}");
+        assert!((0..9).all(|_| fixture.ask(60) > 0));
+        assert_eq!(fixture.signed, MAX_SENDINGS as u64);
+        let mut fixture = Fixture::new(1_000);
+        assert!(fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks() > MAX_CHUNKS);
+        assert!((0..9).all(|_| fixture.ask(60) > 0));
+        assert_eq!((fixture.signed, fixture.sendings.signed.len()), (9, 0));
+    }
+}
