@@ -17,8 +17,10 @@ use super::udp::Command;
 use crate::vl1::traffic::Flow;
 use crate::vl1::{Node, Now, PeerView, Traffic};
 
-/// How often the API sees a new state of the node.
+/// How often the API sees a new state of the node, and of each page of peers.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// But all peers at least once in so many intervals.
+const MAX_INTERVALS: u32 = 10;
 /// Peers that are described at once, which takes some 100 µs.
 const PAGE: usize = 256;
 const PAGE_PAUSE: Duration = Duration::from_millis(10);
@@ -53,7 +55,8 @@ pub(super) fn initial(
     status
 }
 
-/// Publishes the state of the node for the API, once a second or as often as many peers allow.
+/// Publishes the state of the node for the API: once a second, and with many peers once in ten seconds, since nobody may be
+/// looking.
 ///
 /// The loop of the node describes a page of peers at a time, and does something else for a hundred times as long between
 /// two of them.
@@ -62,9 +65,11 @@ pub(super) async fn publish(
     bound: watch::Receiver<Vec<SocketAddr>>,
     status: watch::Sender<Arc<NodeStatus>>,
 ) {
+    let mut intervals = 1;
     loop {
-        sleep(STATUS_INTERVAL).await;
+        sleep(STATUS_INTERVAL * intervals).await;
         let Some((state, peers)) = look(&node).await else { return };
+        intervals = u32::try_from(peers.len() / PAGE).unwrap_or(u32::MAX).clamp(1, MAX_INTERVALS);
         status.send_modify(|status| {
             let status = Arc::make_mut(status);
             apply(state, status);
