@@ -51,7 +51,7 @@ pub use events::Events;
 pub use local_conf::LocalConf;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
-pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
+pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetStatus};
 
 use access::{Caller, Forbidden};
 use edit::{Edit, EditKind};

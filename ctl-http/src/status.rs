@@ -23,10 +23,8 @@ pub struct NodeStatus {
     pub identity: PublicIdentity,
     /// Whether a root answers.
     pub online: bool,
-    /// Id of the root set in use.
-    pub planet_id: u64,
-    /// Time at which the root set was made.
-    pub planet_timestamp: Timestamp,
+    /// The root set in use.
+    pub planet: Option<Arc<PlanetStatus>>,
     /// The home folder.
     pub home: String,
     /// The UDP port.
@@ -47,6 +45,18 @@ pub struct NodeStatus {
     pub sent: FlowStatus,
     /// Every node that was heard from lately, and the roots, ascending by address.
     pub peers: Vec<PeerStatus>,
+}
+
+/// A root set, and the forms in which clients take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanetStatus {
+    pub world: World,
+    /// The file `planet`.
+    pub file: Vec<u8>,
+    /// What the mobile clients open.
+    pub link: String,
+    /// The link as a QR code, an SVG picture; `None` if it is too long for one.
+    pub qr_code: Option<String>,
 }
 
 /// What the node knows of a peer.
@@ -108,6 +118,11 @@ impl PeerStatus {
 }
 
 impl NodeStatus {
+    /// Returns id and timestamp of the root set in use; zero if there is none.
+    pub(crate) fn planet_version(&self) -> (u64, Timestamp) {
+        self.planet.as_ref().map_or((0, Timestamp(0)), |planet| (planet.world.id, planet.world.timestamp))
+    }
+
     pub(crate) fn peer(&self, address: Address) -> Option<&PeerStatus> {
         let index = self.peers.binary_search_by_key(&address, |peer| peer.address).ok()?;
         self.peers.get(index)

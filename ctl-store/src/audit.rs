@@ -44,6 +44,13 @@ pub struct AuditEntry {
     pub after: Option<String>,
 }
 
+/// What entries are about; `None` is anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditSubject {
+    pub network: Option<NetworkId>,
+    pub member: Option<Address>,
+}
+
 /// A change that was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
@@ -101,10 +108,23 @@ impl Audit<'_> {
     /// Returns up to `limit` entries, newest first: those with an id below `before`, or the newest of all. At most
     /// [`AUDIT_MAX_PAGE`].
     pub fn page(&self, before: Option<i64>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        self.page_about(AuditSubject::default(), before, limit)
+    }
+
+    /// The same of entries about one thing. Looks at all entries that are newer than the last of the page.
+    pub fn page_about(
+        &self,
+        subject: AuditSubject,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
         let sql = "SELECT id, time, actor, action, network, member, value_before, value_after FROM audit \
-                   WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+                   WHERE id < ?1 AND (?3 IS NULL OR network = ?3) AND (?4 IS NULL OR member = ?4) \
+                   ORDER BY id DESC LIMIT ?2";
         let limit = i64::try_from(limit.min(AUDIT_MAX_PAGE)).unwrap_or(i64::MAX);
-        self.tx.query(sql, params![before.unwrap_or(i64::MAX), limit], "an entry of the audit log", |row| {
+        let (network, member) = (subject.network.map(NetworkColumn), subject.member.map(AddressColumn));
+        let values = params![before.unwrap_or(i64::MAX), limit, network, member];
+        self.tx.query(sql, values, "an entry of the audit log", |row| {
             Ok(AuditRecord {
                 id: row.get("id")?,
                 time: row.get::<U64Column>("time")?.time(),

@@ -40,7 +40,7 @@ use rusqlite::{Connection, Params};
 
 pub use audit::{
     AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_CAUSED, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE,
-    AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord,
+    AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord, AuditSubject,
 };
 pub use backup::{DatabaseCopy, copy_database};
 pub use error::StoreError;

@@ -70,6 +70,29 @@ pub(super) fn picture(text: &str) -> Result<Vec<u8>, ShareError> {
     Ok(file)
 }
 
+/// Returns the QR code of a text as a picture that is sharp in every size, black on white whatever is around it.
+pub(super) fn drawing(text: &str) -> Result<String, ShareError> {
+    let code = code(text)?;
+    let width = code.width();
+    let side = width + 2 * QUIET;
+    let colors = code.to_colors();
+    let mut path = String::new();
+    for (row, colors) in colors.chunks(width).enumerate() {
+        let mut column = 0;
+        for run in colors.chunk_by(|one, next| one == next) {
+            if run.first() == Some(&Color::Dark) {
+                let (x, y, length) = (column + QUIET, row + QUIET, run.len());
+                path.push_str(&format!("M{x} {y}h{length}v1h-{length}z"));
+            }
+            column += run.len();
+        }
+    }
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
+         <path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\"{path}\"/></svg>"
+    ))
+}
+
 /// A screen does not get dirty, so the lowest level of error correction is enough, and gives the largest modules.
 fn code(text: &str) -> Result<QrCode, ShareError> {
     QrCode::with_error_correction_level(text, EcLevel::L).map_err(|error| {
@@ -116,6 +139,28 @@ mod tests {
         for bytes in [258, 570, 900] {
             let link = link(&planet(bytes));
             assert_eq!(decode(&picture(&link).unwrap()), link, "{bytes} bytes");
+        }
+    }
+
+    /// Draws what a browser would, four pixels a module.
+    fn decode_drawing(drawing: &str) -> String {
+        let after = |marker: &str| drawing.split(marker).nth(1).unwrap().split('"').next().unwrap();
+        let side: usize = after("viewBox=\"0 0 ").split(' ').next().unwrap().parse().unwrap();
+        let mut dark = vec![false; side * side];
+        for run in after("<path d=\"").split('M').skip(1) {
+            let numbers: Vec<usize> =
+                run.split(|c: char| !c.is_ascii_digit()).filter_map(|text| text.parse().ok()).collect();
+            let &[x, y, length, ..] = &numbers[..] else { panic!("{run}") };
+            dark[y * side + x..][..length].fill(true);
+        }
+        read_code(side * 4, side * 4, |x, y| if dark[y / 4 * side + x / 4] { 0 } else { 0xff })
+    }
+
+    #[test]
+    fn the_drawing_holds_the_link() {
+        for bytes in [258, 570, 900] {
+            let link = link(&planet(bytes));
+            assert_eq!(decode_drawing(&drawing(&link).unwrap()), link, "{bytes} bytes");
         }
     }
 

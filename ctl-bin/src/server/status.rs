@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctl_http::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus};
+use ctl_http::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use zt_proto::world::World;
@@ -14,6 +14,7 @@ use super::config::ServeArgs;
 use super::home::Home;
 use super::reach;
 use super::udp::Command;
+use super::{share, world_file};
 use crate::vl1::traffic::Flow;
 use crate::vl1::{Node, Now, PeerView, Traffic};
 
@@ -37,8 +38,7 @@ pub(super) fn initial(
     let mut status = NodeStatus {
         identity,
         online: false,
-        planet_id: 0,
-        planet_timestamp: Timestamp(0),
+        planet: None,
         home: home.path().display().to_string(),
         port: args.port,
         secondary_port: 0,
@@ -82,7 +82,7 @@ pub(super) async fn publish(
 /// What the node says about itself.
 struct NodeState {
     online: bool,
-    planet: Option<(u64, Timestamp)>,
+    planet: Option<World>,
     surface_addresses: Vec<SocketAddr>,
     moons: Vec<World>,
     traffic: Traffic,
@@ -92,7 +92,7 @@ impl NodeState {
     fn of(node: &Node, now: Now) -> Self {
         Self {
             online: node.is_online(now),
-            planet: node.planet(),
+            planet: node.planet().cloned(),
             surface_addresses: node.surface_addresses(now),
             moons: node.moons().to_vec(),
             traffic: node.traffic().clone(),
@@ -122,14 +122,22 @@ async fn look(node: &mpsc::Sender<Command>) -> Option<(NodeState, Vec<PeerStatus
 }
 
 fn apply(state: NodeState, status: &mut NodeStatus) {
-    let (planet_id, planet_timestamp) = state.planet.unwrap_or((0, Timestamp(0)));
     status.online = state.online;
-    status.planet_id = planet_id;
-    status.planet_timestamp = planet_timestamp;
+    if status.planet.as_ref().map(|shown| &shown.world) != state.planet.as_ref() {
+        status.planet = state.planet.map(|world| Arc::new(describe_planet(world)));
+    }
     status.surface_addresses = state.surface_addresses;
     status.moons = state.moons;
     status.received = describe_flow(&state.traffic.received);
     status.sent = describe_flow(&state.traffic.sent);
+}
+
+fn describe_planet(world: World) -> PlanetStatus {
+    let file = world_file::to_bytes(&world);
+    let link = share::link(&file);
+    // The command line says why there is none.
+    let qr_code = share::drawing(&link).ok();
+    PlanetStatus { world, file, link, qr_code }
 }
 
 fn describe_flow(flow: &Flow) -> FlowStatus {

@@ -162,7 +162,7 @@ impl WorldFiles {
         let tell = move |node: &mut crate::vl1::Node, now| {
             if node
                 .planet()
-                .is_none_or(|known| worlds.planet.as_ref().map(|p| (p.id, p.timestamp)) != Some(known))
+                .is_none_or(|known| worlds.planet.as_ref().map(World::version) != Some(known.version()))
             {
                 node.set_planet(now, worlds.planet);
             }

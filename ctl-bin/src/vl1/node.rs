@@ -336,9 +336,9 @@ impl Node {
         self.roots.upstream().next().is_some()
     }
 
-    /// Returns id and timestamp of the planet.
-    pub fn planet(&self) -> Option<(u64, Timestamp)> {
-        self.roots.planet().map(|planet| (planet.id, planet.timestamp))
+    /// Returns the planet.
+    pub fn planet(&self) -> Option<&World> {
+        self.roots.planet()
     }
 
     /// Returns the addresses at which others see this node: those that roots report first.

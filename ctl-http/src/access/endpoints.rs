@@ -104,6 +104,7 @@ const ROWS: &[Row] = &[
     ("POST", "/api/v2/network/{network}/pending/{member}/approve", Need::Authorize),
     ("POST", "/api/v2/network/{network}/pending/{member}/deny", Need::Authorize),
     ("GET", "/api/v2/status", Need::Read),
+    ("GET", "/api/v2/planet", Need::Read),
     ("GET", "/api/v2/peer", Need::Read),
     ("GET", "/api/v2/peer/{peer}", Need::Read),
     ("GET", "/api/v2/network/{network}/rules", Need::Read),

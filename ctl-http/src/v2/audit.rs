@@ -1,6 +1,6 @@
 //! The audit log, read.
 
-use ctl_store::{AUDIT_MAX_PAGE, AuditRecord};
+use ctl_store::{AUDIT_MAX_PAGE, AuditRecord, AuditSubject};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -61,12 +61,15 @@ impl AuditView {
 }
 
 /// `GET /api/v2/audit`: who changed what, newest first. `?before=ID` continues where a page ended, `?limit=N` is its
-/// length.
+/// length; `?network=ID` and `?member=ADDRESS` leave out what is about others.
 pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let before = request.query.number("before", 1..=u64::MAX >> 1)?.and_then(|id| i64::try_from(id).ok());
     let limit = request.query.number("limit", 1..=AUDIT_MAX_PAGE as u64)?;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(DEFAULT_PAGE);
-    let entries = state.api.store.read(|tx| tx.audit().page(before, limit))?;
+    let network = request.query.parsed("network", "a network id", |text| text.parse().ok())?;
+    let member = request.query.parsed("member", "an address of a node", |text| text.parse().ok())?;
+    let subject = AuditSubject { network, member };
+    let entries = state.api.store.read(|tx| tx.audit().page_about(subject, before, limit))?;
     // A page that is not full is the last one.
     let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
     Answer::ok(&AuditPage { entries: entries.iter().map(AuditView::new).collect(), next })

@@ -14,7 +14,7 @@ use super::member_page::MemberPage;
 use super::member_record::{MemberChange, MemberView};
 use super::network::{MAX_PAGE, NetworkPage};
 use super::network_record::{NetworkChange, NetworkView};
-use super::node::{PeerPage, PeerView, Status};
+use super::node::{PeerPage, PeerView, Planet, Status};
 use super::pending::PendingList;
 use super::{
     audit, backups, bulk, events, member, member_page, network, node, pending, rules, schema, tokens,
@@ -163,6 +163,8 @@ fn node() -> Vec<Endpoint> {
     vec![
         get("/api/v2/status", "getStatus", "The node of this controller", node::status)
             .gives::<Status>(200, "its status"),
+        get("/api/v2/planet", "getPlanet", "The root set in use, as file, link and QR code", node::planet)
+            .gives::<Planet>(200, "the root set"),
         paged(get("/api/v2/peer", "listPeers", "The peers with their paths", node::list))
             .gives::<PeerPage>(200, "a page"),
         get("/api/v2/peer/{peer}", "getPeer", "One peer with its paths", node::get)
@@ -184,6 +186,8 @@ fn operations() -> Vec<Endpoint> {
         get("/api/v2/audit", "listAudit", "Who changed what, newest first", audit::list)
             .query("before", "continues where a page ended: its `next`", id())
             .query("limit", "entries of a page", limit(ctl_store::AUDIT_MAX_PAGE as u64))
+            .query("network", "only what is about this network", id_text("^[0-9a-f]{16}$"))
+            .query("member", "only what is about this node", id_text("^[0-9a-f]{10}$"))
             .gives::<AuditPage>(200, "a page"),
         get(TOKENS, "listTokens", "The tokens of the API, without their secrets", tokens::list).gives_schema(
             200,
@@ -247,6 +251,10 @@ fn paged(endpoint: Endpoint) -> Endpoint {
         "continues where a page ended: its `next`",
         json_schema!({ "type": "string" }),
     )
+}
+
+fn id_text(pattern: &str) -> Schema {
+    json_schema!({ "type": "string", "pattern": pattern })
 }
 
 fn limit(max: u64) -> Schema {

@@ -1,5 +1,7 @@
 //! The node itself: its status, its peers and their paths.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Serialize;
 use zt_proto::Address;
@@ -38,6 +40,30 @@ pub(crate) struct Status {
     surface_addresses: Vec<Endpoint>,
     peer_count: usize,
     network_count: usize,
+}
+
+/// The root set in use, and the forms in which clients take it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Planet {
+    id: u64,
+    /// Milliseconds since 1970; of two versions the later one counts.
+    timestamp: u64,
+    roots: Vec<Root>,
+    /// The file `planet`, in base64.
+    file: String,
+    /// What the mobile clients open, from release 1.16 on.
+    link: String,
+    /// The link as a QR code, an SVG picture; null if it is too long for one.
+    qr_code: Option<String>,
+}
+
+/// A root server.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Root {
+    address: Node,
+    identity: String,
+    endpoints: Vec<Endpoint>,
 }
 
 /// Some peers, ascending by address.
@@ -86,6 +112,7 @@ struct Path {
 /// `GET /api/v2/status`: the node of this controller.
 pub(crate) fn status(state: &State, _: Request) -> Result<Answer, Problem> {
     let node = state.node();
+    let (planet_id, planet_timestamp) = node.planet_version();
     let network_count = state.api.store.read(|tx| tx.networks().list())?.len();
     Answer::ok(&Status {
         address: Node(node.identity.address),
@@ -93,14 +120,35 @@ pub(crate) fn status(state: &State, _: Request) -> Result<Answer, Problem> {
         online: node.online,
         clock: (state.api.now)().0,
         software: concat!("ctl-bin/", env!("CARGO_PKG_VERSION")).to_owned(),
-        planet_id: node.planet_id,
-        planet_timestamp: node.planet_timestamp.0,
+        planet_id,
+        planet_timestamp: planet_timestamp.0,
         moons: node.moons.iter().map(|moon| format!("{:016x}", moon.id)).collect(),
         port: node.port,
         listening_on: endpoints(&node.listening),
         surface_addresses: endpoints(&node.surface_addresses),
         peer_count: node.peers.len(),
         network_count,
+    })
+}
+
+/// `GET /api/v2/planet`: the root set in use, for clients that shall know it too.
+pub(crate) fn planet(state: &State, _: Request) -> Result<Answer, Problem> {
+    let node = state.node();
+    let Some(planet) = &node.planet else {
+        return Err(Problem::not_found("the node runs without a planet"));
+    };
+    let roots = planet.world.roots.iter().map(|root| Root {
+        address: Node(root.identity.address),
+        identity: root.identity.to_string(),
+        endpoints: endpoints(&root.endpoints),
+    });
+    Answer::ok(&Planet {
+        id: planet.world.id,
+        timestamp: planet.world.timestamp.0,
+        roots: roots.collect(),
+        file: STANDARD.encode(&planet.file),
+        link: planet.link.clone(),
+        qr_code: planet.qr_code.clone(),
     })
 }
 

@@ -86,8 +86,10 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
 
 /// Returns the group of an endpoint: the last of its fixed segments that names a kind of thing.
 fn tag(path: &str) -> &'static str {
-    let kinds =
-        ["rules", "pending", "member", "network", "peer", "status", "events", "audit", "tokens", "backups"];
+    let kinds = [
+        "rules", "pending", "member", "network", "peer", "planet", "status", "events", "audit", "tokens",
+        "backups",
+    ];
     kinds.into_iter().find(|kind| path.split('/').any(|segment| segment == *kind)).unwrap_or("other")
 }
 

@@ -33,12 +33,13 @@ pub(crate) fn render_health(node: &NodeStatus, now: Timestamp) -> Map<String, Va
 /// Renders `/status`: what `/health` has, and more.
 pub(crate) fn render(node: &NodeStatus, conf: &LocalConf, now: Timestamp) -> Value {
     let mut status = render_health(node, now);
+    let (planet_id, planet_timestamp) = node.planet_version();
     let fields = [
         ("address", json!(node.identity.address.to_string())),
         ("config", render_config(node, conf)),
         ("controllerSoftware", json!(SOFTWARE)),
-        ("planetWorldId", json!(node.planet_id)),
-        ("planetWorldTimestamp", json!(node.planet_timestamp.0)),
+        ("planetWorldId", json!(planet_id)),
+        ("planetWorldTimestamp", json!(planet_timestamp.0)),
         ("publicIdentity", json!(node.identity.to_string())),
         ("tcpFallbackActive", json!(false)),
     ];

@@ -61,6 +61,28 @@ fn every_kind_of_write_is_written_down_once() {
 }
 
 #[test]
+fn history_of_one_member_or_network_leaves_out_what_is_about_others() {
+    let server = Server::start();
+    let other = "/controller/network/a940ad429a0000f2";
+    for network in [NETWORK, other] {
+        server.post(network, &json!({}));
+        server.post(&format!("{network}/member/{MEMBER}"), &json!({ "authorized": true }));
+    }
+    server.post(&format!("{NETWORK}/member/1111111111"), &json!({ "authorized": true }));
+    server.post(&format!("{NETWORK}/member/{MEMBER}"), &json!({ "name": "laptop" }));
+    let actions = |query: &str| -> Vec<String> {
+        entries(&server, query).iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+    };
+    let of_member = format!("?network=a940ad429a0000f1&member={MEMBER}");
+    assert_eq!(actions(&of_member), ["member.update", "member.create"]);
+    assert_eq!(actions(&format!("{of_member}&limit=1")), ["member.update"]);
+    assert_eq!(actions("?network=a940ad429a0000f2"), ["member.create", "network.create"]);
+    assert_eq!(actions(&format!("?member={MEMBER}")).len(), 3);
+    assert_eq!(server.get("/api/v2/audit?network=zz").status, 422);
+    assert_eq!(server.get("/api/v2/audit?member=12345").status, 422);
+}
+
+#[test]
 fn pages_follow_each_other_until_there_is_no_next_one() {
     let server = Server::start();
     for number in 0..7 {

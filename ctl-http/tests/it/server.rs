@@ -9,16 +9,19 @@ use std::time::Duration;
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
     Access, Api, Backups, Events, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole,
-    PeerStatus, Serving, Token,
+    PeerStatus, PlanetStatus, Serving, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use zt_proto::credential::Signature;
+use zt_proto::identity::KEY_LEN;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
+use zt_proto::world::{Root, World, WorldKind};
 use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
 use crate::backups::InMemory;
@@ -140,6 +143,13 @@ impl Server {
         server
     }
 
+    /// Starts a server whose node runs without a planet.
+    pub(crate) fn without_planet() -> Self {
+        let server = Self::start();
+        server.node.send_modify(|status| Arc::make_mut(status).planet = None);
+        server
+    }
+
     /// Sends a request with the token.
     pub(crate) fn send(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
         let headers = [("X-ZT1-Auth", TOKEN)];
@@ -216,6 +226,27 @@ pub(crate) fn identity(address: &str) -> PublicIdentity {
     PublicIdentity { address: address.parse().unwrap(), key: [0x43; 64] }
 }
 
+/// The planet as in the recordings, with one root of its own.
+fn planet() -> PlanetStatus {
+    let world = World {
+        kind: WorldKind::Planet,
+        id: 149_604_618,
+        timestamp: Timestamp(1_644_592_324_813),
+        update_key: [0; KEY_LEN],
+        signature: Signature([0; Signature::LEN]),
+        roots: vec![Root {
+            identity: identity(CONTROLLER),
+            endpoints: vec!["203.0.113.1:9993".parse().unwrap()],
+        }],
+    };
+    PlanetStatus {
+        world,
+        file: vec![1, 2, 3],
+        link: "https://joinzt.com/addplanet?v=1&planet=AQID".to_owned(),
+        qr_code: Some("<svg/>".to_owned()),
+    }
+}
+
 /// The node as in the recordings: two roots that do not answer, and one member.
 fn node_status() -> NodeStatus {
     let path = PathStatus {
@@ -249,8 +280,7 @@ fn node_status() -> NodeStatus {
     NodeStatus {
         identity: identity(CONTROLLER),
         online: false,
-        planet_id: 149_604_618,
-        planet_timestamp: Timestamp(1_644_592_324_813),
+        planet: Some(Arc::new(planet())),
         home: "/var/lib/ctl".to_owned(),
         port: 9993,
         secondary_port: 27387,

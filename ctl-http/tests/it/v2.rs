@@ -304,6 +304,19 @@ fn stranger_is_approved_or_denied() {
 }
 
 #[test]
+fn planet_is_shown_in_the_forms_that_clients_take() {
+    let server = start();
+    let planet = ok(&server.get("/api/v2/planet"));
+    assert_eq!((&planet["id"], &planet["timestamp"]), (&json!(149_604_618), &json!(1_644_592_324_813_u64)));
+    let root = &planet["roots"][0];
+    assert_eq!((&root["address"], &root["endpoints"]), (&json!("a940ad429a"), &json!(["203.0.113.1/9993"])));
+    assert_eq!((&planet["file"], &planet["qrCode"]), (&json!("AQID"), &json!("<svg/>")));
+    assert!(planet["link"].as_str().unwrap().contains("addplanet"), "{planet}");
+    let without = Server::without_planet();
+    problem(&without.get("/api/v2/planet"), 404);
+}
+
+#[test]
 fn node_and_its_peers_are_shown() {
     let server = start();
     let status = ok(&server.get("/api/v2/status"));

@@ -312,7 +312,7 @@ impl World {
         let latest = self.planet.timestamp;
         for (id, host) in self.hosts.iter().enumerate() {
             if let Host::Server(server) = host
-                && let Some((_, has)) = server.node.planet()
+                && let Some(has) = server.node.planet().map(|planet| planet.timestamp)
                 && has != latest
             {
                 return Err(Violation(format!("host {id} has planet {}, not {}", has.0, latest.0)));
