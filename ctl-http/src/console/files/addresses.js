@@ -2,8 +2,10 @@
 import { h, svg, fill } from "./dom.js";
 import { networks, members } from "./api.js";
 import { complain, toast } from "./ask.js";
+import { placeErrors, problemOf } from "./fields.js";
 import { poolSize, spread } from "./address.js";
 import { count } from "./format.js";
+import { icon } from "./icons.js";
 
 const BUCKETS = 128;
 /** Of larger networks the picture shows the first so many members, and says so. */
@@ -12,7 +14,7 @@ const LOOKED_AT = 10_000;
 export async function addressTab({ network, signal, reload }) {
   const routes = editor({
     entries: network.routes,
-    columns: [["target", "Destination", "10.1.0.0/16"], ["via", "Via (empty: on the network)", "10.1.0.1"]],
+    columns: [["target", "Destination", "10.1.0.0/16"], ["via", "Gateway (empty: on the network)", "10.1.0.1"]],
     add: "Add a route",
   });
   const pools = editor({
@@ -25,7 +27,7 @@ export async function addressTab({ network, signal, reload }) {
     event.preventDefault();
     const ranges = pools.read();
     try {
-      await networks.change(network.id, {
+      await networks.change(network, {
         routes: routes.read().map((route) => ({ target: route.target, via: route.via || null })),
         ipAssignmentPools: ranges,
         v4AssignMode: { zt: ranges.some((pool) => !pool.ipRangeStart.includes(":")) },
@@ -34,29 +36,35 @@ export async function addressTab({ network, signal, reload }) {
       toast("Saved. Members that are online have it already.");
       reload();
     } catch (error) {
-      complain(error);
+      try { placeErrors(error, [...routes.places("/routes"), ...pools.places("/ipAssignmentPools")]); } catch { complain(error); }
     }
   };
-  drawPools(network, pictures, signal).catch((error) => { if (error.name !== "AbortError") complain(error); });
+  drawPools(network, pictures, signal).catch(complain);
   return h("form", { class: "settings", onsubmit: save },
+    h("fieldset", null, h("legend", null, "Pools"), h("p", null, "Members get their addresses from here."), pictures, pools.node),
     h("fieldset", null, h("legend", null, "Routes"), h("p", null, "A destination without a gateway is on the network itself: addresses of members must be in one."), routes.node),
-    h("fieldset", null, h("legend", null, "Pools"), h("p", null, "Members get their addresses from here."), pools.node, pictures),
-    h("button", { type: "submit", class: "primary" }, "Save"));
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save")));
 }
 
 /** A list of entries with text fields that can be added to and taken from. */
 function editor({ entries, columns, add }) {
+  const heads = h("div", { class: "row-heads", "aria-hidden": "true" }, columns.map(([, label]) => h("span", null, label)));
   const body = h("div", { class: "rows" });
   const row = (entry) => {
     const inputs = columns.map(([key, label, example]) =>
       h("input", { type: "text", value: entry[key] ?? "", placeholder: example, "aria-label": label, "data-key": key }));
     const node = h("div", { class: "row" }, inputs,
-      h("button", { type: "button", class: "quiet", "aria-label": "Remove this entry", onclick: () => node.remove() }, "×"));
+      h("button", { type: "button", class: "quiet", "aria-label": "Remove this entry", onclick: () => { node.remove(); shown(); } }, icon("remove")), inputs.map((input) => problemOf(input)));
     return node;
   };
+  const shown = () => { heads.hidden = body.children.length === 0; };
   fill(body, entries.map(row));
+  shown();
   return {
-    node: [body, h("button", { type: "button", onclick: () => { const node = row({}); body.append(node); node.firstChild.focus(); } }, add)],
+    node: [heads, body, h("div", null, h("button", { type: "button", onclick: () => { const node = row({}); body.append(node); shown(); node.firstChild.focus(); } }, icon("add"), add))],
+    /** Pairs of JSON pointers below `pointer` and inputs. */
+    places: (pointer) => [...body.children].flatMap((node, index) => [...node.querySelectorAll("input")].map((input) => [`${pointer}/${index}/${input.dataset.key}`, input])
+      .concat([[`${pointer}/${index}`, node.querySelector("input")]])),
     read: () => [...body.children].map((node) => Object.fromEntries([...node.querySelectorAll("input")].map((input) => [input.dataset.key, input.value.trim()]))),
   };
 }
@@ -72,7 +80,7 @@ async function assigned(id, signal) {
   const addresses = [];
   let [seen, cursor] = [0, null];
   do {
-    const page = await members.page(id, { cursor, limit: 500 }, signal);
+    const page = await members.page(id, { cursor, limit: 1000 }, signal);
     for (const member of page.data) addresses.push(...member.ipAssignments);
     seen += page.data.length;
     cursor = page.next;
@@ -93,8 +101,8 @@ function picture(pool, addresses) {
     class: "bucket", "fill-opacity": number === 0 ? 0.12 : 0.35 + 0.65 * Math.min(1, number / full),
   }));
   const percent = Number((BigInt(used) * 1000n) / size) / 10;
-  const label = `${pool.ipRangeStart} to ${pool.ipRangeEnd}: ${count(used)} of ${size.toLocaleString("en")} used (${percent} %)`;
+  const words = `${count(used)} of ${size.toLocaleString("en")} used (${percent} %)`;
   return h("figure", { class: "pool" },
-    svg("svg", { viewBox: "0 0 640 18", role: "img", "aria-label": label, preserveAspectRatio: "none" }, bars),
-    h("figcaption", null, label));
+    h("figcaption", null, h("code", null, `${pool.ipRangeStart} – ${pool.ipRangeEnd}`), h("span", null, words)),
+    svg("svg", { viewBox: "0 0 640 18", role: "img", "aria-label": `${pool.ipRangeStart} to ${pool.ipRangeEnd}: ${words}`, preserveAspectRatio: "none" }, bars));
 }

@@ -3,8 +3,10 @@
 const KEY = "token";
 const ROOT = new URL("../", document.baseURI);
 let onRefused = () => {};
+/** The entity tags of what was read, so that a change does not overwrite what somebody else changed meanwhile. */
+const tags = new WeakMap();
 
-/** What the controller refused, in words; `errors` are the places in the body, if it names them. */
+/** What the controller refused, in words; `errors` are the places in the body, if it names them. Status 0: no answer. */
 export class ApiError extends Error {
   constructor(status, message, errors = []) {
     super(message);
@@ -42,6 +44,7 @@ export async function send(method, path, { body, signal, headers = {} } = {}) {
 }
 
 function explain(status, problem) {
+  if (status === 412) return "Somebody else changed this meanwhile. Reload the page to see it.";
   const places = (problem.errors ?? []).map((error) => `${error.pointer ?? ""} ${error.detail ?? ""}`.trim());
   const said = places.join("; ") || problem.detail || problem.description || problem.title;
   if (said) return said;
@@ -52,61 +55,91 @@ function explain(status, problem) {
 async function json(method, path, options) {
   const response = await send(method, path, options);
   const text = await response.text();
-  return text === "" ? null : JSON.parse(text);
+  if (text === "") return null;
+  const value = JSON.parse(text);
+  const tag = response.headers.get("ETag");
+  if (tag && typeof value === "object") tags.set(value, tag);
+  return value;
 }
 
 const get = (path, signal) => json("GET", path, { signal });
 const post = (path, body) => json("POST", path, { body });
-const patch = (path, body) => json("PATCH", path, { body, headers: { "Content-Type": "application/merge-patch+json" } });
-const network = (id) => `controller/network/${id}`;
-const member = (id, address) => `api/v2/network/${id}/member/${address}`;
+const remove = (path) => json("DELETE", path);
+/** Changes `record` as it was read; refused if somebody else changed it since. */
+function patch(path, body, record = null) {
+  const tag = record && tags.get(record);
+  return json("PATCH", path, { body, headers: { "Content-Type": "application/merge-patch+json", ...(tag ? { "If-Match": tag } : {}) } });
+}
+const network = (id) => `api/v2/network/${id}`;
+const member = (id, address) => `${network(id)}/member/${address}`;
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));
 /** Most members that one request changes. */
 const AT_ONCE = 1000;
 
 export const node = {
   status: (signal) => get("status", signal),
-  controller: (signal) => get("controller", signal),
   peers: (signal) => get("peer", signal),
+  planet: (signal) => get("api/v2/planet", signal),
+  /** The metrics, by name; those with labels are added up. */
+  async metrics(signal) {
+    const text = await (await send("GET", "metrics", { signal })).text();
+    const sums = new Map();
+    for (const [, name, value] of text.matchAll(/^(\w+)(?:\{[^}\n]*\})? (\S+)/gm)) sums.set(name, (sums.get(name) ?? 0) + Number(value));
+    return sums;
+  },
 };
 
 export const networks = {
-  /** All in full, with their counts of members. */
-  list: async (signal) => (await get("unstable/controller/network", signal)).data,
+  /** All of them, with their counts of members. */
+  async list(signal) {
+    const all = [];
+    let cursor = null;
+    do {
+      const page = await get(`api/v2/network?${query({ limit: 1000, cursor })}`, signal);
+      all.push(...page.data);
+      cursor = page.next;
+    } while (cursor !== null);
+    return all;
+  },
   get: (id, signal) => get(network(id), signal),
-  create: (controller, fields) => post(`controller/network/${controller}______`, fields),
-  change: (id, fields) => post(network(id), fields),
-  remove: (id) => json("DELETE", network(id)),
+  create: (fields) => post("api/v2/network", fields),
+  change: (record, fields) => patch(network(record.id), fields, record),
+  remove: (id) => remove(network(id)),
 };
 
 export const members = {
   get: (id, address, signal) => get(member(id, address), signal),
-  change: (id, address, fields) => patch(member(id, address), fields),
-  /** Lets a node in that may never have asked. */
-  approve: (id, address) => members.decide(id, [address], "authorize"),
-  remove: (id, address) => json("DELETE", member(id, address)),
+  change: (record, fields) => patch(member(record.network, record.address), fields, record),
+  remove: (id, address) => remove(member(id, address)),
   /** A page; `next` is the cursor of the next one, null after the last. */
-  page(id, query, signal) {
-    const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined);
-    return get(`api/v2/network/${id}/member?${new URLSearchParams(given)}`, signal);
-  },
-  /** `authorize`, `deauthorize` or `remove`: all of them, or none of each thousand. */
+  page: (id, wanted, signal) => get(`${network(id)}/member?${query(wanted)}`, signal),
+  /** `authorize` (also a node that never asked), `deauthorize` or `remove`: all of them, or none of each thousand. */
   async decide(id, addresses, action) {
     for (let start = 0; start < addresses.length; start += AT_ONCE) {
       const entries = addresses.slice(start, start + AT_ONCE).map((address) => ({ address, action }));
-      await post(`api/v2/network/${id}/member/bulk`, { entries });
+      await post(`${network(id)}/member/bulk`, { entries });
     }
   },
-  pending: async (id, signal) => (await get(`api/v2/network/${id}/pending`, signal)).data,
+  pending: async (id, signal) => (await get(`${network(id)}/pending`, signal)).data,
+  deny: (id, address) => post(`${network(id)}/pending/${address}/deny`),
 };
 
 export const rules = {
   compile: (source) => post("api/v2/rules/compile", { source }),
-  decompile: ({ rules: table, capabilities, tags }) => post("api/v2/rules/decompile", { rules: table, capabilities, tags }),
-  get: (id, signal) => get(`api/v2/network/${id}/rules`, signal),
-  put: (id, fields, dryRun) => json("PUT", `api/v2/network/${id}/rules${dryRun ? "?dryRun=true" : ""}`, { body: fields }),
-  explain: (id, fields) => post(`api/v2/network/${id}/rules/explain`, fields),
+  decompile: ({ rules: table, capabilities, tags: known }) => post("api/v2/rules/decompile", { rules: table, capabilities, tags: known }),
+  get: (id, signal) => get(`${network(id)}/rules`, signal),
+  put: (id, fields, dryRun) => json("PUT", `${network(id)}/rules${dryRun ? "?dryRun=true" : ""}`, { body: fields }),
+  explain: (id, fields) => post(`${network(id)}/rules/explain`, fields),
 };
 
 export const audit = {
-  page: (before, signal) => get(`api/v2/audit?limit=100${before ? `&before=${before}` : ""}`, signal),
+  /** Entries before `before`, about anything or about one network or member. */
+  page: (before, { limit = 100, ...subject } = {}, signal) => get(`api/v2/audit?${query({ limit, before, ...subject })}`, signal),
+};
+
+export const tokens = {
+  list: async (signal) => (await get("api/v2/tokens", signal)).data,
+  create: (fields) => post("api/v2/tokens", fields),
+  rotate: (name) => post(`api/v2/tokens/${name}/rotate`, {}),
+  revoke: (name) => remove(`api/v2/tokens/${name}`),
 };

@@ -1,68 +1,94 @@
 // What an administrator wants to know first: is it well, who is there, is something asked of me.
-import { h, svg, fill } from "./dom.js";
+import { h, fill, emptyState } from "./dom.js";
 import { node, networks, members } from "./api.js";
-import { ago, count, plural } from "./format.js";
+import { complain, toast } from "./ask.js";
+import { chart, perSecond, sample } from "./charts.js";
+import { ago, bytes, count, plural, since } from "./format.js";
+import { icon } from "./icons.js";
+import { create } from "./networks.js";
 
-const SAMPLES = 120;
-const EVERY_MS = 5000;
-/** Kept between visits of the page, so that the chart does not begin anew. */
-const history = [];
+const LOOKED_AT = 20;
+const SHOWN = 8;
 
-export async function dashboard({ signal, refresh }) {
+export async function dashboard({ signal, refresh, go }) {
   const tiles = h("div", { class: "tiles" });
-  const chart = h("figure", { class: "card" });
+  const charts = h("div", { class: "charts" });
   const waiting = h("section", { class: "card", "aria-labelledby": "waiting" });
+  const alarm = h("div");
   const draw = async () => {
-    const [status, list, peers] = await Promise.all([node.status(signal), networks.list(signal), node.peers(signal)]);
+    const [status, list, peers, metrics] = await Promise.all([
+      node.status(signal), networks.list(signal), node.peers(signal).catch(ifAllowed([])), node.metrics(signal).catch(ifAllowed(new Map())),
+    ]);
     const online = peers.filter((peer) => peer.role === "LEAF" && peer.paths.some((path) => path.active)).length;
     const authorized = list.reduce((sum, network) => sum + network.authorizedMemberCount, 0);
-    const total = list.reduce((sum, network) => sum + network.totalMemberCount, 0);
-    history.push({ time: Date.now(), online });
-    if (history.length > SAMPLES) history.shift();
+    const total = list.reduce((sum, network) => sum + network.memberCount, 0);
+    const samples = sample({
+      online,
+      requests: metrics.get("controller_network_config_request") ?? 0,
+      traffic: metrics.get("zt_data") ?? 0,
+      cpu: metrics.get("process_cpu_seconds_total") ?? 0,
+    });
+    fill(alarm, status.online ? null : h("p", { class: "note" }, "No root answers. Members that know the way are served; others do not find this controller. ",
+      h("code", null, "ctl-bin doctor"), " says what to do."));
     fill(tiles,
-      tile("Roots", status.online ? "reachable" : "not reached", status.online ? "good" : "bad"),
-      tile("Networks", count(list.length), "", "#/networks"),
-      tile("Authorized members", count(authorized)),
-      tile("Waiting members", count(total - authorized), total > authorized ? "warn" : ""),
-      tile("Clients online", count(online), "", "#/peers"),
-      tile("Version", status.controllerSoftware?.version ?? status.version));
-    fill(chart, h("figcaption", null, "Clients online"), line(history));
-    fill(waiting, h("h2", { id: "waiting" }, "Waiting to be let in"), await strangers(list, signal));
+      tile("Clients online", count(online), h("a", { href: "#/peers" }, "all peers")),
+      tile("Members", count(authorized), `authorized, of ${count(total)}`),
+      tile("Not authorized", count(total - authorized), "waiting, or refused", total > authorized ? "warn" : ""),
+      tile("Networks", h("a", { href: "#/networks" }, count(list.length)), `${count(list.filter((network) => !network.private).length).replace(/^0$/, "none")} public`),
+      tile("Roots", status.online ? "Online" : "Offline", h("a", { href: "#/planet" }, "planet"), `word dot ${status.online ? "good" : "bad"}`),
+      metrics.size === 0 ? "" : tile("Health", metrics.get("ctl_database_readable") === 0 ? "No database" : "Good",
+        `${bytes(metrics.get("process_resident_memory_bytes") ?? 0)}, up ${since(1000 * (metrics.get("process_start_time_seconds") ?? 0))}`,
+        `word dot ${metrics.get("ctl_database_readable") === 0 ? "bad" : "good"}`));
+    if (metrics.size > 0) fill(charts,
+      chart("Clients online", samples.map(({ time, online: value }) => ({ time, value })), (value) => count(Math.round(value))),
+      chart("Requests of members", perSecond(samples, "requests"), (value) => `${count(Number(value.toPrecision(3)))}/s`),
+      chart("Traffic", perSecond(samples, "traffic"), (value) => `${bytes(value)}/s`),
+      chart("Processor", perSecond(samples, "cpu").map(({ time, value }) => ({ time, value: 100 * value })), (value) => `${count(Number(value.toPrecision(2)))} %`));
+    if (!waiting.contains(document.activeElement)) fill(waiting, h("h2", { id: "waiting" }, "Waiting to be let in"), await strangers(list));
   };
+
+  async function strangers(list) {
+    if (list.length === 0) {
+      return emptyState(icon("networks"), "There is no network yet", "Make one, join it with a device, and let the device in.",
+        h("button", { type: "button", class: "primary", onclick: () => create(go) }, icon("add"), "New network"));
+    }
+    const some = list.filter((network) => network.private && network.memberCount > network.authorizedMemberCount).slice(0, LOOKED_AT);
+    const found = (await Promise.all(some.map(async (network) =>
+      (await members.pending(network.id, signal)).map((pending) => ({ ...pending, network }))))).flat();
+    if (found.length === 0) return h("p", { class: "sub" }, "Nobody. A device that joins one of the private networks shows up here.");
+    found.sort((a, b) => b.lastAsked - a.lastAsked);
+    return h("ul", { class: "plain" }, found.slice(0, SHOWN).map(stranger),
+      found.length > SHOWN ? h("li", { class: "sub" }, `and ${plural(found.length - SHOWN, "other")}`) : null);
+  }
+
+  function stranger({ address, network, lastAsked, source }) {
+    const decide = async (work, said) => {
+      try {
+        await work();
+        toast(said, { undo: () => members.decide(network.id, [address], said.includes("refused") ? "authorize" : "deauthorize").then(draw, complain) });
+        document.activeElement?.blur();
+        await draw();
+      } catch (error) {
+        complain(error);
+      }
+    };
+    return h("li", null,
+      h("span", { class: "grow" }, h("a", { href: `#/network/${network.id}/member/${address}` }, h("code", null, address)),
+        ` asked for ${network.name || network.id} ${ago(lastAsked)}, from ${source}`),
+      h("span", { class: "buttons" }, h("button", { type: "button", class: "small primary", onclick: () => decide(() => members.decide(network.id, [address], "authorize"), `${address} authorized.`) }, "Authorize"),
+      h("button", { type: "button", class: "small", onclick: () => decide(() => members.deny(network.id, address), `${address} refused.`) }, "Refuse")));
+  }
+
   await draw();
-  refresh(draw, EVERY_MS);
-  return { title: "Dashboard", content: [h("h1", { tabindex: "-1" }, "Dashboard"), tiles, chart, waiting] };
+  refresh(draw);
+  return { title: "Dashboard", content: [h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Dashboard")), alarm, tiles, waiting, charts] };
 }
 
-function tile(name, value, kind = "", href = null) {
-  const content = [h("dt", null, name), h("dd", { class: kind }, href ? h("a", { href }, value) : value)];
-  return h("dl", { class: "tile" }, content);
+/** A token for one network may not see the node: then there is less to show. */
+function ifAllowed(otherwise) {
+  return (error) => { if (error.status === 403) return otherwise; throw error; };
 }
 
-async function strangers(list, signal) {
-  const some = list.filter((network) => network.private && network.totalMemberCount > network.authorizedMemberCount).slice(0, 20);
-  const found = (await Promise.all(some.map(async (network) =>
-    (await members.pending(network.id, signal)).map((pending) => ({ ...pending, network }))))).flat();
-  if (found.length === 0) return h("p", null, "Nobody.");
-  found.sort((a, b) => b.lastAsked - a.lastAsked);
-  return h("ul", { class: "plain" }, found.slice(0, 10).map((pending) => h("li", null,
-    h("a", { href: `#/network/${pending.network.id}/member/${pending.address}` }, h("code", null, pending.address)),
-    ` asked for ${pending.network.name || pending.network.id} ${ago(pending.lastAsked)}, from ${pending.source}`)),
-  found.length > 10 ? h("li", null, `and ${plural(found.length - 10, "other")}`) : null);
-}
-
-/** Draws samples as a line over time. */
-function line(samples) {
-  const [width, height, top] = [600, 120, Math.max(1, ...samples.map((sample) => sample.online))];
-  const step = width / (SAMPLES - 1);
-  const x = (index) => width - (samples.length - 1 - index) * step;
-  const y = (value) => height - (value / top) * (height - 10) - 2;
-  const points = samples.map((sample, index) => `${x(index).toFixed(1)},${y(sample.online).toFixed(1)}`).join(" ");
-  const latest = samples.at(-1)?.online ?? 0;
-  return svg("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", "aria-label": `Clients online over the last ten minutes, now ${latest}, at most ${top}` },
-    svg("line", { x1: 0, y1: height, x2: width, y2: height, class: "axis" }),
-    svg("polyline", { points, class: "curve" }),
-    svg("text", { x: 0, y: height + 14, class: "label" }, "10 minutes ago"),
-    svg("text", { x: width, y: height + 14, class: "label", "text-anchor": "end" }, "now"),
-    svg("text", { x: 0, y: 12, class: "label" }, count(top)));
+function tile(name, value, note, kind = "") {
+  return h("dl", { class: "tile" }, h("dt", null, name), h("dd", { class: kind }, value), note ? h("dd", { class: "note-line" }, note) : null);
 }

@@ -35,21 +35,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** A labelled form field; `input` gets the id that the label names. */
-let fields = 0;
-export function field(label, input, hint) {
-  fields += 1;
-  input.id = `field-${fields}`;
-  const parts = [h("label", { for: input.id }, label), input];
-  if (hint) {
-    parts.push(h("small", { id: `${input.id}-hint` }, hint));
-    input.setAttribute("aria-describedby", `${input.id}-hint`);
-  }
-  return h("div", { class: "field" }, parts);
-}
-
-/** A checkbox with its label behind it. */
-export function check(label, checked, properties) {
-  const input = h("input", { type: "checkbox", checked, ...properties });
-  return { input, node: h("label", { class: "check" }, input, h("span", null, label)) };
+/** What stands where a list would be, if it has nothing. */
+export function emptyState(picture, title, text, ...more) {
+  return h("div", { class: "empty-state" }, picture, h("h2", null, title), text ? h("p", null, text) : null, more);
 }

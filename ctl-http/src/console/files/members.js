@@ -1,51 +1,71 @@
 // The members of a network: search, filter, choose many, authorize them at once.
-import { h, fill } from "./dom.js";
+import { h, fill, emptyState } from "./dom.js";
 import { members } from "./api.js";
-import { confirm, complain, toast } from "./ask.js";
+import { confirm, complain, form, toast } from "./ask.js";
+import { choice, field, mark } from "./fields.js";
 import { ago, count, moment, plural } from "./format.js";
+import { icon } from "./icons.js";
 import { virtualTable } from "./table.js";
 
 const SEARCH_AFTER_MS = 250;
-const PAGE = 200;
+
+/** What the table keeps of a member: 100,000 of them stay small. */
+function keep({ address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress, lastDeauthorizedTime }) {
+  return { address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress, isRefused: lastDeauthorizedTime > 0 };
+}
 
 export async function memberTab({ network, signal, go, refresh }) {
   const chosen = new Set();
-  const search = h("input", { type: "search", placeholder: "Name, node or IP address", "aria-label": "Search members" });
-  const filter = h("select", { "aria-label": "Which members" },
-    [["", "All"], ["waiting", "Waiting"], ["authorized", "Authorized"], ["online", "Online"]].map(([value, label]) => h("option", { value }, label)));
-  const total = h("span", { class: "sub", "aria-live": "polite" });
-  const bulk = h("div", { class: "bulk", hidden: true });
+  let which = "";
+  const search = h("input", { type: "search", placeholder: "Name, node or IP", "aria-label": "Search members" });
+  const order = h("select", { "aria-label": "Order" },
+    [["", "By node"], ["name", "By name"], ["-lastSeen", "Seen last"], ["-created", "Newest"]].map(([value, label]) => h("option", { value }, label)));
+  const total = h("span", { class: "sub push", "aria-live": "polite" });
+  const all = h("input", { type: "checkbox", "aria-label": "Choose all that are loaded", onchange: () => {
+    if (all.checked) table.each((member) => chosen.add(member.address), showBulk);
+    else { chosen.clear(); showBulk(); table.redraw(); }
+  } });
+  const link = (member) => `#/network/${network.id}/member/${member.address}`;
   const table = virtualTable({
+    kind: "members",
     label: "Members",
     columns: [
-      { name: "", width: "2.5rem", cell: (member) => chooser(member) },
-      { name: "Node", width: "8rem", cell: (member) => h("a", { href: `#/network/${network.id}/member/${member.address}` }, h("code", null, member.address)) },
-      { name: "Name", width: "minmax(7rem, 1.4fr)", cell: (member) => member.name || "–" },
-      { name: "Access", width: "8rem", cell: (member) => access(member) },
-      { name: "Addresses", width: "minmax(8rem, 1.4fr)", cell: (member) => member.ipAssignments.join(", ") || "–" },
-      { name: "Last seen", width: "9rem", cell: (member) => member.online ? h("span", { class: "good" }, "online") : h("span", { title: moment(member.lastSeen) }, ago(member.lastSeen)) },
-      { name: "Client", width: "6rem", cell: (member) => member.version ?? "–" },
-      { name: "From", width: "minmax(8rem, 1fr)", cell: (member) => member.physicalAddress ? h("code", null, member.physicalAddress) : "–" },
+      { key: "choose", head: all, cell: chooser },
+      { key: "name", name: "Member", cell: (member) => h("div", { class: "two-lines" }, h("a", { href: link(member) }, member.name || member.address), member.name ? h("small", null, member.address) : null) },
+      { key: "access", name: "Access", cell: access },
+      { key: "addresses", name: "Addresses", cell: (member) => h("span", { title: member.ipAssignments.join(", ") }, member.ipAssignments.join(", ") || "–") },
+      { key: "seen", name: "Last seen", cell: (member) => member.online ? h("span", { class: "good dot" }, "online") : h("span", { title: moment(member.lastSeen) }, ago(member.lastSeen)) },
+      { key: "client", name: "Client", cell: (member) => member.version ?? "–" },
+      { key: "path", name: "Path", cell: (member) => member.physicalAddress ? h("code", null, member.physicalAddress) : "–" },
     ],
-    async load(cursor) {
+    async load(cursor, limit) {
       const wanted = query();
-      const page = await members.page(network.id, { ...wanted, cursor, limit: PAGE }, signal);
+      const page = await members.page(network.id, { ...wanted, sort: order.value || null, cursor, limit }, signal);
       // How many there are is known only of all together.
-      const all = Object.keys(wanted).length === 0 ? network.totalMemberCount : null;
-      return { ...page, total: all === null ? null : Math.max(all, page.data.length) };
+      const known = Object.keys(wanted).length === 0 ? network.memberCount : null;
+      return { ...page, total: known === null ? null : Math.max(known, page.data.length) };
     },
-    loaded: (number, all, whole) => { total.textContent = whole || all !== null ? plural(all ?? number, "member") : `${count(number)} members and more`; },
-    open: (member) => go(`network/${network.id}/member/${member.address}`),
-    failed: (error) => { if (error.name !== "AbortError") complain(error); },
+    keep,
+    loaded: (number, known, whole) => { total.textContent = whole || known !== null ? plural(known ?? number, "member") : `${count(number)} members and more`; },
+    state: (member) => chosen.has(member.address),
+    open: (member) => go(link(member).slice(2)),
+    failed: complain,
+    empty: nobody,
   });
 
   function query() {
     const wanted = {};
     if (search.value.trim()) wanted.search = search.value.trim();
-    if (filter.value === "waiting") wanted.authorized = false;
-    if (filter.value === "authorized") wanted.authorized = true;
-    if (filter.value === "online") wanted.online = true;
+    if (which === "waiting") wanted.authorized = false;
+    if (which === "authorized") wanted.authorized = true;
+    if (which === "online") wanted.online = true;
     return wanted;
+  }
+
+  function nobody() {
+    return h("div", { class: "card" }, Object.keys(query()).length > 0
+      ? emptyState(icon("peers"), "Nobody", "No member is like that.")
+      : emptyState(icon("peers"), "Nobody has joined yet", ["On a device with ZeroTier: ", h("code", null, `zerotier-cli join ${network.id}`), ". It shows up here by itself."]));
   }
 
   function chooser(member) {
@@ -57,7 +77,8 @@ export async function memberTab({ network, signal, go, refresh }) {
 
   function access(member) {
     const button = (label, authorized, kind) => h("button", { type: "button", class: `small ${kind}`, onclick: () => decide([member.address], authorized) }, label);
-    return member.authorized ? [h("span", { class: "good" }, "yes"), " ", button("Revoke", false, "quiet")] : button("Authorize", true, "primary");
+    if (member.authorized) return [h("span", { class: "badge good" }, "Authorized"), button("Revoke", false, "quiet")];
+    return [h("span", { class: member.isRefused ? "badge bad" : "badge warn" }, member.isRefused ? "Refused" : "Waiting"), button("Authorize", true, "primary")];
   }
 
   /** Authorizes or revokes; can be taken back. */
@@ -81,44 +102,63 @@ export async function memberTab({ network, signal, go, refresh }) {
       title: `Remove ${plural(addresses.length, "member")}?`,
       text: "Their records, addresses and names are forgotten, and they lose the network. Whoever asks again is a stranger.",
       action: "Remove",
+      typed: addresses.length === 1 ? addresses[0] : String(addresses.length),
     });
     if (!sure) return;
     try {
       await members.decide(network.id, addresses, "remove");
       chosen.clear();
       showBulk();
-      await table.refresh();
+      toast(`${plural(addresses.length, "member")} removed.`);
+      await table.restart();
     } catch (error) {
       complain(error);
     }
   }
 
+  const filters = choice("Which members", [["", "All"], ["waiting", "Not authorized"], ["authorized", "Authorized"], ["online", "Online"]], which,
+    (value) => { which = value; table.restart(); });
+  // Both are as high as each other, so that the table does not move under the mouse.
+  const bar = h("div", { class: "bar" }, search, filters, order, total,
+    h("button", { type: "button", onclick: () => approve(network, go) }, icon("add"), "Add a node"));
+  const bulk = h("div", { class: "bar bulk", hidden: true });
+
   function showBulk() {
     bulk.hidden = chosen.size === 0;
-    fill(bulk, h("span", null, `${count(chosen.size)} chosen`),
+    bar.hidden = !bulk.hidden;
+    all.checked = chosen.size > 0;
+    fill(bulk, h("strong", null, `${count(chosen.size)} chosen`),
       h("button", { type: "button", class: "primary", onclick: () => decide([...chosen], true) }, "Authorize"),
       h("button", { type: "button", onclick: () => decide([...chosen], false) }, "Revoke"),
       h("button", { type: "button", class: "danger", onclick: removeChosen }, "Remove"),
-      h("button", { type: "button", class: "quiet", onclick: () => { chosen.clear(); showBulk(); table.redraw(); } }, "Choose none"));
+      h("button", { type: "button", class: "quiet push", onclick: () => { chosen.clear(); showBulk(); table.redraw(); } }, "Choose none"));
   }
 
   let timer = null;
   search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(table.restart, SEARCH_AFTER_MS); });
-  filter.addEventListener("change", table.restart);
+  order.addEventListener("change", table.restart);
   await table.restart();
-  refresh(table.refresh);
-  return [
-    h("div", { class: "bar" }, search, filter, total,
-      h("button", { type: "button", onclick: () => table.each((member) => chosen.add(member.address), showBulk) }, "Choose all shown"),
-      h("button", { type: "button", onclick: () => approve(network, go) }, "Approve a node in advance")),
-    bulk, table.node,
-  ];
+  refresh(table.refresh, (event) => !event.data.network || event.data.network === network.id);
+  return [bar, bulk, table.node];
 }
 
 /** Lets a node in before it has asked. */
 function approve(network, go) {
-  const address = prompt("Node address (ten hexadecimal digits)")?.trim().toLowerCase();
-  if (!address) return;
-  if (!/^[0-9a-f]{10}$/.test(address)) { toast("A node address has ten hexadecimal digits.", { kind: "bad" }); return; }
-  members.approve(network.id, address).then(() => go(`network/${network.id}/member/${address}`)).catch(complain);
+  const address = h("input", { type: "text", required: true, autocomplete: "off", spellcheck: "false", placeholder: "89e92ceee5" });
+  form({
+    title: "Add a node",
+    text: "It is authorized before it asks for the first time.",
+    action: "Authorize",
+    fields: [field("Node address", address, ["Ten hexadecimal digits; the device says them: ", h("code", null, "zerotier-cli info")])],
+    async submit() {
+      const node = address.value.trim().toLowerCase();
+      if (!/^[0-9a-f]{10}$/.test(node)) {
+        mark(address, "Expected ten hexadecimal digits.");
+        address.focus();
+        throw new Error("");
+      }
+      await members.decide(network.id, [node], "authorize");
+      go(`network/${network.id}/member/${node}`);
+    },
+  });
 }

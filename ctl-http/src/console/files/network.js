@@ -1,14 +1,19 @@
 // One network: its tabs, and what can be done with the whole of it.
 import { h, fill } from "./dom.js";
 import { networks } from "./api.js";
-import { confirm, complain, toast } from "./ask.js";
+import { confirm, complain, copy, toast } from "./ask.js";
 import { plural } from "./format.js";
+import { icon } from "./icons.js";
 import { memberTab } from "./members.js";
 import { addressTab } from "./addresses.js";
 import { settingsTab } from "./settings.js";
 import { rulesTab } from "./rules.js";
+import { history } from "./audit.js";
 
-const TABS = { members: ["Members", memberTab], addresses: ["Addresses", addressTab], rules: ["Rules", rulesTab], settings: ["Settings", settingsTab] };
+const TABS = {
+  members: ["Members", memberTab], addresses: ["Addresses", addressTab], rules: ["Rules", rulesTab], settings: ["Settings", settingsTab],
+  history: ["History", async ({ network, signal }) => h("section", { class: "card" }, await history({ network: network.id }, signal))],
+};
 
 export async function networkPage(context) {
   const { network: id, tab: wanted } = context.parameters;
@@ -18,13 +23,22 @@ export async function networkPage(context) {
   const links = Object.entries(TABS).map(([name, [label]]) =>
     h("a", { href: `#/network/${id}/${name}`, "aria-current": name === tab ? "page" : null }, label));
   fill(panel, await TABS[tab][1]({ ...context, network }));
+  const line = h("p", { class: "sub" });
+  const draw = () => fill(line, h("code", null, id), " ", h("span", { class: network.private ? "badge" : "badge warn" }, network.private ? "private" : "public"), ` ${plural(network.authorizedMemberCount, "authorized member")}`);
+  draw();
+  context.refresh(async () => {
+    const { memberCount, authorizedMemberCount } = await networks.get(id, context.signal);
+    Object.assign(network, { memberCount, authorizedMemberCount });
+    draw();
+  }, (event) => !event.data.network || event.data.network === id);
   return {
     title: network.name || id,
     content: [
       h("div", { class: "head" },
-        h("div", null, h("h1", { tabindex: "-1" }, network.name || "(without a name)"),
-          h("p", { class: "sub" }, h("code", null, id), ` · ${network.private ? "private" : "public"} · ${plural(network.authorizedMemberCount, "authorized member")}`)),
-        h("button", { type: "button", onclick: () => copy(id) }, "Copy the id"),
+        h("div", null, h("p", { class: "crumb" }, h("a", { href: "#/networks" }, "Networks")),
+          h("h1", { tabindex: "-1" }, network.name || "(without a name)"),
+          line),
+        h("button", { type: "button", onclick: () => copy(id) }, icon("copy"), "Copy the id"),
         h("button", { type: "button", class: "danger", onclick: () => remove(network, context.go) }, "Delete")),
       h("nav", { class: "tabs", "aria-label": "Parts of the network" }, links),
       panel,
@@ -32,15 +46,12 @@ export async function networkPage(context) {
   };
 }
 
-function copy(id) {
-  navigator.clipboard.writeText(id).then(() => toast("Copied.")).catch(() => toast(id));
-}
-
 async function remove(network, go) {
   const sure = await confirm({
     title: `Delete ${network.name || network.id}?`,
-    text: `${plural(network.totalMemberCount, "member")} lose the network at once. This cannot be undone.`,
+    text: `${plural(network.memberCount, "member")} lose the network at once. This cannot be undone.`,
     action: "Delete the network",
+    typed: network.name.trim() || network.id,
   });
   if (!sure) return;
   try {

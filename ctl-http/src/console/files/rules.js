@@ -1,7 +1,8 @@
 // The rules of a network: an editor that knows the language, and what a change would do before it is made.
-import { h, fill, field } from "./dom.js";
+import { h, fill } from "./dom.js";
 import { rules } from "./api.js";
 import { complain, toast } from "./ask.js";
+import { field } from "./fields.js";
 import { plural } from "./format.js";
 import { highlight } from "./highlight.js";
 

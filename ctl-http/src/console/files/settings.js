@@ -1,7 +1,8 @@
 // What is true of a network as a whole.
-import { h, field, check } from "./dom.js";
+import { h } from "./dom.js";
 import { networks } from "./api.js";
 import { complain, toast } from "./ask.js";
+import { check, field, placeErrors } from "./fields.js";
 
 export async function settingsTab({ network, reload }) {
   const name = h("input", { type: "text", value: network.name });
@@ -12,25 +13,26 @@ export async function settingsTab({ network, reload }) {
   const v6 = network.v6AssignMode;
   const rfc4193 = check("RFC4193: one address of a /128 for each member, made of its node address", v6.rfc4193);
   const sixplane = check("6PLANE: a /80 for each member", v6["6plane"]);
-  const domain = h("input", { type: "text", value: network.dns.domain ?? "" });
-  const servers = h("input", { type: "text", value: (network.dns.servers ?? []).join(", ") });
+  const domain = h("input", { type: "text", value: network.dns?.domain ?? "" });
+  const servers = h("input", { type: "text", value: (network.dns?.servers ?? []).join(", ") });
   const save = async (event) => {
     event.preventDefault();
     const list = servers.value.split(/[\s,]+/).filter((server) => server !== "");
     try {
-      await networks.change(network.id, {
+      await networks.change(network, {
         name: name.value,
         private: open.input.checked,
         enableBroadcast: broadcast.input.checked,
         multicastLimit: Number(multicast.value),
         mtu: Number(mtu.value),
         v6AssignMode: { ...v6, rfc4193: rfc4193.input.checked, "6plane": sixplane.input.checked },
-        dns: domain.value || list.length ? { domain: domain.value, servers: list } : [],
+        dns: domain.value || list.length ? { domain: domain.value, servers: list } : null,
       });
       toast("Saved. Members that are online have it already.");
       reload();
     } catch (error) {
-      complain(error);
+      const places = [["/name", name], ["/multicastLimit", multicast], ["/mtu", mtu], ["/dns/servers", servers], ["/dns", domain]];
+      try { placeErrors(error, places); } catch { complain(error); }
     }
   };
   return h("form", { class: "settings", onsubmit: save },
@@ -39,5 +41,5 @@ export async function settingsTab({ network, reload }) {
     h("fieldset", null, h("legend", null, "DNS"), field("Domain", domain), field("Servers", servers, "Addresses, separated by commas.")),
     h("fieldset", null, h("legend", null, "Ethernet"), broadcast.node,
       field("Recipients of a multicast at most", multicast), field("MTU", mtu, "1280 to 10000; 2800 unless somebody needs another.")),
-    h("button", { type: "submit", class: "primary" }, "Save"));
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save")));
 }
