@@ -177,6 +177,14 @@ async function story(page, complaints) {
   await row(clients[1].address).getByRole("button", { name: "Revoke" }).waitFor();
   say("revoked, and taken back");
 
+  // What others do shows by itself, as an event.
+  await page.getByText("Live", { exact: true }).waitFor();
+  await api("POST", `api/v2/network/${network}/member/bulk`, { entries: [{ address: "1234567890", action: "authorize" }] });
+  await row("1234567890").waitFor({ timeout: 5000 });
+  await api("DELETE", `api/v2/network/${network}/member/1234567890`);
+  await row("1234567890").waitFor({ state: "detached", timeout: 5000 });
+  say("a member that a script added and removed came and went by itself");
+
   // With the keyboard alone: to the search, to the table, down, choose, open.
   await page.locator("h1").focus();
   await page.keyboard.press("/");
@@ -277,6 +285,8 @@ async function story(page, complaints) {
   await look("planet");
   say("planet: the same link as on the command line, and the same file");
 
+  await backups(page, { open, heading, look });
+
   for (const [place, name] of [["networks", "Networks"], ["peers", "Peers"], ["audit", "Audit log"]]) {
     await open(place);
     await heading(name);
@@ -325,6 +335,26 @@ async function tokens(page, network, { open, heading, look }) {
   await heading("There is only the token of the home folder");
   assert.equal((await reader("GET", `api/v2/network/${network}`)).status, 401);
   say("a token made, shown once, copied, used, revoked");
+}
+
+/** A backup is made, fetched, read by the command line, and deleted. */
+async function backups(page, { open, heading, look }) {
+  await open("backups");
+  await heading("There is no backup yet");
+  await page.getByRole("main").getByRole("button", { name: "Make one now" }).click();
+  await page.locator(".toast", { hasText: "was made, and read back" }).waitFor({ timeout: ONLINE_MS });
+  const button = page.getByRole("button", { name: /^Download / });
+  await button.waitFor();
+  await look("backups");
+  const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
+  const file = path.join(folder, "fetched");
+  await download.saveAs(file);
+  const verified = spawnSync(PROGRAM, ["verify", file], { encoding: "utf8" });
+  assert.equal(verified.status, 0, `${verified.stdout}${verified.stderr}`);
+  await page.getByRole("button", { name: /^Delete / }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await heading("There is no backup yet");
+  say("a backup made, fetched, verified on the command line, deleted");
 }
 
 /** The table of 100,000 members: few rows exist, wherever it is scrolled to. */
@@ -380,7 +410,7 @@ function complaintsOf(page) {
   const found = [];
   let expected = null;
   const note = (text) => { if (!expected?.test(text)) found.push(text); };
-  page.on("console", (message) => { if (["error", "warning"].includes(message.type()) && !message.location().url.endsWith("/api/v2/events")) note(message.text()); });
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) note(message.text()); });
   page.on("pageerror", (error) => note(error.message));
   page.on("requestfailed", (request) => { if (request.failure()?.errorText !== "net::ERR_ABORTED") note(`${request.url()} failed`); });
   return { found, expect: (pattern) => { expected = pattern; }, done: () => { expected = null; } };

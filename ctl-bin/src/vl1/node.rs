@@ -14,7 +14,7 @@ use zt_crypto::{IdentitySecret, VerifiedIdentity};
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
 use zt_proto::world::World;
-use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity, Timestamp};
+use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity};
 
 use super::awaited::AwaitedPackets;
 use super::duplicates::Duplicates;

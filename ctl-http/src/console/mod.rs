@@ -45,6 +45,7 @@ const FILES: &[File] = files! {
     "api.js": SCRIPT,
     "ask.js": SCRIPT,
     "audit.js": SCRIPT,
+    "backups.js": SCRIPT,
     "charts.js": SCRIPT,
     "dashboard.js": SCRIPT,
     "dom.js": SCRIPT,

@@ -143,3 +143,11 @@ export const tokens = {
   rotate: (name) => post(`api/v2/tokens/${name}/rotate`, {}),
   revoke: (name) => remove(`api/v2/tokens/${name}`),
 };
+
+export const backups = {
+  list: async (signal) => (await get("api/v2/backups", signal)).data,
+  make: () => post("api/v2/backups", {}),
+  /** The file, whole. */
+  fetch: async (name) => (await send("GET", `api/v2/backups/${name}`)).blob(),
+  remove: (name) => remove(`api/v2/backups/${name}`),
+};

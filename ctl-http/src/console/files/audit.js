@@ -10,6 +10,7 @@ const WORDS = {
   "network.create": "Network made", "network.update": "Network changed", "network.remove": "Network deleted",
   "member.create": "Member added", "member.update": "Member changed", "member.remove": "Member removed",
   "token.create": "Token made", "token.rotate": "Token rotated", "token.revoke": "Token revoked",
+  "backup.create": "Backup made", "backup.fetch": "Backup fetched", "backup.remove": "Backup deleted",
 };
 /** Fields that change with every change, and say nothing by themselves. */
 const NOISE = new Set(["revision", "objtype", "nwid", "id", "address", "lastAuthorizedTime", "lastAuthorizedCredentialType", "lastDeauthorizedTime"]);

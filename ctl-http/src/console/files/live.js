@@ -3,80 +3,105 @@ import { send } from "./api.js";
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+/** The controller says something every 15 s; after this long the connection is dead, whatever the browser thinks. */
+const SILENCE_MS = 40_000;
 
 const listeners = new Set();
 let connection = null;
+let wanted = false;
 let state = "polling";
 let shown = () => {};
 
 function become(next) {
+  if (state === next) return;
   state = next;
   shown(state);
 }
 
 export const live = {
-  /** `live`, `polling` (there are no events here) or `lost` (the controller does not answer). */
+  /** `live`, `polling` (there are no events for this token) or `lost` (the controller does not answer). */
   get state() { return state; },
   /** Calls `listener` with each state. */
   whenShown(listener) { shown = listener; shown(state); },
-  /** Calls `listener(event)` for each event until `signal` ends. */
+  /** Calls `listener(event)` for each event until `signal` ends; one without a network may be about anything. */
   listen(listener, signal) {
     listeners.add(listener);
     signal.addEventListener("abort", () => listeners.delete(listener));
   },
   start() {
-    live.stop();
-    connection = new AbortController();
-    follow(connection.signal);
+    wanted = true;
+    connect();
   },
   stop() {
+    wanted = false;
     connection?.abort();
-    connection = null;
   },
 };
+
+function connect() {
+  connection?.abort();
+  connection = new AbortController();
+  follow(connection.signal);
+}
+
+// A browser opens six connections to a server, of all its tabs together: who does not look needs none.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) connection?.abort();
+  else if (wanted) connect();
+});
 
 /** Reads events until `signal` ends, and connects again whenever the connection does. */
 async function follow(signal) {
   let [last, pause] = [null, FIRST_PAUSE_MS];
   while (!signal.aborted) {
+    const silence = new AbortController();
+    let timer = null;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    };
     try {
+      heard();
       const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
-      const response = await send("GET", "api/v2/events", { signal, headers });
+      const response = await send("GET", "api/v2/events", { signal: AbortSignal.any([signal, silence.signal]), headers });
       become("live");
       pause = FIRST_PAUSE_MS;
-      for await (const event of events(response.body)) {
-        if (event.id) last = event.id;
-        for (const listener of listeners) listener(event);
+      for await (const event of events(response.body, heard)) {
+        last = event.id ?? last;
+        if (event.data !== null && event.type !== "end") for (const listener of listeners) listener(event);
       }
     } catch (error) {
       if (signal.aborted) return;
-      // A token for one network, or too many readers: pages look by themselves.
-      become(error.status === 0 ? "lost" : "polling");
-      if ([401, 404].includes(error.status)) return;
+      // 403: not for this token; 503: too many watch. Pages look by themselves then.
+      become(error.status > 0 ? "polling" : "lost");
+      if ([401, 403, 404].includes(error.status)) return;
+    } finally {
+      clearTimeout(timer);
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   }
 }
 
-/** Takes a stream apart into events, `{ id, type, data }`; comments are heartbeats. */
-async function* events(body) {
+/** Takes a stream apart into events, `{ id, type, data }`; a heartbeat has no data. */
+async function* events(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    const parts = (rest + value).split(/\r?\n\r?\n/);
+    heard();
+    const parts = (rest + value).split("\n\n");
     rest = parts.pop();
     for (const part of parts) {
-      const event = { id: null, type: "message", data: "" };
-      for (const line of part.split(/\r?\n/)) {
+      const event = { id: null, type: "message", data: null };
+      for (const line of part.split("\n")) {
         const [, name, text] = line.match(/^(\w+): ?(.*)$/) ?? [];
         if (name === "id") event.id = text;
         else if (name === "event") event.type = text;
-        else if (name === "data") event.data += text;
+        else if (name === "data") event.data = JSON.parse(text);
       }
-      if (event.data) yield { ...event, data: JSON.parse(event.data) };
+      yield event;
     }
   }
 }

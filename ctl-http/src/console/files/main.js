@@ -10,6 +10,7 @@ import { networkPage } from "./network.js";
 import { memberPage } from "./member.js";
 import { planetPage } from "./planet.js";
 import { peers } from "./peers.js";
+import { backupList } from "./backups.js";
 import { tokenList } from "./tokens.js";
 import { auditLog } from "./audit.js";
 
@@ -21,13 +22,15 @@ const VIEWS = [
   { path: /^planet$/, view: planetPage, entry: ["planet", "Planet", "planet"], gap: true },
   { path: /^peers$/, view: peers, entry: ["peers", "Peers", "peers"] },
   { path: /^tokens$/, view: tokenList, entry: ["tokens", "Tokens", "tokens"], gap: true },
+  { path: /^backups$/, view: backupList, entry: ["backups", "Backups", "backups"] },
   { path: /^audit$/, view: auditLog, entry: ["audit", "Audit log", "audit"] },
 ];
 /** How often a page looks again by itself: without events, and with them for what they do not tell. */
 const POLL_MS = 3000;
 const POLL_BESIDE_EVENTS_MS = 15_000;
-/** Events of one change come together. */
+/** Events of one change come together; those of many are not looked at one by one. */
 const SETTLE_MS = 250;
+const AT_MOST_EVERY_MS = 1000;
 
 const root = document.getElementById("root");
 let current = null;
@@ -88,7 +91,7 @@ function refresh(work, signal, concerns = () => true) {
     [running, last] = [false, Date.now()];
     if (again) { again = false; soon(); }
   };
-  const soon = () => { timer ??= setTimeout(run, SETTLE_MS); };
+  const soon = () => { timer ??= setTimeout(run, Math.max(SETTLE_MS, last + AT_MOST_EVERY_MS - Date.now())); };
   live.listen((event) => { if (concerns(event)) soon(); }, signal);
   const clock = setInterval(() => { if (Date.now() - last >= (live.state === "live" ? POLL_BESIDE_EVENTS_MS : POLL_MS)) soon(); }, 1000);
   signal.addEventListener("abort", () => { clearInterval(clock); clearTimeout(timer); });
@@ -137,7 +140,7 @@ function themeButton() {
 }
 
 function keys() {
-  const rows = [["/", "Search"], ["g, then d n p t a", "Go to dashboard, networks, planet, tokens, audit log"],
+  const rows = [["/", "Search"], ["g, then d n p t b a", "Go to dashboard, networks, planet, tokens, backups, audit log"],
     ["↑ ↓ Page Home End", "Move in the list of members; Enter opens, Space chooses"], ["Esc", "Close a dialog; in the rules, Tab then leaves the editor"], ["?", "This"]];
   show("Keys", h("dl", { class: "keys" }, rows.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])));
 }
@@ -145,7 +148,7 @@ function keys() {
 let going = false;
 addEventListener("keydown", (event) => {
   if (!current || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
-  const to = { d: "", n: "networks", p: "planet", t: "tokens", a: "audit" }[event.key];
+  const to = { d: "", n: "networks", p: "planet", t: "tokens", b: "backups", a: "audit" }[event.key];
   if (going && to !== undefined) location.hash = `#/${to}`;
   going = event.key === "g";
   if (event.key === "?") keys();

@@ -1,7 +1,7 @@
 // The roots by which everybody finds everybody, and how devices come to know them.
 import { h, emptyState } from "./dom.js";
 import { node } from "./api.js";
-import { copyable, save } from "./ask.js";
+import { copy, copyable, save } from "./ask.js";
 import { count, moment } from "./format.js";
 import { icon } from "./icons.js";
 
@@ -56,5 +56,7 @@ function share(planet) {
       h("li", null, h("strong", null, "Phones"), " (app 1.16 and later): scan the code with the camera, or open the link."),
       h("li", null, h("strong", null, "Linux, macOS, Windows"), ": put the file as ", h("code", null, "planet"), " into the home folder of the client (on Linux ", h("code", null, "/var/lib/zerotier-one"), "), and start it again.")),
     copyable(planet.link, "Link that adds this planet"),
-    h("button", { type: "button", onclick: () => save(file, "planet") }, "Download the file"));
+    h("p", { class: "sub" }, "The link's page is the vendor's. Whoever does not want it to see the planet adds the text in the settings of the app instead."),
+    h("div", { class: "bar" }, h("button", { type: "button", onclick: () => save(file, "planet") }, "Download the file"),
+      h("button", { type: "button", onclick: () => copy(planet.file) }, icon("copy"), "Copy the text")));
 }
