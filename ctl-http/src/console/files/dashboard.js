@@ -62,10 +62,10 @@ export async function dashboard({ signal, refresh, go }) {
   }
 
   function stranger({ address, network, lastAsked, source }) {
-    const decide = async (work, said) => {
+    const decide = async (work, said, takeBack) => {
       try {
         await work();
-        toast(said, { undo: () => members.decide(network.id, [address], said.includes("refused") ? "authorize" : "deauthorize").then(draw, complain) });
+        toast(said, { undo: () => takeBack().then(draw, complain) });
         document.activeElement?.blur();
         await draw();
       } catch (error) {
@@ -75,8 +75,11 @@ export async function dashboard({ signal, refresh, go }) {
     return h("li", null,
       h("span", { class: "grow" }, h("a", { href: `#/network/${network.id}/member/${address}` }, h("code", null, address)),
         ` asked for ${network.name || network.id} ${ago(lastAsked)}, from ${source}`),
-      h("span", { class: "buttons" }, h("button", { type: "button", class: "small primary", onclick: () => decide(() => members.decide(network.id, [address], "authorize"), `${address} authorized.`) }, "Authorize"),
-      h("button", { type: "button", class: "small", onclick: () => decide(() => members.deny(network.id, address), `${address} refused.`) }, "Refuse")));
+      h("span", { class: "buttons" }, h("button", { type: "button", class: "small primary", onclick: () =>
+        decide(() => members.decide(network.id, [address], "authorize"), `${address} authorized.`, () => members.decide(network.id, [address], "deauthorize")) }, "Authorize"),
+      h("button", { type: "button", class: "small", onclick: () =>
+        // Without a record it is a stranger again, and waits as soon as it asks.
+        decide(() => members.deny(network.id, address), `${address} refused.`, () => members.remove(network.id, address)) }, "Refuse")));
   }
 
   await draw();
