@@ -32,10 +32,10 @@ export function perSecond(samples, name) {
   });
 }
 
-/** A line over the last ten minutes. `words(value)` writes a value. */
-export function chart(name, points, words) {
+/** A line over the last ten minutes. `words(value)` writes a value; the scale ends at `least` or above. */
+export function chart(name, points, words, least) {
   const end = Date.now();
-  const top = nice(Math.max(0, ...points.map(({ value }) => value)));
+  const top = nice(Math.max(least, ...points.map(({ value }) => value)));
   const x = ({ time }) => (WIDTH * (1 - (end - time) / SPAN_MS)).toFixed(1);
   const y = ({ value }) => (HEIGHT - 2 - (value / top) * (HEIGHT - 8)).toFixed(1);
   const line = points.map((point) => `${x(point)},${y(point)}`).join(" ");
@@ -56,7 +56,6 @@ export function chart(name, points, words) {
 
 /** The next round number. */
 function nice(value) {
-  if (value <= 4) return 4;
   const step = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 4, 5, 8, 10].map((factor) => factor * step).find((candidate) => candidate >= value);
 }

@@ -9,6 +9,8 @@ import { create } from "./networks.js";
 
 const LOOKED_AT = 20;
 const SHOWN = 8;
+/** How often the charts get a sample, at least. */
+const SAMPLE_MS = 5000;
 
 export async function dashboard({ signal, refresh, go }) {
   const tiles = h("div", { class: "tiles" });
@@ -40,10 +42,10 @@ export async function dashboard({ signal, refresh, go }) {
         `${bytes(metrics.get("process_resident_memory_bytes") ?? 0)}, up ${since(1000 * (metrics.get("process_start_time_seconds") ?? 0))}`,
         `word dot ${metrics.get("ctl_database_readable") === 0 ? "bad" : "good"}`));
     if (metrics.size > 0) fill(charts,
-      chart("Clients online", samples.map(({ time, online: value }) => ({ time, value })), (value) => count(Math.round(value))),
-      chart("Requests of members", perSecond(samples, "requests"), (value) => `${count(Number(value.toPrecision(3)))}/s`),
-      chart("Traffic", perSecond(samples, "traffic"), (value) => `${bytes(value)}/s`),
-      chart("Processor", perSecond(samples, "cpu").map(({ time, value }) => ({ time, value: 100 * value })), (value) => `${count(Number(value.toPrecision(2)))} %`));
+      chart("Clients online", samples.map(({ time, online: value }) => ({ time, value })), (value) => count(Math.round(value)), 4),
+      chart("Requests of members", perSecond(samples, "requests"), (value) => `${count(Number(value.toPrecision(2)))}/s`, 1),
+      chart("Traffic", perSecond(samples, "traffic"), (value) => `${bytes(value)}/s`, 1000),
+      chart("Processor", perSecond(samples, "cpu").map(({ time, value }) => ({ time, value: 100 * value })), (value) => `${count(Number(value.toPrecision(2)))} %`, 10));
     if (!waiting.contains(document.activeElement)) fill(waiting, h("h2", { id: "waiting" }, "Waiting to be let in"), await strangers(list));
   };
 
@@ -83,7 +85,7 @@ export async function dashboard({ signal, refresh, go }) {
   }
 
   await draw();
-  refresh(draw);
+  refresh(draw, { everyMs: SAMPLE_MS });
   return { title: "Dashboard", content: [h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Dashboard")), alarm, tiles, waiting, charts] };
 }
 

@@ -55,7 +55,7 @@ async function route() {
     parameters: found?.match.groups ?? {},
     go: (to) => { location.hash = `#/${to}`; },
     reload: route,
-    refresh: (work, concerns) => refresh(work, controller.signal, concerns),
+    refresh: (work, options) => refresh(work, controller.signal, options),
   };
   main.classList.add("busy");
   try {
@@ -79,8 +79,11 @@ async function route() {
   }
 }
 
-/** Calls `work` again after each event that `concerns` the page, and now and then, until `signal` ends; never twice at once. */
-function refresh(work, signal, concerns = () => true) {
+/**
+ * Calls `work` again after each event that `concerns` the page, and every `everyMs` beside them, until `signal` ends; never twice
+ * at once.
+ */
+function refresh(work, signal, { concerns = () => true, everyMs = POLL_BESIDE_EVENTS_MS } = {}) {
   let [running, again, last, timer] = [false, false, Date.now(), null];
   const run = async () => {
     timer = null;
@@ -93,7 +96,7 @@ function refresh(work, signal, concerns = () => true) {
   };
   const soon = () => { timer ??= setTimeout(run, Math.max(SETTLE_MS, last + AT_MOST_EVERY_MS - Date.now())); };
   live.listen((event) => { if (concerns(event)) soon(); }, signal);
-  const clock = setInterval(() => { if (Date.now() - last >= (live.state === "live" ? POLL_BESIDE_EVENTS_MS : POLL_MS)) soon(); }, 1000);
+  const clock = setInterval(() => { if (Date.now() - last >= (live.state === "live" ? everyMs : POLL_MS)) soon(); }, 1000);
   signal.addEventListener("abort", () => { clearInterval(clock); clearTimeout(timer); });
 }
 

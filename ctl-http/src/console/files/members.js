@@ -138,7 +138,7 @@ export async function memberTab({ network, signal, go, refresh }) {
   search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(table.restart, SEARCH_AFTER_MS); });
   order.addEventListener("change", table.restart);
   await table.restart();
-  refresh(table.refresh, (event) => !event.data.network || event.data.network === network.id);
+  refresh(table.refresh, { concerns: (event) => !event.data.network || event.data.network === network.id });
   return [bar, bulk, table.node];
 }
 

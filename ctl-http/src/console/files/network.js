@@ -30,7 +30,7 @@ export async function networkPage(context) {
     const { memberCount, authorizedMemberCount } = await networks.get(id, context.signal);
     Object.assign(network, { memberCount, authorizedMemberCount });
     draw();
-  }, (event) => !event.data.network || event.data.network === id);
+  }, { concerns: (event) => !event.data.network || event.data.network === id });
   return {
     title: network.name || id,
     content: [
