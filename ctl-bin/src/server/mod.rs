@@ -347,7 +347,7 @@ async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -
     } else {
         Box::new(|_, _| None)
     };
-    tasks.spawn(udp::run(node, sockets, commands, event_sender, at_once, stopped));
+    tasks.spawn(udp::run(node, sockets, commands, event_sender, at_once, stopped.clone()));
     tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
@@ -371,7 +371,7 @@ async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -
     helpers.spawn(work::save_notes(Arc::clone(&controller)));
     let (map, mapped) = watch::channel(None);
     if args.port_mapping {
-        helpers.spawn(port_map::keep(args.port, map));
+        tasks.spawn(port_map::keep(args.port, map, stopped));
     }
     helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
     helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, schedule));
