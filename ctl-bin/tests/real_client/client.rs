@@ -72,6 +72,12 @@ impl Client {
         Self::online(Process::spawn(name, command().arg("--planet").arg(planet).arg("--home").arg(home)))
     }
 
+    /// Starts a client that orbits a moon, given by its id and one of its roots, and waits until it has found a root.
+    pub(crate) fn start_in_orbit(name: &str, planet: &Path, moon: (&str, &str)) -> Self {
+        let orbit = format!("{}:{}", moon.0, moon.1);
+        Self::online(Process::spawn(name, command().arg("--planet").arg(planet).args(["--orbit", &orbit])))
+    }
+
     /// Waits until the client has found its root.
     fn online(process: Process) -> Self {
         let address = process.wait_for(0, ONLINE_LIMIT, "the client is online", |line| {

@@ -6,7 +6,8 @@
 //! tests neither reach the outside nor each other.
 //!
 //! Needs python3 with pip, a C compiler called `cc`, x86-64 Linux and permission to make namespaces.
-//! The test behind NATs needs root and iproute2 as well; without them it says so and is skipped.
+//! The tests behind NATs need root and iproute2 as well, the one of changing interfaces iproute2; without them they say so and
+//! are skipped.
 //! `CTL_SKIP_REAL_CLIENT=1` skips these tests, and says so.
 
 #[cfg(test)]
@@ -17,6 +18,10 @@ mod client;
 mod controller;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod interfaces;
+#[cfg(test)]
+mod moons;
 #[cfg(test)]
 mod namespace;
 #[cfg(test)]

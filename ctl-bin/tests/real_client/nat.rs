@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -41,11 +42,8 @@ const NAT_SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client
 fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then_directly() {
     const TEST: &str =
         "members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then_directly";
-    if skipped(TEST) {
+    if lacks_equipment(TEST) {
         return;
-    }
-    if !nix::unistd::geteuid().is_root() || Command::new("ip").arg("-V").output().is_err() {
-        return say(&format!("skipped because it needs root and iproute2: {TEST}"));
     }
     let net = Net::build();
     let folder = TempDir::new().unwrap();
@@ -53,7 +51,7 @@ fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then
     let _nat_of_members = net.nat("natb", "cone", NAT_OF_MEMBERS);
 
     let root = Server::start_root(&net, &folder);
-    let controller = Server::start_below(&net, &folder, &root);
+    let controller = Server::start_below(&net, &folder, &root, &[]);
     let started = now();
     controller.wait("/status", ONLINE_LIMIT, |status| status["online"] == true);
     measured("behind a NAT: from start to online", started.elapsed());
@@ -63,23 +61,9 @@ fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then
         status["config"]["settings"]["surfaceAddresses"]
     );
 
-    let network = controller.post(
-        "/controller/network",
-        &json!({
-            "name": "first",
-            "private": false,
-            "ipAssignmentPools": [{ "ipRangeStart": "10.147.17.1", "ipRangeEnd": "10.147.17.254" }],
-            "routes": [{ "target": "10.147.17.0/24" }],
-            "v4AssignMode": { "zt": true },
-        }),
-    );
-    let network = network["id"].as_str().unwrap().to_owned();
+    let network = controller.create_network();
     let mut members = Client::start_by(["anna", "berta"], |name| {
-        let mut command = net.exec("lanb");
-        command.arg("python3").arg(python().get_args().next().unwrap());
-        command.args(["run", "--seconds", "400", "--wheel"]).arg(wheel()).arg("--planet").arg(&root.planet);
-        command.args(["--port", if name == "anna" { "21001" } else { "21002" }]);
-        command
+        net.client(&root, if name == "anna" { "21001" } else { "21002" })
     });
     for member in &mut members {
         let before = member.mark();
@@ -126,6 +110,52 @@ fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then
     drop(nat);
 }
 
+/// Both NATs map each destination anew, so that nothing but the port that the router was asked for lets members in directly.
+#[test]
+fn members_reach_a_controller_directly_at_the_port_that_its_router_maps_until_it_ends() {
+    const TEST: &str = "members_reach_a_controller_directly_at_the_port_that_its_router_maps_until_it_ends";
+    if lacks_equipment(TEST) {
+        return;
+    }
+    let net = Net::build();
+    let folder = TempDir::new().unwrap();
+    let nat = net.router("nata", &["symmetric", "10.1.0.1"], NAT_OF_CONTROLLER);
+    let _nat_of_members = net.nat("natb", "symmetric", NAT_OF_MEMBERS);
+    let root = Server::start_root(&net, &folder);
+    let started = now();
+    let mut controller =
+        Server::start_below(&net, &folder, &root, &["--port-mapping", "--secondary-port", "0"]);
+    let expected = format!("mapped 10.1.0.2:{PORT} -> {NAT_OF_CONTROLLER}:{PORT} for 1200 s");
+    nat.wait_for(0, START_LIMIT, &expected, |line| (line.text == expected).then_some(()));
+    measured("start to port mapped", started.elapsed());
+    controller.wait("/status", ONLINE_LIMIT, |status| status["online"] == true);
+    let network = controller.create_network();
+    let [mut anna] = Client::start_by(["anna"], |_| net.client(&root, "21001"));
+    let before = anna.mark();
+    anna.join(&network);
+    anna.wait_configured(before, JOIN_LIMIT);
+    let path = controller.direct_path(anna.address());
+    println!("measured: the path of the controller to {}: {path}", anna.address());
+    assert!(path.starts_with(NAT_OF_MEMBERS), "{path}");
+
+    let mark = nat.mark();
+    controller.process.terminate();
+    let expected = format!("no longer mapped 10.1.0.2:{PORT}");
+    nat.wait_for(mark, PUSHED, &expected, |line| (line.text == expected).then_some(()));
+}
+
+/// Says whether something is missing that these tests need, and what.
+fn lacks_equipment(test: &str) -> bool {
+    if skipped(test) {
+        return true;
+    }
+    let lacks = !nix::unistd::geteuid().is_root() || Command::new("ip").arg("-V").output().is_err();
+    if lacks {
+        say(&format!("skipped because it needs root and iproute2: {test}"));
+    }
+    lacks
+}
+
 /// The namespaces; removed when dropped.
 struct Net {
     prefix: String,
@@ -135,7 +165,9 @@ impl Net {
     const NAMES: [&str; 5] = ["lana", "nata", "world", "natb", "lanb"];
 
     fn build() -> Self {
-        let net = Self { prefix: format!("ctl{}", std::process::id()) };
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let net = Self { prefix: format!("ctl{}-{number}", std::process::id()) };
         for name in Self::NAMES {
             ip(&["netns", "add", &net.name(name)]);
             net.ip(name, "link set lo up");
@@ -176,9 +208,23 @@ impl Net {
         command
     }
 
+    /// A client in the home of the members.
+    fn client(&self, root: &Server, port: &str) -> Command {
+        let mut command = self.exec("lanb");
+        command.arg("python3").arg(python().get_args().next().unwrap());
+        command.args(["run", "--seconds", "400", "--wheel"]).arg(wheel()).arg("--planet").arg(&root.planet);
+        command.args(["--port", port]);
+        command
+    }
+
     fn nat(&self, name: &str, kind: &str, outside: &str) -> Process {
+        self.router(name, &[kind], outside)
+    }
+
+    fn router(&self, name: &str, arguments: &[&str], outside: &str) -> Process {
         let mut command = self.exec(name);
-        let process = Process::spawn(name, command.args(["python3", NAT_SCRIPT, "in0", outside, kind]));
+        command.args(["python3", NAT_SCRIPT, "in0", outside]).args(arguments);
+        let process = Process::spawn(name, &mut command);
         process.wait_for(0, START_LIMIT, "the NAT is ready", |line| (line.text == "ready").then_some(()));
         process
     }
@@ -219,21 +265,22 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "planet create: {made:?}");
-        Self::start(net, "world", &home, planet)
+        Self::start(net, "world", &home, planet, &[])
     }
 
     /// The controller, which knows the planet as any client does.
-    fn start_below(net: &Net, folder: &TempDir, root: &Self) -> Self {
+    fn start_below(net: &Net, folder: &TempDir, root: &Self, arguments: &[&str]) -> Self {
         let home = folder.path().join("controller");
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
         fs::copy(&root.planet, home.join("planet")).unwrap();
-        Self::start(net, "lana", &home, root.planet.clone())
+        Self::start(net, "lana", &home, root.planet.clone(), arguments)
     }
 
-    fn start(net: &Net, name: &str, home: &Path, planet: PathBuf) -> Self {
+    fn start(net: &Net, name: &str, home: &Path, planet: PathBuf, arguments: &[&str]) -> Self {
         let mut command = net.exec(name);
         command.arg(env!("CARGO_BIN_EXE_ctl-bin")).args(["--port", &PORT.to_string(), "--home"]).arg(home);
+        command.args(arguments);
         let process =
             Process::spawn(name, command.env("RUST_LOG", "info,ctl_bin=debug").env("NO_COLOR", "1"));
         process.wait_for(0, START_LIMIT, "the server says that it is ready", |line| {
@@ -241,6 +288,21 @@ impl Server {
         });
         let token = fs::read_to_string(home.join("authtoken.secret")).unwrap().trim().to_owned();
         Self { namespace: net.name(name), planet, token, process }
+    }
+
+    /// Makes a public network whose members get addresses of 10.147.17.0/24, and returns its id.
+    fn create_network(&self) -> String {
+        let network = self.post(
+            "/controller/network",
+            &json!({
+                "name": "first",
+                "private": false,
+                "ipAssignmentPools": [{ "ipRangeStart": "10.147.17.1", "ipRangeEnd": "10.147.17.254" }],
+                "routes": [{ "target": "10.147.17.0/24" }],
+                "v4AssignMode": { "zt": true },
+            }),
+        );
+        network["id"].as_str().unwrap().to_owned()
     }
 
     fn get(&self, path: &str) -> Value {

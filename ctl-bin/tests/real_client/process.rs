@@ -111,6 +111,12 @@ impl Process {
         }
     }
 
+    /// Tells the process to end by itself.
+    pub(crate) fn terminate(&mut self) {
+        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(told.success(), "{} is gone already", self.name);
+    }
+
     /// Ends the process at once, as `kill -9` does, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         // An error means that it is gone already, which is what is wanted.

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use crate::client::Client;
 use crate::controller::Controller;
 use crate::http::request;
 use crate::namespace::{ADDRESS, in_private_network, measured};
-use crate::process::{Process, now};
+use crate::process::{Process, now, pause};
 
 /// A client of this release says HELLO to its root once a minute.
 const NEXT_HELLO: Duration = Duration::from_secs(100);
@@ -63,13 +62,13 @@ fn connected_client_learns_a_rolled_planet_without_a_touch() {
 }
 
 /// A program of the node under test with a home of its own.
-struct Server {
-    home: PathBuf,
+pub(crate) struct Server {
+    pub(crate) home: PathBuf,
     port: u16,
 }
 
 impl Server {
-    fn new(folder: &TempDir, name: &str, port: u16) -> Self {
+    pub(crate) fn new(folder: &TempDir, name: &str, port: u16) -> Self {
         Self { home: folder.path().join(name), port }
     }
 
@@ -80,14 +79,23 @@ impl Server {
     }
 
     /// Makes a planet whose only root this is.
-    fn create_planet(&self, out: &Path) {
+    pub(crate) fn create_planet(&self, out: &Path) {
+        self.create("planet", out);
+    }
+
+    /// Makes a moon whose only root this is.
+    pub(crate) fn create_moon(&self, out: &Path) {
+        self.create("moon", out);
+    }
+
+    fn create(&self, kind: &str, out: &Path) {
         let endpoint = format!("{ADDRESS}/{}", self.port);
         let created =
-            self.program().args(["planet", "create", "--endpoint", &endpoint, "--out"]).arg(out).output();
+            self.program().args([kind, "create", "--endpoint", &endpoint, "--out"]).arg(out).output();
         assert!(created.unwrap().status.success());
     }
 
-    fn serve(&self, arguments: &[&str]) -> Process {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Process {
         let port = self.port.to_string();
         let process = Process::spawn(&port, self.program().args(["--port", &port]).args(arguments));
         process.wait_for(0, START_LIMIT, "the program is ready", |line| {
@@ -96,14 +104,40 @@ impl Server {
         process
     }
 
-    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let token = fs::read_to_string(self.home.join("authtoken.secret")).unwrap();
         let (status, answer) = request((Ipv4Addr::LOCALHOST, self.port).into(), method, path, &token, body);
         assert_eq!(status, 200, "{method} {path}: {answer}");
         answer
     }
 
-    fn address(&self) -> String {
+    /// Makes a public network whose members get addresses of 10.147.17.0/24, and returns its id.
+    pub(crate) fn create_network(&self) -> String {
+        let network = self.call(
+            "POST",
+            "/controller/network",
+            Some(&json!({
+                "private": false,
+                "ipAssignmentPools": [{ "ipRangeStart": "10.147.17.1", "ipRangeEnd": "10.147.17.254" }],
+                "routes": [{ "target": "10.147.17.0/24" }],
+                "v4AssignMode": { "zt": true },
+            })),
+        );
+        network["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the node says whether it is online as it is wanted, and returns how long that took.
+    pub(crate) fn wait_online(&self, online: bool, limit: Duration) -> Duration {
+        let started = now();
+        while self.call("GET", "/status", None)["online"] != online {
+            assert!(now() - started < limit, "online is not {online}");
+            pause(ASK_AGAIN);
+        }
+        now() - started
+    }
+
+    /// Ten hex digits.
+    pub(crate) fn address(&self) -> String {
         fs::read_to_string(self.home.join("identity.public")).unwrap()[..10].to_owned()
     }
 }
@@ -138,29 +172,15 @@ fn controller_below_a_root_comes_online_with_it_and_is_found_through_it() {
             let status = controller.call("GET", "/status", None);
             assert_eq!(status["online"], false, "nobody answers yet");
             assert_eq!(format!("{:010x}", status["planetWorldId"].as_u64().unwrap()), root.address());
-            let started = now();
             let _root = root.serve(&["--role", "root"]);
-            while controller.call("GET", "/status", None)["online"] != true {
-                assert!(now() - started < START_LIMIT, "still offline");
-                thread::park_timeout(ASK_AGAIN);
-            }
-            measured("root started to controller online", now() - started);
+            measured("root started to controller online", controller.wait_online(true, START_LIMIT));
             let peers = controller.call("GET", "/peer", None);
             assert_eq!((&peers[0]["address"], &peers[0]["role"]), (&json!(root.address()), &json!("PLANET")));
 
-            let network = controller.call(
-                "POST",
-                "/controller/network",
-                Some(&json!({
-                    "private": false,
-                    "ipAssignmentPools": [{ "ipRangeStart": "10.147.17.1", "ipRangeEnd": "10.147.17.254" }],
-                    "routes": [{ "target": "10.147.17.0/24" }],
-                    "v4AssignMode": { "zt": true },
-                })),
-            );
+            let network = controller.create_network();
             let mut anna = Client::start_with("anna", &planet, &folder.path().join("client"));
             let mark = anna.mark();
-            anna.join(network["id"].as_str().unwrap());
+            anna.join(&network);
             anna.wait_configured(mark, Duration::from_secs(30));
         },
     );

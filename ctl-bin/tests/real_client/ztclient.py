@@ -116,6 +116,7 @@ def load(folder):
     z.zts_net_get_name.argtypes = [u64, buf, uint]
     z.zts_net_get_mac.argtypes, z.zts_net_get_mac.restype = [u64], u64
     z.zts_node_get_id.restype = u64
+    z.zts_moon_orbit.argtypes = z.zts_moon_deorbit.argtypes = [u64, u64]
     z.zts_core_query_addr.argtypes = [u64, uint, buf, uint]
     z.zts_core_query_route.argtypes = [u64, uint, buf, buf, uint, ctypes.c_void_p, ctypes.c_void_p]
     z.zts_init_set_roots.argtypes = [buf, uint]
@@ -344,6 +345,9 @@ def run(a):
         if not a.detached:
             commands.put({"cmd": "stop"})
     threading.Thread(target=read, daemon=True).start()
+    for text in a.orbit:
+        moon, seed = text.split(":")
+        commands.put({"cmd": "orbit", "moon": moon, "seed": seed})
     for n in a.join:
         commands.put({"cmd": "join", "network": n})
     if a.echo:
@@ -383,6 +387,10 @@ def run(a):
             networks = [n for n in networks if n != c["network"]]
             seen.pop(c["network"], None)
             out(left=c["network"])
+        elif what in ("orbit", "deorbit"):
+            call = node.z.zts_moon_orbit if what == "orbit" else node.z.zts_moon_deorbit
+            check(call(int(c["moon"], 16), int(c["seed"], 16)), what)
+            out(**{what: c["moon"]})
         elif what == "status":
             out(node=node.id(), online=node.online(), networks=[node.network(n) for n in networks])
         elif what == "echo":
@@ -529,6 +537,8 @@ def main():
     p.add_argument("--planet", help="planet file (signed root set); without it the node knows only the public roots")
     p.add_argument("--port", type=int, default=0, help="UDP port (default: random)")
     p.add_argument("--join", action="append", default=[], metavar="NETWORK")
+    p.add_argument("--orbit", action="append", default=[], metavar="MOON:SEED",
+                   help="orbit a moon, which one of its roots, the seed, is asked for; it is kept in memory only")
     p.add_argument("--echo", type=int, metavar="PORT", help="TCP echo server on the virtual network")
     p.add_argument("--seconds", type=float, default=120, help="hard limit on the life of the node")
     p.add_argument("--poll", type=float, default=0.02)
