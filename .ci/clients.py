@@ -148,6 +148,56 @@ def zerotier_api_cli(base, token):
     return 5
 
 
+def ztchooks(base, token):
+    """The package of the hosted service for those who receive its hooks."""
+    import datetime
+    import http.server
+    import queue
+    import threading
+
+    import requests
+    from ztchooks import verify_hook_signature
+
+    got = queue.Queue()
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.put((self.headers["X-ZTC-Signature"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    receiver = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+
+    def send(method, path, body=None):
+        answer = requests.request(method, base + path, json=body, headers={"X-ZT1-Auth": token}, timeout=10)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    hook = send("POST", "/api/v2/webhooks", {"url": f"http://127.0.0.1:{receiver.server_port}/"})
+    key, tolerance = bytes.fromhex(hook["secret"]), datetime.timedelta(minutes=5)
+    network = send("POST", "/api/v2/network", {"name": "of ztchooks ü"})["id"]
+    send("PUT", f"/api/v2/network/{network}/member/{MEMBER}", {"authorized": True})
+    send("PATCH", f"/api/v2/network/{network}/member/{MEMBER}", {"authorized": False})
+    send("DELETE", f"/api/v2/network/{network}")
+    types = []
+    for _ in range(5):
+        signature, body = got.get(timeout=30)
+        equal(verify_hook_signature(key, signature, body, tolerance), True)
+        equal(verify_hook_signature(bytes(32), signature, body, tolerance), False)
+        equal(verify_hook_signature(key, signature, body + b" ", tolerance), False)
+        told = json.loads(body)
+        equal((told["hook_id"], told["network_id"]), (hook["id"], network))
+        types.append(told["hook_type"])
+    expected = ["NETWORK_CREATED", "MEMBER_CONFIG_CHANGED", "NETWORK_AUTH", "NETWORK_DEAUTH", "NETWORK_DELETED"]
+    equal(sorted(types), sorted(expected))
+    return 5
+
+
 def main():
     from importlib.metadata import version
 
@@ -156,6 +206,7 @@ def main():
         ("zapit", zapit),
         ("zerotier", zerotier),
         ("zerotier-api-cli", zerotier_api_cli),
+        ("ztchooks", ztchooks),
     ]
     for name, run in clients:
         with controller(sys.argv[1]) as (base, token):

@@ -305,3 +305,33 @@ CREATE INDEX pending_source ON pending (network, source, last_asked);
 
 -- Finds those that have expired and the one that asked longest ago, and counts all.
 CREATE INDEX pending_age ON pending (last_asked);
+
+-- Who is told over HTTP of what happens.
+CREATE TABLE webhook (
+    id          BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),          -- UUID, drawn
+    url         TEXT NOT NULL CHECK (octet_length(url) BETWEEN 1 AND 2048), -- where it is sent to
+    description TEXT NOT NULL CHECK (octet_length(description) <= 1024),    -- for people
+    secret      BLOB NOT NULL CHECK (length(secret) = 32),                  -- key of the signatures, as the receiver has it
+    kinds       TEXT NOT NULL CHECK (octet_length(kinds) <= 1024),          -- what it is told, with blanks between; empty: everything
+    network     BLOB CHECK (length(network) = 8),                           -- of which network; null: of all
+    enabled     INTEGER NOT NULL CHECK (enabled IN (0, 1)),                 -- boolean
+    created     INTEGER NOT NULL,                                           -- time
+    delivered   INTEGER NOT NULL,                                           -- time of the last that arrived; 0: never
+    failure     TEXT CHECK (octet_length(failure) <= 1024),                 -- of the last attempt; null: it arrived
+    dropped     INTEGER NOT NULL                                            -- how many found the outbox full
+) STRICT, WITHOUT ROWID;
+
+-- What a webhook is still to be told, and what it could not be told. Written in the transaction of what happened.
+CREATE TABLE webhook_delivery (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,                             -- ascending, never given twice
+    webhook  BLOB NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,       -- webhook.id
+    body     TEXT NOT NULL CHECK (octet_length(body) <= 4096),              -- JSON, as it is sent
+    created  INTEGER NOT NULL,                                              -- time
+    attempts INTEGER NOT NULL,                                              -- how many failed
+    next     INTEGER NOT NULL,                                              -- time of the next attempt at the earliest
+    failure  TEXT CHECK (octet_length(failure) <= 1024),                    -- of the last attempt; null: there was none
+    dead     INTEGER NOT NULL CHECK (dead IN (0, 1))                        -- boolean: it is given up
+) STRICT;
+
+-- Finds what is due, and counts what waits.
+CREATE INDEX webhook_delivery_order ON webhook_delivery (webhook, dead, next);

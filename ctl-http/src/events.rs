@@ -117,6 +117,11 @@ impl Events {
         self.shared.newest.send_replace(row.end());
     }
 
+    /// Returns what changes with every event, for those who only want to know that there was one.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.newest.subscribe()
+    }
+
     /// Returns the events that are kept, oldest first.
     pub fn recent(&self) -> Vec<Event> {
         self.row().events.iter().copied().collect()

@@ -26,6 +26,7 @@ pub mod status;
 mod streamed;
 mod v2;
 pub mod view;
+pub mod webhooks;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -192,6 +193,7 @@ impl State {
                 if let Some(Change::MemberRevoked { network, member }) = change {
                     tx.revoked().note(network, member, now)?;
                 }
+                webhooks::enqueue(tx, &events)?;
                 tickets.push(self.outbox.enter(change, events));
             }
             Ok::<_, E>((result, kinds, tickets))

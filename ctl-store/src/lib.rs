@@ -29,6 +29,7 @@ mod sighting;
 mod snapshot;
 mod token;
 mod verify;
+mod webhook;
 mod writer;
 
 use std::fmt;
@@ -57,6 +58,10 @@ pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sighting
 pub use snapshot::Common;
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 pub use verify::{Finding, Report, Severity, check_database, verify_database};
+pub use webhook::{
+    Backlog, Delivery, MAX_DEAD_DELIVERIES, MAX_HOOK_TEXT_BYTES, MAX_WAITING_DELIVERIES, Outcome, Webhook,
+    WebhookId, WebhookSecret, Webhooks,
+};
 
 use column::Columns;
 use occupied::{OccupiedCache, OwnOccupied};
@@ -238,6 +243,10 @@ impl<'a> Tx<'a> {
 
     pub fn api_tokens(&self) -> ApiTokens<'_> {
         ApiTokens { tx: self }
+    }
+
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks { tx: self }
     }
 
     pub fn lease(&self) -> Leases<'_> {

@@ -217,15 +217,26 @@ fn trust(ca: Option<&Path>) -> Result<TlsConfig, CliError> {
         }
         certificates
     } else {
-        // Files that cannot be read are as if they were not there: the handshake then says what is missing.
-        let found = rustls_native_certs::load_native_certs().certs;
-        found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
+        return Ok(native_tls());
     };
+    Ok(trusting(&certificates))
+}
+
+/// Returns what trusts the authorities of the system.
+pub(crate) fn native_tls() -> TlsConfig {
+    // Files that cannot be read are as if they were not there: the handshake then says what is missing.
+    let found = rustls_native_certs::load_native_certs().certs;
+    let certificates: Vec<_> =
+        found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+    trusting(&certificates)
+}
+
+fn trusting(certificates: &[Certificate<'static>]) -> TlsConfig {
     let provider = rustls::crypto::ring::default_provider();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&certificates))
+    TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(certificates))
         .unversioned_rustls_crypto_provider(std::sync::Arc::new(provider))
-        .build())
+        .build()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A thin client: what a command prints with `--json` is what the API answered.
 
 pub(crate) mod args;
-mod client;
+pub(crate) mod client;
 pub(crate) mod health;
 mod member;
 mod network;

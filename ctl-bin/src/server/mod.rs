@@ -42,6 +42,7 @@ mod token;
 mod turns;
 mod udp;
 mod verify;
+mod webhooks;
 mod work;
 mod world_args;
 mod world_file;
@@ -318,7 +319,7 @@ async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -
         store.clone(),
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
         command_sender.clone(),
-        (Tally::new(&metrics)?, happened),
+        (Tally::new(&metrics)?, happened.clone()),
         now,
     )?);
     let mut stopping = stopped.clone();
@@ -369,6 +370,8 @@ async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -
     helpers.spawn(work::send(Arc::clone(&controller)));
     helpers.spawn(work::tidy(Arc::clone(&controller)));
     helpers.spawn(work::save_notes(Arc::clone(&controller)));
+    let hook_rng = ChaCha20Rng::from_seed(draw_seed(&mut rng));
+    helpers.spawn(webhooks::run(store.clone(), happened, hook_rng));
     let (map, mapped) = watch::channel(None);
     if args.port_mapping {
         tasks.spawn(port_map::keep(args.port, map, stopped));

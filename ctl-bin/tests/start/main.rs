@@ -42,4 +42,6 @@ mod transfer;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod worlds;

@@ -118,6 +118,10 @@ const ROWS: &[Row] = &[
     // A backup has the identity of the controller.
     ("GET POST", "/api/v2/backups", Need::Admin),
     ("GET DELETE", "/api/v2/backups/{backup}", Need::Admin),
+    // Each makes this program send requests, and a URL may be a secret.
+    ("GET POST", "/api/v2/webhooks", Need::Admin),
+    ("GET PATCH DELETE", "/api/v2/webhooks/{webhook}", Need::Admin),
+    ("POST", "/api/v2/webhooks/{webhook}/rotate", Need::Admin),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),
     ("POST", "/api/v2/tokens/{name}/rotate", Need::Admin),

@@ -11,6 +11,7 @@ use warp::reply::Response;
 use super::version_1;
 use crate::error::ApiError;
 use crate::extract::{self, param, parse_body, reading, segment, writing};
+use crate::webhooks::organization_id;
 use crate::{Shared, State, respond, with};
 
 /// Letters and digits of a random token: 190 bits.
@@ -181,7 +182,7 @@ fn invitations() -> BoxedFilter<(Response,)> {
 impl State {
     /// Returns the id of the user, which is also that of the organization: a UUID that ends in the controller's address.
     pub(super) fn central_user_id(&self) -> String {
-        format!("00000000-0000-0000-0000-00{}", self.api.controller)
+        organization_id(self.api.controller)
     }
 
     /// Renders the user, with the names of the tokens.

@@ -16,8 +16,10 @@ use super::network::{MAX_PAGE, NetworkPage};
 use super::network_record::{NetworkChange, NetworkView};
 use super::node::{PeerPage, PeerView, Planet, Status};
 use super::pending::PendingList;
+use super::webhooks::{WebhookList, WebhookView};
 use super::{
     audit, backups, bulk, events, member, member_page, network, node, pending, rules, schema, tokens,
+    webhooks,
 };
 
 const NETWORKS: &str = "/api/v2/network";
@@ -28,11 +30,13 @@ const TOKENS: &str = "/api/v2/tokens";
 const TOKEN: &str = "/api/v2/tokens/{name}";
 const BACKUPS: &str = "/api/v2/backups";
 const BACKUP: &str = "/api/v2/backups/{backup}";
+const WEBHOOKS: &str = "/api/v2/webhooks";
+const WEBHOOK: &str = "/api/v2/webhooks/{webhook}";
 const RULES: &str = "/api/v2/network/{network}/rules";
 
 /// What is served, and what is documented.
 pub(crate) static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
-    let groups = [networks(), members(), strangers(), rules(), node(), operations(), kept()];
+    let groups = [networks(), members(), strangers(), rules(), node(), operations(), kept(), told()];
     groups.into_iter().flatten().collect()
 });
 
@@ -222,6 +226,27 @@ fn kept() -> Vec<Endpoint> {
             schema::file,
         ),
         delete(BACKUP, "removeBackup", "Removes a backup", backups::remove).gives_nothing(204, "it is gone"),
+    ]
+}
+
+fn told() -> Vec<Endpoint> {
+    let rotate = "/api/v2/webhooks/{webhook}/rotate";
+    vec![
+        get(WEBHOOKS, "listWebhooks", "Who is told over HTTP of what happens", webhooks::list)
+            .gives::<WebhookList>(200, "all of them"),
+        post(WEBHOOKS, "createWebhook", "Makes a webhook; its secret is shown only here", webhooks::create)
+            .takes_schema(schema::new_webhook)
+            .gives::<WebhookView>(201, "the webhook, with its `secret`"),
+        get(WEBHOOK, "getWebhook", "One webhook, and what it could not be told", webhooks::get)
+            .gives::<WebhookView>(200, "the webhook"),
+        patch(WEBHOOK, "changeWebhook", "Changes a webhook (JSON merge patch)", webhooks::patch)
+            .takes_schema(schema::webhook_change)
+            .gives::<WebhookView>(200, "the webhook as it is now"),
+        post(rotate, "rotateWebhook", "Gives a webhook another secret", webhooks::rotate)
+            .takes_schema(schema::nothing)
+            .gives::<WebhookView>(200, "the webhook, with its new `secret`"),
+        delete(WEBHOOK, "removeWebhook", "Removes a webhook with what waits for it", webhooks::remove)
+            .gives_nothing(204, "it is gone"),
     ]
 }
 

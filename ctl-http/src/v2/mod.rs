@@ -29,6 +29,7 @@ mod schema;
 pub(crate) mod strict;
 mod text;
 mod tokens;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -150,7 +151,8 @@ mod tests {
                 .replace("{member}", "0123456789")
                 .replace("{peer}", "0123456789")
                 .replace("{name}", "robot")
-                .replace("{backup}", "newest");
+                .replace("{backup}", "newest")
+                .replace("{webhook}", "ae76d4c0-c94e-4025-a648-2c504eb90e3c");
             let Some(Route::Found(found, _)) = find(&endpoint.method, &path) else { panic!("{path}") };
             assert_eq!(found.name, endpoint.name);
         }

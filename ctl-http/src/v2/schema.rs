@@ -6,6 +6,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::events::EventView;
+use crate::webhooks::HOOK_TYPES;
 
 /// A rule as JSON; `{"type":"RAW","hex":"…"}` holds any other.
 fn rule() -> Value {
@@ -151,6 +152,27 @@ pub(crate) fn nothing(_: &mut SchemaGenerator) -> Schema {
 /// Bytes.
 pub(crate) fn file(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "contentMediaType": "application/octet-stream" })
+}
+
+fn webhook_properties() -> Value {
+    json!({
+        "url": { "type": "string", "maxLength": 2048, "pattern": "^https?://[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9/._-]*)?$" },
+        "description": { "type": "string", "maxLength": 256 },
+        "events": { "type": "array", "uniqueItems": true, "items": { "enum": HOOK_TYPES },
+            "description": "empty is everything" },
+        "network": { "type": ["string", "null"], "pattern": "^[0-9a-f]{16}$" },
+        "enabled": flag(),
+    })
+}
+
+pub(crate) fn new_webhook(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "required": ["url"], "additionalProperties": false, "properties": webhook_properties(),
+    })
+}
+
+pub(crate) fn webhook_change(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": false, "properties": webhook_properties() })
 }
 
 fn token_properties() -> Value {

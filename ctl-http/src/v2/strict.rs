@@ -62,6 +62,13 @@ impl<'v> Fields<'v> {
         self.take(name, "a text", |value| value.as_str().map(str::to_owned))
     }
 
+    /// Returns a text, or that there is to be none; `None` if nothing is said of it.
+    pub(crate) fn nullable_text(&mut self, name: &'static str) -> Option<Option<String>> {
+        self.take(name, "a text or null", |value| {
+            if value.is_null() { Some(None) } else { value.as_str().map(|text| Some(text.to_owned())) }
+        })
+    }
+
     pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.take(name, "true or false", Value::as_bool)
     }
@@ -82,6 +89,11 @@ impl<'v> Fields<'v> {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
+    }
+
+    /// Says whether there is a text.
+    pub(crate) fn is_text(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(Value::is_string)
     }
 
     pub(crate) fn refuse(&mut self, invalid: Invalid) {

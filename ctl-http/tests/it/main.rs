@@ -27,3 +27,4 @@ mod v2;
 mod v2_document;
 mod v2_members;
 mod vectors;
+mod webhooks;

@@ -11,6 +11,7 @@ use ctl_core::pending::{Admission, Source};
 use ctl_core::{
     Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide, issue,
 };
+use ctl_http::webhooks;
 use ctl_store::{StoreError, Tx};
 use rand_core::Rng;
 use tracing::{debug, error, warn};
@@ -240,12 +241,15 @@ impl Controller {
                 }
                 None => tx.pending().touch(request.network, request.identity.address, now.wall)?,
             }
-            Ok::<_, StoreError>((decision, stored, is_saved))
+            let happened = changed(&decision).filter(|_| is_saved);
+            let happened = happened.map_or_else(Vec::new, |after| events(stored.as_ref(), after, now.wall));
+            webhooks::enqueue(tx, &happened)?;
+            Ok::<_, StoreError>((decision, happened))
         });
-        if let Ok((decision, before, true)) = &saved {
-            self.tell_watchers(before.as_ref(), decision, now.wall);
-        }
-        let saved = saved.map(|(decision, ..)| decision);
+        let saved = saved.map(|(decision, happened)| {
+            self.events.publish(&happened);
+            decision
+        });
         if let (Ok(decision), changes) = (&saved, &self.tally.changes)
             && let Some(changed) = changed(decision)
         {
@@ -259,15 +263,6 @@ impl Controller {
             Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
             saved => saved,
         }
-    }
-
-    /// Tells those who watch what a decision changed that was saved.
-    fn tell_watchers(&self, before: Option<&Member>, decision: &Decision, time: Timestamp) {
-        let Some(after) = changed(decision) else { return };
-        let (network, member, revision) = (after.network, Some(after.address), Some(after.revision));
-        let kinds = EventKind::of_member(before, Some(after), Cause::Request);
-        let events: Vec<_> = kinds.map(|kind| Event { kind, network, member, revision, time }).collect();
-        self.events.publish(&events);
     }
 
     /// Says whether a public network has room for one more member that nobody authorized.
@@ -388,6 +383,13 @@ pub(super) fn save_stranger(
     tx.members().put(stranger)?;
     tx.pending().put(stranger.network, stranger.address, source, now)?;
     Ok(true)
+}
+
+/// Returns what it means to those who watch that a member asked and is saved as `after`.
+fn events(before: Option<&Member>, after: &Member, time: Timestamp) -> Vec<Event> {
+    let (network, member, revision) = (after.network, Some(after.address), Some(after.revision));
+    let kinds = EventKind::of_member(before, Some(after), Cause::Request);
+    kinds.map(|kind| Event { kind, network, member, revision, time }).collect()
 }
 
 /// Says whether the node is a stranger whose record should show that it still asks.

@@ -3,6 +3,8 @@
 use ctl_core::EventKind;
 use ctl_core::EventKind::{MemberAuthorized, MemberChanged, MemberJoined, MemberSeen};
 
+use ctl_store::{Webhook, WebhookId, WebhookSecret};
+
 use super::*;
 
 impl Fixture {
@@ -59,4 +61,29 @@ fn another_release_of_a_client_is_a_change() {
     fixture.controller.prepare(&newer, None, source(1), fixture.at(60_000)).unwrap();
     let told = fixture.controller.events.recent().split_off(before);
     assert_eq!(told.iter().map(|event| event.kind).collect::<Vec<_>>(), [MemberChanged]);
+}
+
+#[test]
+fn who_joins_is_put_down_for_webhooks_in_the_transaction_that_saves_it() {
+    let fixture = Fixture::with_network(true);
+    let hook = Webhook {
+        id: WebhookId::new([1; 16]),
+        url: "http://127.0.0.1/".to_owned(),
+        description: String::new(),
+        secret: WebhookSecret([1; 32]),
+        kinds: String::new(),
+        network: None,
+        enabled: true,
+        created: Timestamp(1),
+        delivered: Timestamp(0),
+        failure: None,
+        dropped: 0,
+    };
+    fixture.controller.store.write(|tx| tx.webhooks().put(&hook)).unwrap();
+    for _ in 0..2 {
+        fixture.asks(1, Standing::Refused, fixture.now);
+    }
+    let due = fixture.controller.store.read(|tx| tx.webhooks().due(hook.id, fixture.now.wall, 99)).unwrap();
+    let [delivery] = &due[..] else { panic!("{due:?}") };
+    assert!(delivery.body.contains(r#""hook_type":"NETWORK_JOIN""#), "{delivery:?}");
 }
