@@ -1,11 +1,12 @@
 //! How values of the domain look in a column, both ways.
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::IpAddr;
 
 use ctl_core::member::Fingerprint;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
-use rusqlite::{Row, RowIndex};
+use rusqlite::{Row, Statement};
 use zt_proto::codec::Reader;
 use zt_proto::rules::Rule;
 use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity, Timestamp};
@@ -16,34 +17,31 @@ use crate::error::StoreError;
 pub(crate) struct Columns<'a> {
     row: &'a Row<'a>,
     record: &'a dyn fmt::Display,
+    /// The column behind the last one that was read: mostly the next.
+    next: Cell<usize>,
 }
 
 impl<'a> Columns<'a> {
     /// `record` names the row for the operator: "member 89e92ceee5 of network 8056c2e21c000001".
     pub(crate) fn new(row: &'a Row<'a>, record: &'a dyn fmt::Display) -> Self {
-        Self { row, record }
+        Self { row, record, next: Cell::new(0) }
     }
 
     /// Returns the same row under a name that could be told only after reading a part of it.
     pub(crate) fn renamed<'b>(&'b self, record: &'b dyn fmt::Display) -> Columns<'b> {
-        Columns { row: self.row, record }
+        Columns { row: self.row, record, next: self.next.clone() }
     }
 
-    /// Reads a column.
+    /// Reads a column. Those that are read in the order of the query are found without searching.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if its value is none of `T`, [`StoreError::Internal`] if there is no such column.
-    pub(crate) fn get<T: FromSql>(
-        &self,
-        column: impl RowIndex + fmt::Display + Copy,
-    ) -> Result<T, StoreError> {
-        self.row.get(column).map_err(|error| {
-            if matches!(error, rusqlite::Error::InvalidColumnName(_)) {
-                error.into()
-            } else {
-                self.damaged(column, error)
-            }
-        })
+    pub(crate) fn get<T: FromSql>(&self, column: &str) -> Result<T, StoreError> {
+        let (statement, next): (&Statement<'_>, _) = (self.row.as_ref(), self.next.get());
+        let is_next = statement.column_name(next).is_ok_and(|name| name == column);
+        let index = if is_next { next } else { statement.column_index(column)? };
+        self.next.set(index.saturating_add(1));
+        self.row.get(index).map_err(|error| self.damaged(column, error))
     }
 
     /// Returns the error for a column whose value is impossible beside the others.

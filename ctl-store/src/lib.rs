@@ -8,10 +8,12 @@
 mod audit;
 mod backup;
 mod column;
+mod counts;
 mod error;
 pub mod export;
 mod extra;
 mod file;
+mod generation;
 mod identity;
 pub mod import;
 mod issued;
@@ -35,7 +37,6 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, Params};
 
@@ -64,6 +65,8 @@ pub use webhook::{
 };
 
 use column::Columns;
+use counts::CountsCache;
+use generation::Generations;
 use occupied::{OccupiedCache, OwnOccupied};
 use pool::Connections;
 
@@ -72,9 +75,7 @@ use pool::Connections;
 pub struct Store {
     connections: Arc<Connections>,
     /// See [`Store::generation`].
-    generation: Arc<AtomicU64>,
-    /// The same, raised before the write begins.
-    begun: Arc<AtomicU64>,
+    generations: Arc<Generations>,
 }
 
 impl Store {
@@ -109,7 +110,7 @@ impl Store {
     }
 
     fn of(connections: Connections) -> Self {
-        Self { connections: Arc::new(connections), generation: Arc::default(), begun: Arc::default() }
+        Self { connections: Arc::new(connections), generations: Arc::default() }
     }
 
     /// Runs `f` on one consistent view, which writers neither change nor wait for.
@@ -128,12 +129,8 @@ impl Store {
     /// What `f` returns; [`StoreError::Busy`] if too many wait already; another for which
     /// [`StoreError::is_outage`] holds if nothing can be written at the moment.
     pub fn write<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        let ends = Ends(&self.generation);
-        let result = self.connections.write(f);
-        // Whatever became of it: a commit that failed may have reached the disk.
-        drop(ends);
-        result
+        let _writing = self.generations.begin();
+        self.connections.write(f)
     }
 
     /// Does the same for what no decision about another member reads: the generation stays.
@@ -150,29 +147,24 @@ impl Store {
     /// Returns a number that is another one after each [`Self::write`] through this store, before that returns. What was
     /// read after a generation was asked for is not out of date as long as that is the generation.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::SeqCst)
+        self.generations.current()
     }
 
     /// Returns the generation, unless a [`Self::write`] is going on, which may have been committed. While this returns the
     /// same, two transactions see the same.
     pub fn settled_generation(&self) -> Option<u64> {
-        let ended = self.generation();
-        (self.begun.load(Ordering::SeqCst) == ended).then_some(ended)
+        self.generations.settled()
+    }
+
+    /// Returns a number that is another one after each write of either kind, unless one is going on. While this returns the
+    /// same, two transactions see the same of everything.
+    pub fn settled_writes(&self) -> Option<u64> {
+        self.connections.caches().counts.writes.settled()
     }
 
     /// Makes all that was read before count as out of date.
     pub fn raise_generation(&self) {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        drop(Ends(&self.generation));
-    }
-}
-
-/// Raises a generation at the end, be it that of a panic.
-struct Ends<'a>(&'a AtomicU64);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        drop(self.generations.begin());
     }
 }
 
@@ -212,13 +204,23 @@ impl UnmigratedStore {
 pub struct Tx<'a> {
     connection: &'a Connection,
     writable: bool,
-    occupied_cache: &'a OccupiedCache,
+    caches: &'a Caches,
     own_occupied: OwnOccupied,
+    /// Generation of all writes when it began; `None` if it writes itself, or another was going on.
+    settled: Option<u64>,
+}
+
+/// What all transactions share in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    occupied: OccupiedCache,
+    counts: CountsCache,
 }
 
 impl<'a> Tx<'a> {
-    fn new(connection: &'a Connection, writable: bool, occupied_cache: &'a OccupiedCache) -> Self {
-        Self { connection, writable, occupied_cache, own_occupied: OwnOccupied::default() }
+    fn new(connection: &'a Connection, writable: bool, caches: &'a Caches) -> Self {
+        let settled = if writable { None } else { caches.counts.writes.settled() };
+        Self { connection, writable, caches, own_occupied: OwnOccupied::default(), settled }
     }
 
     pub fn networks(&self) -> Networks<'_> {

@@ -34,6 +34,17 @@ pub struct MemberCounts {
 /// The entries of members' lists, ascending by member, then in the order of its list.
 type OfMembers<T> = Vec<(Address, T)>;
 
+/// What is kept of a member beside its row.
+struct Lists<'a> {
+    ip_assignments: &'a [IpAddr],
+    tags: &'a BTreeMap<u32, u32>,
+    capabilities: &'a [u32],
+}
+
+impl Lists<'_> {
+    const NONE: Self = Self { ip_assignments: &[], tags: &BTreeMap::new(), capabilities: &[] };
+}
+
 /// The lowest and the highest address of the members that a query is about.
 #[derive(Clone, Copy)]
 struct Span {
@@ -131,8 +142,13 @@ impl Members<'_> {
         })
     }
 
-    /// Returns how many members the network has; none if there is no such network.
+    /// Returns how many members the network has; none if there is no such network. They are counted only if anything was
+    /// written through this store since they last were.
     pub fn counts(&self, network: NetworkId) -> Result<MemberCounts, StoreError> {
+        self.tx.caches.counts.get_or(network, self.tx.settled, || self.count_all(network))
+    }
+
+    fn count_all(&self, network: NetworkId) -> Result<MemberCounts, StoreError> {
         let record = format_args!("members of network {network}");
         let found = self.tx.query(COUNTS, [NetworkColumn(network)], record, |row| {
             let (total, authorized) =
@@ -159,25 +175,50 @@ impl Members<'_> {
     ///   transaction is then to be given up.
     pub fn put(&self, member: &Member) -> Result<(), StoreError> {
         let span = Span::one(member.network, member.address);
-        // Most saves change no list. Leaving those alone saves the pages that would be written.
-        let addresses = values(self.addresses(span)?) != member.ip_assignments;
-        let tags = BTreeMap::from_iter(values(self.tags(span)?)) != member.tags;
-        let capabilities = values(self.capabilities(span)?) != member.capabilities;
-        if addresses {
+        self.put_lists(
+            member,
+            &Lists {
+                ip_assignments: &values(self.addresses(span)?),
+                tags: &BTreeMap::from_iter(values(self.tags(span)?)),
+                capabilities: &values(self.capabilities(span)?),
+            },
+        )?;
+        // Whoever saves a member knows something about it.
+        self.tx.pending().clear(member.network, member.address)
+    }
+
+    /// Does what [`Self::put`] does for a member that this transaction found to be `stored`, which need not be read again.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn replace(&self, stored: Option<&Member>, member: &Member) -> Result<(), StoreError> {
+        let Some(stored) = stored else {
+            // Nothing belongs to a member that is not there.
+            return self.put_lists(member, &Lists::NONE);
+        };
+        let Member { ip_assignments, tags, capabilities, .. } = stored;
+        self.put_lists(member, &Lists { ip_assignments, tags, capabilities })?;
+        self.tx.pending().clear(member.network, member.address)
+    }
+
+    /// Saves the member in place of one that has these lists. Most saves change none: leaving those alone saves the pages
+    /// that would be written.
+    fn put_lists(&self, member: &Member, stored: &Lists<'_>) -> Result<(), StoreError> {
+        let has_other_addresses = stored.ip_assignments != member.ip_assignments;
+        if has_other_addresses {
             self.require_free(member)?;
         }
         self.put_row(member)?;
-        if addresses {
+        if has_other_addresses {
             self.put_addresses(member)?;
         }
-        if tags {
+        if *stored.tags != member.tags {
             self.put_tags(member)?;
         }
-        if capabilities {
+        if stored.capabilities != member.capabilities {
             self.put_capabilities(member)?;
         }
-        // Whoever saves a member knows something about it.
-        self.tx.pending().clear(member.network, member.address)
+        Ok(())
     }
 
     /// Removes the member and says whether there was one. Its addresses are free at once.
@@ -230,10 +271,11 @@ impl Members<'_> {
 
     /// Returns the members of a span without their lists.
     fn rows(&self, span: Span) -> Result<Vec<Member>, StoreError> {
-        let sql = "SELECT address, revision, authorized, active_bridge, no_auto_assign, sso_exempt, identity, name, \
-                   created, last_authorized, last_deauthorized, credential, credential_token, sso_expires, \
-                   version_major, version_minor, version_revision, version_protocol, trace_target, trace_level, \
-                   fingerprint FROM member WHERE network = ?1 AND address BETWEEN ?2 AND ?3 ORDER BY address";
+        // In the order in which they are read.
+        let sql = "SELECT address, identity, fingerprint, name, authorized, active_bridge, no_auto_assign, created, \
+                   revision, last_authorized, last_deauthorized, credential, credential_token, sso_expires, sso_exempt, \
+                   version_major, version_minor, version_revision, version_protocol, trace_target, trace_level \
+                   FROM member WHERE network = ?1 AND address BETWEEN ?2 AND ?3 ORDER BY address";
         self.tx.query(sql, span.params(), span, |row| {
             let address = row.get::<AddressColumn>("address")?.0;
             let record = Span::one(span.network, address);

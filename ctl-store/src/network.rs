@@ -32,13 +32,20 @@ pub struct Networks<'a> {
 impl Networks<'_> {
     /// Returns the network, or `None` if there is none of that id.
     pub fn get(&self, id: NetworkId) -> Result<Option<Network>, StoreError> {
-        let sql = "SELECT name, private, created, revision, broadcast, multicast_limit, mtu, v4_pool, v6_pool, \
-                   v6_rfc4193, v6_sixplane, dns_domain, rules, rules_source, trace_target, trace_level, \
-                   sso_enabled, credential_window, rule_tests, rule_tests_required, passive_bridging \
+        // In the order in which they are read.
+        let sql = "SELECT dns_domain, name, private, created, revision, broadcast, passive_bridging, multicast_limit, \
+                   mtu, v4_pool, v6_pool, v6_rfc4193, v6_sixplane, rules, rules_source, rule_tests, \
+                   rule_tests_required, trace_target, trace_level, sso_enabled, credential_window \
                    FROM network WHERE id = ?1";
         let record = format_args!("network {id}");
         let found = self.tx.query(sql, [NetworkColumn(id)], record, |row| self.decode(id, row))?;
         Ok(found.into_iter().next())
+    }
+
+    /// Says whether there is a network of that id.
+    pub fn contains(&self, id: NetworkId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM network WHERE id = ?1";
+        Ok(!self.tx.query(sql, [NetworkColumn(id)], "a network", |_| Ok(()))?.is_empty())
     }
 
     /// Returns the ids of all networks, ascending.

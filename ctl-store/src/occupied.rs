@@ -67,7 +67,7 @@ impl Tx<'_> {
     /// What costs is the number of changes since somebody looked, or until then if this view is older, not that of the
     /// members.
     pub(crate) fn occupied(&self, network: NetworkId) -> Result<Arc<Occupied>, StoreError> {
-        let cache = self.occupied_cache;
+        let cache = &self.caches.occupied;
         if self.writable {
             let mut own = self.own_occupied.borrow_mut();
             let own = own.get_or_insert_with(|| cache.lock().state.clone());
@@ -125,7 +125,7 @@ impl State {
             Some(occupied) => Arc::clone(occupied),
             None => {
                 #[cfg(test)]
-                tx.occupied_cache.whole_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tx.caches.occupied.whole_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 self.keep(network, tx.members().occupied(network)?)
             }
         };
@@ -151,14 +151,12 @@ impl State {
     /// Goes on, or back, to the last change that the transaction sees; forgets everything if that cannot be reached. Returns
     /// the changes that it went on over, if it did.
     fn catch_up(&mut self, tx: &Tx<'_>) -> Result<Option<Vec<AddressChange>>, StoreError> {
-        let sql =
-            "SELECT coalesce(min(number), 1) AS first, coalesce(max(number), 0) AS last FROM address_change";
         let bounds =
-            tx.query(sql, [], "changes of addresses", |row| Ok((row.get("first")?, row.get("last")?)))?;
+            tx.query(BOUNDS, [], "changes of addresses", |row| Ok((row.get("first")?, row.get("last")?)))?;
         let (first, last): (i64, i64) = bounds.into_iter().next().unwrap_or((1, 0));
         let mut passed = None;
         if last < self.number {
-            match tx.occupied_cache.lock().between(last, self.number) {
+            match tx.caches.occupied.lock().between(last, self.number) {
                 // An address that was got was free before, and one that was lost was held.
                 Some(changes) => changes.into_iter().rev().for_each(|change| {
                     self.apply(AddressChange { is_held: !change.is_held, ..change });
@@ -182,6 +180,10 @@ impl State {
         if change.is_held { occupied.insert(change.ip) } else { occupied.remove(change.ip) }
     }
 }
+
+/// Two searches: `min` and `max` in one query would go through all changes.
+const BOUNDS: &str = "SELECT coalesce((SELECT min(number) FROM address_change), 1) AS first, \
+                      coalesce((SELECT max(number) FROM address_change), 0) AS last";
 
 fn changes(tx: &Tx<'_>, after: i64) -> Result<Vec<AddressChange>, StoreError> {
     let sql = "SELECT number, network, ip, is_held FROM address_change WHERE number > ?1 ORDER BY number";
@@ -232,7 +234,7 @@ mod tests {
         connections.write(|tx| tx.networks().put(&Network::new(NETWORK, Timestamp(0)))).unwrap();
         (1..=100).for_each(|number| put(&connections, number));
         let look = || connections.read(|tx| tx.occupied(NETWORK)).unwrap();
-        let whole_reads = || connections.occupied_cache().whole_reads.load(Ordering::Relaxed);
+        let whole_reads = || connections.caches().occupied.whole_reads.load(Ordering::Relaxed);
         look();
         assert_eq!(whole_reads(), 1);
         for round in 0..3 {
@@ -253,6 +255,18 @@ mod tests {
             assert_eq!(look(), Arc::new(connections.read(|tx| tx.members().occupied(NETWORK)).unwrap()));
         }
         assert_eq!(whole_reads(), 1);
+    }
+
+    /// Every join looks for them, and there are ten thousand changes.
+    #[test]
+    fn the_first_and_the_last_change_are_found_by_searching() {
+        let connections = Connections::in_memory().unwrap();
+        let desk = connections.writer.desk();
+        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {BOUNDS}")).unwrap();
+        let lines = statement.query_map([], |row| row.get(3)).unwrap();
+        let plan = lines.collect::<Result<Vec<String>, _>>().unwrap().join("; ");
+        assert_eq!(plan.matches("SEARCH address_change").count(), 2, "{plan}");
+        assert!(!plan.contains("SCAN address_change"), "{plan}");
     }
 
     #[test]

@@ -8,9 +8,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::StoreError;
-use crate::occupied::OccupiedCache;
 use crate::writer::Writer;
-use crate::{Tx, file, migrate, migration_copy};
+use crate::{Caches, Tx, file, migrate, migration_copy};
 
 /// How long a statement waits for another process, a backup for example.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +47,7 @@ pub(crate) struct Connections {
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
     /// Whether nobody may write. Then the writer, whose connection cannot, reads.
     is_read_only: bool,
-    occupied_cache: OccupiedCache,
+    caches: Caches,
 }
 
 impl Connections {
@@ -83,7 +82,7 @@ impl Connections {
             writer: Writer::new(writer),
             readers: Some(readers),
             is_read_only: false,
-            occupied_cache: OccupiedCache::default(),
+            caches: Caches::default(),
         })
     }
 
@@ -100,9 +99,8 @@ impl Connections {
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(crate) fn occupied_cache(&self) -> &OccupiedCache {
-        &self.occupied_cache
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
     }
 
     /// Returns the version of the schema.
@@ -119,7 +117,7 @@ impl Connections {
             writer: Writer::ungrouped(connection),
             readers: None,
             is_read_only: true,
-            occupied_cache: OccupiedCache::default(),
+            caches: Caches::default(),
         })
     }
 
@@ -132,7 +130,7 @@ impl Connections {
             writer: Writer::ungrouped(writer),
             readers: None,
             is_read_only: false,
-            occupied_cache: OccupiedCache::default(),
+            caches: Caches::default(),
         })
     }
 
@@ -141,10 +139,10 @@ impl Connections {
         &self,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let cache = &self.occupied_cache;
+        let caches = &self.caches;
         match &self.readers {
-            Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, cache, f),
-            None => run_read(&mut self.writer.desk().connection, cache, f),
+            Some(readers) => run_read(&mut *readers.get().map_err(StoreError::from)?, caches, f),
+            None => run_read(&mut self.writer.desk().connection, caches, f),
         }
     }
 
@@ -156,18 +154,19 @@ impl Connections {
         if self.is_read_only {
             return Err(StoreError::ReadOnly.into());
         }
-        self.writer.write(&self.occupied_cache, f)
+        let _writing = self.caches.counts.writes.begin();
+        self.writer.write(&self.caches, f)
     }
 }
 
 fn run_read<T, E: From<StoreError>>(
     connection: &mut Connection,
-    occupied_cache: &OccupiedCache,
+    caches: &Caches,
     f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
-    f(&Tx::new(&transaction, false, occupied_cache))
+    f(&Tx::new(&transaction, false, caches))
 }
 
 /// Sets what SQLite keeps per connection; `docs/storage.md` says why each.

@@ -62,8 +62,8 @@ impl Sightings<'_> {
 
     /// Returns what is known of a member, newest first; at most [`MAX_SIGHTINGS`].
     pub fn history(&self, network: NetworkId, member: Address) -> Result<Vec<Sighting>, StoreError> {
-        let sql = "SELECT first, last, ip, port, version_major, version_minor, version_revision, version_protocol, \
-                   platform FROM member_sighting WHERE network = ?1 AND member = ?2 ORDER BY number DESC";
+        let sql = "SELECT ip, port, version_major, version_minor, version_revision, version_protocol, platform, first, \
+                   last FROM member_sighting WHERE network = ?1 AND member = ?2 ORDER BY number DESC";
         let record = format_args!("sighting of member {member} of network {network}");
         self.tx.query(sql, (NetworkColumn(network), AddressColumn(member)), record, decode)
     }
@@ -95,8 +95,8 @@ impl Sightings<'_> {
         last: Address,
     ) -> Result<BTreeMap<Address, Sighting>, StoreError> {
         // Beside max(), SQLite takes the other columns from the row that has it.
-        let sql = "SELECT member, max(number), first, last, ip, port, version_major, version_minor, \
-                   version_revision, version_protocol, platform FROM member_sighting \
+        let sql = "SELECT member, ip, port, version_major, version_minor, version_revision, version_protocol, \
+                   platform, first, last, max(number) FROM member_sighting \
                    WHERE network = ?1 AND member BETWEEN ?2 AND ?3 GROUP BY member";
         let record = format_args!("sighting of a member of network {network}");
         let found = self.tx.query(
@@ -164,8 +164,8 @@ impl Sightings<'_> {
     }
 
     fn newest(&self, network: NetworkId, member: Address) -> Result<Option<(i64, Sighting)>, StoreError> {
-        let sql = "SELECT number, first, last, ip, port, version_major, version_minor, version_revision, \
-                   version_protocol, platform FROM member_sighting WHERE network = ?1 AND member = ?2 \
+        let sql = "SELECT number, ip, port, version_major, version_minor, version_revision, version_protocol, \
+                   platform, first, last FROM member_sighting WHERE network = ?1 AND member = ?2 \
                    ORDER BY number DESC LIMIT 1";
         let record = format_args!("sighting of member {member} of network {network}");
         let key = (NetworkColumn(network), AddressColumn(member));

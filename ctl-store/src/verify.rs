@@ -9,11 +9,9 @@ use ctl_core::{Member, Network};
 use rusqlite::{Connection, ErrorCode};
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
-use crate::Tx;
 use crate::audit::AUDIT_MAX_PAGE;
 use crate::error::StoreError;
-use crate::occupied::OccupiedCache;
-use crate::{file, migrate};
+use crate::{Caches, Tx, file, migrate};
 
 /// Findings of one kind that are told one by one; past it only their number is.
 const MAX_TOLD: usize = 20;
@@ -147,7 +145,7 @@ pub fn verify_database(
     }
     looking.schema(&transaction)?;
     if looking.report.is_sound() {
-        looking.records(&Tx::new(&transaction, false, &OccupiedCache::default()));
+        looking.records(&Tx::new(&transaction, false, &Caches::default()));
     }
     Ok(looking.finish())
 }

@@ -11,9 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::Tx;
 use crate::error::StoreError;
-use crate::occupied::OccupiedCache;
+use crate::{Caches, Tx};
 
 /// Callers that wait for the connection; the next one is told to come back later.
 pub(crate) const MAX_WAITING: usize = 256;
@@ -85,7 +84,7 @@ impl Writer {
     /// [`StoreError::Busy`] if too many wait already; what `f` returns; or why nothing could be written.
     pub(crate) fn write<T, E: From<StoreError>>(
         &self,
-        occupied_cache: &OccupiedCache,
+        caches: &Caches,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut desk = self.wait()?;
@@ -96,7 +95,7 @@ impl Writer {
                 return Err(StoreError::from(failure).into());
             }
         };
-        let result = panic::catch_unwind(AssertUnwindSafe(|| desk.run(&group, occupied_cache, f)));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| desk.run(&group, caches, f)));
         if !matches!(result, Ok(Ok(_))) {
             desk.undo(&group);
         }
@@ -151,14 +150,14 @@ impl Desk {
     fn run<T, E: From<StoreError>>(
         &self,
         group: &Group,
-        occupied_cache: &OccupiedCache,
+        caches: &Caches,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         // The first one needs no savepoint, which would copy every page that it changes.
         let is_first = group.writes.load(Ordering::Relaxed) == 0;
         let mark = |sql| if is_first { Ok(()) } else { self.connection.execute_batch(sql) };
         mark("SAVEPOINT write").map_err(StoreError::from)?;
-        let value = f(&Tx::new(&self.connection, true, occupied_cache))?;
+        let value = f(&Tx::new(&self.connection, true, caches))?;
         mark("RELEASE write").map_err(StoreError::from)?;
         group.writes.fetch_add(1, Ordering::Relaxed);
         Ok(value)

@@ -41,6 +41,14 @@ pub(super) enum Answer {
     Refusal(Refusal, Option<Issued>),
 }
 
+/// What a transaction sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    Committed,
+    /// As well what it may not be able to commit, and nobody else is to be told.
+    Own,
+}
+
 impl Controller {
     /// Says whether a request is to be answered: for a network of this controller, and not too soon after the last.
     pub(in super::super) fn accepts(&self, requested: &ConfigRequested, now: Now) -> bool {
@@ -204,7 +212,7 @@ impl Controller {
         now: Now,
     ) -> Result<Decision, StoreError> {
         let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
-            let (decision, stored) = self.decide_on_view(tx, request, issued)?;
+            let (decision, stored) = self.decide_in(tx, request, issued, View::Committed)?;
             let is_to_be_saved = match changed(&decision) {
                 Some(changed) if is_newcomer(changed, stored.as_ref()) => {
                     if !self.admits_newcomer(tx, request.network, source, now)? {
@@ -225,7 +233,7 @@ impl Controller {
             return Ok(decision);
         }
         let saved = self.store.write_aside(|tx| {
-            let (decision, stored) = decide_in(tx, request, issued)?;
+            let (decision, stored) = self.decide_in(tx, request, issued, View::Own)?;
             let mut is_saved = true;
             match changed(&decision) {
                 Some(changed)
@@ -234,7 +242,7 @@ impl Controller {
                     is_saved = save_stranger(tx, changed, source, now.wall)?;
                 }
                 Some(changed) => {
-                    tx.members().put(changed)?;
+                    tx.members().replace(stored.as_ref(), changed)?;
                     if let Some(entry) = caused::entry(request, stored.as_ref(), changed, now.wall) {
                         tx.audit().add_caused(&entry)?;
                     }
@@ -281,15 +289,19 @@ impl Controller {
         Ok(is_admitted)
     }
 
-    /// Does what [`decide_in`] does, but reads the network only if it may have changed since it was last read.
-    fn decide_on_view(
+    /// Decides on what is stored. Returns as well the member as it is stored, if there is a record of it. The network is
+    /// read only if it may have changed since it was last read.
+    fn decide_in(
         &self,
         tx: &Tx<'_>,
         request: &ConfigRequest,
         issued: Timestamp,
+        view: View,
     ) -> Result<(Decision, Option<Member>), StoreError> {
-        // The transaction sees what is there when it first reads. If no write was going on before that, and none was
-        // begun until after it, that is the state of this generation, and of whatever else was read at it.
+        // A reading transaction sees what is there when it first reads. If no write was going on before that, and none was
+        // begun until after it, that is the state of this generation, and of whatever else was read at it. One that
+        // writes sees as well what others wrote who are committed together with it: as their writes go on until then, there
+        // is no such generation.
         let before = self.store.settled_generation();
         let member = tx.members().get(request.network, request.identity.address)?;
         let generation = before.filter(|before| self.store.settled_generation() == Some(*before));
@@ -298,7 +310,7 @@ impl Controller {
             Some(common) => Some(common),
             None => tx.common(request.network)?,
         };
-        if let (Some(common), Some(generation)) = (&common, generation) {
+        if let (Some(common), Some(generation), View::Committed) = (&common, generation, view) {
             lock(&self.commons).keep(common, generation);
         }
         let snapshot = common.map(|common| tx.snapshot_with(&common, member)).transpose()?;
@@ -319,17 +331,6 @@ impl Controller {
     pub(super) fn update_id(&self) -> NonZeroU64 {
         NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN)
     }
-}
-
-/// Decides on what is stored. Returns as well the member as it is stored, if there is a record of it.
-fn decide_in(
-    tx: &Tx<'_>,
-    request: &ConfigRequest,
-    issued: Timestamp,
-) -> Result<(Decision, Option<Member>), StoreError> {
-    let snapshot = tx.snapshot(request.network, request.identity.address)?;
-    let decision = decide(snapshot.as_ref(), request, issued);
-    Ok((decision, snapshot.and_then(|snapshot| snapshot.member)))
 }
 
 /// Says whether the node is one that nobody has authorized or entered, and of which there is no record yet.
