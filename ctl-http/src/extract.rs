@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::str::FromStr;
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::error;
@@ -127,7 +127,8 @@ pub(crate) fn json_as(media_type: &'static str, status: StatusCode, body: &impl 
 }
 
 /// Returns an answer with a body that is written already.
-pub(crate) fn written(media_type: &'static str, status: StatusCode, body: Vec<u8>) -> Response {
+pub(crate) fn written(media_type: &'static str, status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let body: Bytes = body.into();
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     of_type(media_type, response)

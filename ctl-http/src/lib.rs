@@ -20,6 +20,7 @@ pub mod metrics;
 mod network;
 mod outbox;
 mod peer;
+mod rendered;
 mod rule_tests;
 mod serve;
 pub mod status;
@@ -59,6 +60,7 @@ use edit::{Edit, EditKind};
 use error::ApiError;
 use gate::Gate;
 use outbox::{Outbox, Ticket};
+use rendered::Rendered;
 
 /// What the API needs.
 #[derive(Clone)]
@@ -88,7 +90,8 @@ pub struct Api {
 /// Returns all routes. What none of them takes is 404 without a body, whatever the method.
 fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
     let outbox = Arc::new(Outbox::new(api.changes.clone(), api.events.clone()));
-    let state = Arc::new(State { outbox, api: Arc::clone(api), caller: Arc::new(Caller::nobody()) });
+    let (caller, rendered) = (Arc::new(Caller::nobody()), Arc::default());
+    let state = Arc::new(State { outbox, api: Arc::clone(api), rendered, caller });
     let of_node = first_of([
         status::health(Arc::clone(&state)),
         status::live(Arc::clone(&state)),
@@ -168,6 +171,7 @@ fn first_of(routes: impl IntoIterator<Item = BoxedFilter<(Response,)>>) -> Boxed
 struct State {
     api: Arc<Api>,
     outbox: Arc<Outbox>,
+    rendered: Arc<Rendered>,
     caller: Arc<Caller>,
 }
 
@@ -226,7 +230,9 @@ fn settle<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Opt
 fn with(state: Shared) -> impl Filter<Extract = (Shared,), Error = Infallible> + Clone {
     warp::ext::optional().map(move |caller: Option<Arc<Caller>>| {
         let caller = caller.unwrap_or_else(|| Arc::clone(&state.caller));
-        Arc::new(State { api: Arc::clone(&state.api), outbox: Arc::clone(&state.outbox), caller })
+        let State { api, outbox, rendered, .. } = &*state;
+        let (api, outbox, rendered) = (Arc::clone(api), Arc::clone(outbox), Arc::clone(rendered));
+        Arc::new(State { api, outbox, rendered, caller })
     })
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn active(state: Shared) -> BoxedFilter<(Response,)> {
             respond(move || {
                 let since = Timestamp((state.api.now)().0.saturating_sub(ACTIVE_WITHIN));
                 state.api.store.read(|tx| {
-                    tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+                    network::require(tx, id)?;
                     let active = tx.sightings().since(id, since)?.into_iter();
                     Ok(active.map(|(member, last)| (member.to_string(), last.0)).collect::<BTreeMap<_, _>>())
                 })
@@ -146,7 +146,7 @@ impl Pages for Revisions {
     fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
         let page = self.state.api.store.read(|tx| {
             if self.after.is_none() {
-                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                network::require(tx, self.network)?;
                 out.push(b'{');
             }
             tx.members().revisions_page(self.network, self.after, REVISIONS_PAGE).map_err(ApiError::from)
@@ -179,7 +179,7 @@ impl Pages for InFull {
     fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
         let (page, sightings) = self.state.api.store.read(|tx| {
             if self.after.is_none() {
-                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                network::require(tx, self.network)?;
                 out.extend_from_slice(br#"{"data":["#);
             }
             let page = tx.members().page(self.network, self.after, PAGE)?;
@@ -221,7 +221,7 @@ impl State {
             let (stored, mut member) = self.member_to_change(tx, network, address, now)?;
             apply(body, &mut member, now)?;
             if member.revise(stored.as_ref()) {
-                tx.members().put(&member)?;
+                tx.members().replace(stored.as_ref(), &member)?;
             }
             Ok((self.render_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
         })
@@ -235,7 +235,7 @@ impl State {
         address: Address,
         now: Timestamp,
     ) -> Result<(Option<Member>, Member), ApiError> {
-        tx.networks().get(network)?.ok_or(ApiError::NotFound)?;
+        network::require(tx, network)?;
         if address == Address::NONE {
             return Err(ApiError::NoMember(address));
         }

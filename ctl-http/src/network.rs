@@ -3,19 +3,21 @@
 use std::str::FromStr;
 use std::vec;
 
+use bytes::Bytes;
 use ctl_core::Network;
 use ctl_core::record::network::apply;
 use ctl_store::{MemberCounts, Tx};
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::address::HexIdError;
 use zt_proto::{Address, NetworkId};
 
 use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::extract::{self, deleting, param, parse_body, reading, segment, writing};
 use crate::streamed::{self, Pages, Step};
 use crate::view::network::{NetworkView, render, render_listed};
 use crate::{Shared, State, respond, rule_tests, settle, with};
@@ -32,6 +34,11 @@ const CONCERN_TESTS: [&str; 4] = ["rules", "capabilities", "tags", "rulesSource"
 /// Matches `/controller/network`.
 pub(crate) fn path() -> BoxedFilter<()> {
     segment("controller").and(segment("network")).boxed()
+}
+
+/// Checks that there is such a network.
+pub(crate) fn require(tx: &Tx<'_>, id: NetworkId) -> Result<(), ApiError> {
+    if tx.networks().contains(id)? { Ok(()) } else { Err(ApiError::NotFound) }
 }
 
 /// `GET /controller/network`: the ids of all networks that the token may read.
@@ -84,13 +91,15 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(state))
         .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
-                state.api.store.read(|tx| {
-                    let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-                    Ok(render(&network, &tx.members().counts(id)?))
-                })
-            })
-            .await
+            let known = state.api.store.settled_writes().and_then(|now| state.rendered.find(id, now));
+            if let Some(text) = known {
+                return extract::written(extract::JSON, StatusCode::OK, text);
+            }
+            let rendered = tokio::task::spawn_blocking(move || state.render_network(id)).await;
+            match rendered.map_err(ApiError::Task).flatten() {
+                Ok(text) => extract::written(extract::JSON, StatusCode::OK, text),
+                Err(error) => error.into_response(),
+            }
         })
         .boxed()
 }
@@ -214,6 +223,22 @@ impl NetworkChange for Map<String, Value> {
 }
 
 impl State {
+    /// Renders a network as text, which is kept for who asks next.
+    fn render_network(&self, id: NetworkId) -> Result<Bytes, ApiError> {
+        let before = self.api.store.settled_writes();
+        let view = self.api.store.read(|tx| {
+            let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
+            Ok::<_, ApiError>(render(&network, &tx.members().counts(id)?))
+        })?;
+        let mut text = Vec::new();
+        streamed::append(&mut text, true, &view)?;
+        let text = Bytes::from(text);
+        if let Some(generation) = before.filter(|_| self.api.store.settled_writes() == before) {
+            self.rendered.keep(id, generation, &text);
+        }
+        Ok(text)
+    }
+
     fn create_network(&self, body: &Map<String, Value>) -> Result<NetworkView, ApiError> {
         self.write(|tx| {
             let mut network = Network::new(self.free_id(tx)?, (self.api.now)());
@@ -294,7 +319,7 @@ impl State {
         for _ in 0..MAX_TRIES {
             let suffix = (self.api.random)() & NetworkId::MAX_SUFFIX;
             let id = NetworkId::of_controller(self.api.controller, suffix);
-            if suffix != 0 && tx.networks().get(id)?.is_none() {
+            if suffix != 0 && !tx.networks().contains(id)? {
                 return Ok(id);
             }
         }

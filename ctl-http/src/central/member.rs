@@ -121,7 +121,7 @@ impl Pages for Members {
         let controller = self.state.api.controller;
         let page = self.state.api.store.read(|tx| {
             if self.after.is_none() {
-                tx.networks().get(self.network)?.ok_or(ApiError::NotFound)?;
+                crate::network::require(tx, self.network)?;
                 out.push(b'[');
             }
             let page = tx.members().page(self.network, self.after, PAGE)?;

@@ -9,7 +9,7 @@ use zt_proto::NetworkId;
 
 use super::change::Object;
 use super::member_record::MemberChange;
-use super::network::find;
+use super::network::require;
 use super::problem::{Invalid, MAX_ERRORS, Problem};
 use super::request::{Answer, Request};
 use super::text::Node;
@@ -84,7 +84,7 @@ pub(crate) fn change(state: &State, mut request: Request) -> Result<Answer, Prob
         return Err(Problem::fields(invalid));
     }
     state.write(|tx| {
-        find(tx, id)?;
+        require(tx, id)?;
         let (mut data, mut edits, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
         for (index, Object(entry)) in bulk.entries.into_iter().enumerate() {
             match entry.apply(state, tx, id)? {

@@ -5,7 +5,7 @@ use ctl_store::Tx;
 use zt_proto::{Address, NetworkId};
 
 use super::member_record::{MemberChange, MemberView, version_of};
-use super::network::find;
+use super::network::require;
 use super::problem::Problem;
 use super::request::{Answer, Request};
 use crate::State;
@@ -38,7 +38,7 @@ pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem
     let (network, address) = request.member()?;
     let change = read_change(&mut request)?;
     state.write(|tx| {
-        find(tx, network)?;
+        require(tx, network)?;
         let stored = tx.members().get(network, address)?;
         request.conditions.check(stored.as_ref().map(version_of))?;
         if address.is_reserved() {
@@ -77,7 +77,7 @@ fn save(
 ) -> Result<(Answer, Option<Edit>), Problem> {
     change.apply(&mut member, (state.api.now)()).map_err(ApiError::Field)?;
     if member.revise(stored) {
-        tx.members().put(&member)?;
+        tx.members().replace(stored, &member)?;
     }
     let mut answer = Answer::record(&state.view_member(tx, &member)?, version_of(&member))?;
     if stored.is_none() {
@@ -91,7 +91,7 @@ pub(crate) fn find_member(tx: &Tx<'_>, network: NetworkId, address: Address) -> 
     if let Some(member) = tx.members().get(network, address)? {
         return Ok(member);
     }
-    find(tx, network)?;
+    require(tx, network)?;
     Err(Problem::not_found("the network has no member with this address"))
 }
 

@@ -9,7 +9,7 @@ use zt_proto::{Address, IpPrefix, NetworkId, Timestamp};
 use super::cursor::Cursor;
 use super::endpoint::Endpoint;
 use super::member_record::MemberView;
-use super::network::{find, page_length};
+use super::network::{page_length, require};
 use super::problem::Problem;
 use super::request::{Answer, Query, Request};
 use super::text::Node;
@@ -78,9 +78,11 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let limit = page_length(&request)?;
     let wanted = Wanted::read(&request.query, state, limit)?;
     let page = state.api.store.read(|tx| {
-        find(tx, id)?;
+        require(tx, id)?;
+        let is_plain = wanted.is_plain();
         let (members, next) = wanted.find(tx, id, limit)?;
-        let data: Result<_, Problem> = members.iter().map(|member| state.view_member(tx, member)).collect();
+        let data =
+            if is_plain { state.view_neighbours(tx, id, &members) } else { state.view_each(tx, &members) };
         Ok::<_, Problem>(MemberPage { data: data?, next })
     })?;
     Answer::ok(&page)
@@ -151,6 +153,11 @@ impl Wanted {
         Ok(Self { sort, search: MemberSearch { filter, order, descending, after, limit } })
     }
 
+    /// Says whether a page is members that follow each other in the table.
+    fn is_plain(&self) -> bool {
+        self.search.filter == MemberFilter::default() && self.sort == "address"
+    }
+
     /// Returns the members of the page, and the cursor of the next.
     fn find(
         self,
@@ -158,8 +165,8 @@ impl Wanted {
         network: NetworkId,
         limit: usize,
     ) -> Result<(Vec<Member>, Option<String>), Problem> {
+        let is_plain = self.is_plain();
         let Self { sort, search } = self;
-        let is_plain = search.filter == MemberFilter::default() && sort == "address";
         if is_plain {
             let after = search.after.map(|after| after.address);
             let mut members = tx.members().page(network, after, search.limit)?;
@@ -177,6 +184,28 @@ impl Wanted {
             members.extend(tx.members().get(network, found.address)?);
         }
         Ok((members, next))
+    }
+}
+
+impl State {
+    /// Renders members between whose addresses there are no others.
+    fn view_neighbours(
+        &self,
+        tx: &Tx<'_>,
+        network: NetworkId,
+        members: &[Member],
+    ) -> Result<Vec<MemberView>, Problem> {
+        let (Some(first), Some(last)) = (members.first(), members.last()) else { return Ok(Vec::new()) };
+        let sightings = tx.sightings().last_between(network, first.address, last.address)?;
+        let node = self.node();
+        let view = |member: &Member| {
+            MemberView::new(member, node.peer(member.address), sightings.get(&member.address))
+        };
+        Ok(members.iter().map(view).collect())
+    }
+
+    fn view_each(&self, tx: &Tx<'_>, members: &[Member]) -> Result<Vec<MemberView>, Problem> {
+        members.iter().map(|member| self.view_member(tx, member)).collect()
     }
 }
 

@@ -194,6 +194,11 @@ pub(crate) fn find(tx: &Tx<'_>, id: NetworkId) -> Result<Network, Problem> {
     tx.networks().get(id)?.ok_or_else(no_network)
 }
 
+/// Checks that there is such a network.
+pub(crate) fn require(tx: &Tx<'_>, id: NetworkId) -> Result<(), Problem> {
+    if tx.networks().contains(id)? { Ok(()) } else { Err(no_network()) }
+}
+
 fn no_network() -> Problem {
     ApiError::NotFound.into()
 }

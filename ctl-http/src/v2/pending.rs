@@ -8,7 +8,7 @@ use zt_proto::Timestamp;
 
 use super::member::find_member;
 use super::member_record::version_of;
-use super::network::find;
+use super::network::require;
 use super::problem::Problem;
 use super::request::{Answer, Request};
 use super::text::Node;
@@ -62,7 +62,7 @@ fn render(pending: &Pending) -> PendingView {
 pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let id = request.network()?;
     let list = state.api.store.read(|tx| {
-        find(tx, id)?;
+        require(tx, id)?;
         let data: Vec<_> = tx.pending().list(id)?.iter().map(render).collect();
         let meta = Meta { total_count: data.len(), limit: MAX_OF_NETWORK };
         Ok::<_, Problem>(PendingList { data, meta })
