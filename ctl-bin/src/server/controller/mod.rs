@@ -16,6 +16,7 @@ mod tests;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use ctl_core::pending::FORGOTTEN_AFTER;
@@ -108,7 +109,7 @@ impl Controller {
             notes: Mutex::default(),
             newcomers: Mutex::new(Newcomers::new(now.mono)),
             turns: Turns::default(),
-            pushes: Mutex::new(Pushes::new(now.mono)),
+            pushes: Mutex::new(Pushes::new(available_parallelism().map_or(1, usize::from), now.mono)),
             revocations: Mutex::default(),
             outgoing: Notify::new(),
             tally,

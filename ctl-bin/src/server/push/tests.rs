@@ -58,7 +58,7 @@ fn run(pushes: &mut Pushes, seen: &SeenNodes, start: Instant) -> (Vec<Key>, Dura
 fn a_network_change_reaches_each_member_once_in_slices_with_pauses() {
     let start = clock::now().mono;
     let seen = online(&[NETWORK, NetworkId(2)], 1_000, start);
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     pushes.network(NETWORK);
     pushes.network(NETWORK);
     let (reached, took) = run(&mut pushes, &seen, start);
@@ -68,14 +68,36 @@ fn a_network_change_reaches_each_member_once_in_slices_with_pauses() {
     let later = start + Duration::from_secs(60);
     assert_eq!(drain(&mut pushes, &seen, later).len(), SLICE as usize);
     assert_eq!(drain(&mut pushes, &seen, later), [], "no pause after a slice");
-    assert!(took >= PAUSE * (1_000 / SLICE - 1), "{took:?}");
+    assert!(took >= PERIOD * (1_000 / SLICE - 1), "{took:?}");
+}
+
+/// `known-flaws.md` row 14.
+#[test]
+fn a_slow_slice_leaves_half_of_the_only_core_to_others_and_less_where_there_are_more() {
+    let start = clock::now().mono;
+    let seen = online(&[NETWORK], 1_000, start);
+    for (cores, pause) in
+        [(1, Duration::from_millis(SLICE.into())), (2, Duration::from_millis(SLICE.into()) / 4)]
+    {
+        let mut pushes = Pushes::new(cores, start);
+        pushes.network(NETWORK);
+        let mut now = start;
+        for number in 0..SLICE {
+            // Each takes a millisecond, and the first as long as the others.
+            now += Duration::from_millis(if number == 1 { 2 } else { u64::from(number > 0) });
+            let due = pushes.take(&seen, now).unwrap();
+            pushes.sent(due, 7, now);
+        }
+        assert_eq!(pushes.take(&seen, now + pause - Duration::from_micros(1)), None, "{cores} cores");
+        assert!(pushes.take(&seen, now + pause).is_some(), "{cores} cores");
+    }
 }
 
 #[test]
 fn a_push_that_somebody_waits_for_goes_before_a_large_network() {
     let start = clock::now().mono;
     let seen = online(&[NETWORK], 1_000, start);
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     pushes.network(NETWORK);
     drain(&mut pushes, &seen, start);
     // In the middle of a pause.
@@ -89,7 +111,7 @@ fn a_push_that_somebody_waits_for_goes_before_a_large_network() {
 #[test]
 fn a_hundred_thousand_changed_members_are_noted_once_each_and_again_when_they_change_again() {
     let start = clock::now().mono;
-    let (seen, mut pushes) = (SeenNodes::default(), Pushes::new(start));
+    let (seen, mut pushes) = (SeenNodes::default(), Pushes::new(2, start));
     for n in (1..=100_000).chain(1..=100_000) {
         pushes.member((NETWORK, node(n)));
     }
@@ -102,23 +124,23 @@ fn a_hundred_thousand_changed_members_are_noted_once_each_and_again_when_they_ch
 #[test]
 fn changes_in_the_middle_of_a_pass_reach_everybody_without_starving_the_last() {
     let start = clock::now().mono;
-    let seen = online(&[NETWORK], 100, start);
-    let mut pushes = Pushes::new(start);
+    let seen = online(&[NETWORK], 400, start);
+    let mut pushes = Pushes::new(2, start);
     let (mut reached, mut now) = (Vec::new(), start);
     // A change after each slice; nobody has to wait for more than one round.
-    for _ in 0..100_u32.div_ceil(SLICE) {
+    for _ in 0..400_u32.div_ceil(SLICE) {
         pushes.network(NETWORK);
         reached.extend(reach(&mut pushes, &seen, now));
         now = pushes.next_due(now).unwrap();
     }
     let last = reached.iter().map(|(_, member)| member.to_u64()).max();
-    assert_eq!(last, Some(100));
+    assert_eq!(last, Some(400));
     // After the last change everybody is pushed to once more, and once only.
     pushes.network(NETWORK);
     let (rest, _) = run(&mut pushes, &seen, now);
     let mut members: Vec<_> = rest.into_iter().map(|(_, member)| member.to_u64()).collect();
     members.sort_unstable();
-    assert_eq!(members, (1..=100).collect::<Vec<_>>());
+    assert_eq!(members, (1..=400).collect::<Vec<_>>());
 }
 
 #[test]
@@ -126,7 +148,7 @@ fn networks_take_turns() {
     let start = clock::now().mono;
     let networks = [NETWORK, NetworkId(2)];
     let seen = online(&networks, 100, start);
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     for network in networks {
         pushes.network(network);
     }
@@ -138,7 +160,7 @@ fn networks_take_turns() {
 fn a_push_that_is_not_acknowledged_is_repeated_later_and_later_and_then_given_up() {
     let start = clock::now().mono;
     let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     pushes.member(key);
     let mut times = Vec::new();
     let mut now = start;
@@ -156,7 +178,7 @@ fn a_push_that_is_not_acknowledged_is_repeated_later_and_later_and_then_given_up
 fn only_the_acknowledgement_of_the_last_push_counts() {
     let start = clock::now().mono;
     let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     for update_id in [1, 2] {
         pushes.member(key);
         let due = pushes.take(&seen, start).unwrap();
@@ -173,7 +195,7 @@ fn only_the_acknowledgement_of_the_last_push_counts() {
 fn a_new_change_begins_the_patience_anew_and_a_drop_ends_it() {
     let start = clock::now().mono;
     let (seen, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     pushes.member(key);
     drain(&mut pushes, &seen, start);
     drain(&mut pushes, &seen, start + Duration::from_secs(2));
@@ -189,7 +211,7 @@ fn a_new_change_begins_the_patience_anew_and_a_drop_ends_it() {
 #[test]
 fn pushes_that_wait_for_their_acknowledgement_are_bounded() {
     let start = clock::now().mono;
-    let mut pushes = Pushes::new(start);
+    let mut pushes = Pushes::new(2, start);
     for n in 0..100_000 {
         pushes.sent(Due { key: (NETWORK, node(n)), attempt: 0 }, 7, start);
     }
