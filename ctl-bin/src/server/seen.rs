@@ -112,6 +112,11 @@ impl SeenNodes {
         is_free
     }
 
+    /// Says whether a node has asked lately, be it that its answer is still to come.
+    pub(super) fn has_asked(&self, network: NetworkId, node: Address, now: Instant) -> bool {
+        self.gate.contains(&(network, node)) || self.online(network, node, now).is_some()
+    }
+
     /// Notes a request for a network that exists. Says whether the node is one that comes back: it was offline, or
     /// refused, or does not ask in the rhythm of a client that runs on, so that it was probably started again. What
     /// clients do not keep, they then do not have.

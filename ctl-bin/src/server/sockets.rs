@@ -61,9 +61,13 @@ impl Bound {
         // 1460 bytes exist, and clients let theirs be cut (`vl1.md` §17.2). So it is made for another one.
         let model = std::net::UdpSocket::bind((loopback_of(ip), 0))?;
         let state = UdpSocketState::new(UdpSockRef::from(&model))?;
+        // Whoever may have more than the system allows others takes it: after a restart all members speak at once.
+        let asked = || UdpSockRef::from(&socket);
         for result in [
-            state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER_BYTES),
-            state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER_BYTES),
+            setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER_BYTES)
+                .or_else(|_| state.set_recv_buffer_size(asked(), SOCKET_BUFFER_BYTES)),
+            setsockopt(&socket, sockopt::SndBufForce, &SOCKET_BUFFER_BYTES)
+                .or_else(|_| state.set_send_buffer_size(asked(), SOCKET_BUFFER_BYTES)),
         ] {
             if let Err(error) = result {
                 debug!(%error, "socket buffer stays at its default");

@@ -23,7 +23,7 @@ use crate::vl1::Now;
 /// Members that were not heard for longer are not spoken to: somebody else may have their address by now.
 const HEARD_WITHIN_MILLIS: u64 = 7 * 24 * 3600 * 1000;
 /// Members that are spoken to: the last that were heard. Those beyond come by themselves.
-const MAX_GREETED: usize = 100_000;
+pub(super) const MAX_GREETED: usize = 100_000;
 /// How many are spoken to at once, and how long until the next: 2,000 a second, so that 10,000 are reached within 5 s, for
 /// about a fifth of a core.
 const BATCH: usize = 20;

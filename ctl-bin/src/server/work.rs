@@ -6,7 +6,8 @@ use std::time::Duration;
 use ctl_core::Change;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracing::{debug, error};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, PublicIdentity};
 
@@ -14,15 +15,23 @@ use super::background::Background;
 use super::clock;
 use super::controller::SharedController;
 use super::home::Home;
-use super::takeover::Takeover;
+use super::takeover::{self, Takeover};
 use super::udp::Command;
 use super::worlds;
-use crate::vl1::{Event, Node};
+use crate::vl1::{ConfigRequested, Event, Node};
 
 /// Requests that are being answered at the same time; the database has one writer, so more would only wait for it.
 const MAX_ANSWERING: usize = 16;
-/// Identities that wait to be verified or recalled. One is worked on at a time: strangers get at most one core.
+/// Requests that wait to be answered; past it they are dropped, and the clients ask again. After a restart all members ask.
+const MAX_REQUESTS: usize = 16_384;
+/// Of these, how many are answered by one thread in a row if many wait: changing threads takes as long as an answer.
+const MAX_IN_A_ROW: usize = 8;
+/// Identities that are looked up together.
+const MAX_RECALLED: usize = 32;
+/// Identities that wait to be verified or recalled. One is verified at a time: strangers get at most one core.
 const MAX_QUEUED: usize = 512;
+/// A member that was started again asks as soon as it has said HELLO.
+const ASKS_WITHIN: Duration = Duration::from_secs(1);
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
 /// What is noted and not saved is lost in a crash: these seconds of last seen data.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -46,21 +55,35 @@ pub(super) async fn answer_events(
 ) {
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
     let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
-    // Neither goes on without the other: a controller that verifies nobody lets nobody in.
+    let (to_answer, requests) = mpsc::channel(MAX_REQUESTS);
+    let (to_welcome, greeted) = mpsc::channel(takeover::MAX_GREETED);
+    let queues = Queues { to_verify, to_recall, to_answer, to_welcome };
+    let takeover = Arc::clone(&surroundings.takeover);
+    // None goes on without the others: a controller that verifies nobody lets nobody in.
     tokio::select! {
-        () = verify_identities(Arc::clone(&controller), background, verify_queue, recall_queue) => {}
-        () = answer_each(controller, surroundings, events, to_verify, to_recall) => {}
+        () = verify_identities(Arc::clone(&controller), background, verify_queue) => {}
+        () = recall_identities(Arc::clone(&controller), recall_queue) => {}
+        () = answer_requests(Arc::clone(&controller), requests) => {}
+        () = welcome_greeted(Arc::clone(&controller), takeover, greeted) => {}
+        () = answer_each(controller, surroundings, events, queues) => {}
     }
+}
+
+/// What takes its time. One kind does not wait for another.
+struct Queues {
+    to_verify: mpsc::Sender<PublicIdentity>,
+    to_recall: mpsc::Sender<Address>,
+    to_answer: mpsc::Sender<Box<ConfigRequested>>,
+    /// With the time at which it was there.
+    to_welcome: mpsc::Sender<(Instant, Address)>,
 }
 
 async fn answer_each(
     controller: SharedController,
     surroundings: Surroundings,
     mut events: mpsc::Receiver<Event>,
-    to_verify: mpsc::Sender<PublicIdentity>,
-    to_recall: mpsc::Sender<Address>,
+    Queues { to_verify, to_recall, to_answer, to_welcome }: Queues,
 ) {
-    let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
     while let Some(event) = events.recv().await {
         let controller = Arc::clone(&controller);
         match event {
@@ -77,22 +100,16 @@ async fn answer_each(
                 // Waited for, so that the last one is the one that stays.
                 let home = Arc::clone(&surroundings.home);
                 if let Err(error) = spawn_blocking(move || worlds::save(&home, &world)).await {
-                    tracing::error!(%error, "the later version of a world is not kept");
+                    error!(%error, "the later version of a world is not kept");
                 }
             }
             Event::ConfigRequested(requested) => {
-                let now = clock::now();
-                if !controller.accepts(&requested, now) {
-                    continue;
+                // Whoever finds no room asks again.
+                if controller.accepts(&requested, clock::now())
+                    && to_answer.try_send(Box::new(requested)).is_err()
+                {
+                    debug!("request dropped; the client will ask again");
                 }
-                controller.tally.waiting.set(events.len().try_into().unwrap_or(i64::MAX));
-                let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
-                controller.tally.answering.inc();
-                spawn_blocking(move || {
-                    controller.answer(requested, now);
-                    controller.tally.answering.dec();
-                    drop(permit);
-                });
             }
             Event::IdentityToVerify(identity) => {
                 if let Err(error) = to_verify.try_send(identity) {
@@ -103,12 +120,10 @@ async fn answer_each(
                 controller.acknowledged(network, member, update_id, clock::now());
             }
             Event::Greeted(address) => {
-                let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
-                let takeover = Arc::clone(&surroundings.takeover);
-                spawn_blocking(move || {
-                    takeover.greeted(address, &controller, clock::now());
-                    drop(permit);
-                });
+                let time = Instant::from_std(clock::now().mono);
+                if to_welcome.try_send((time, address)).is_err() {
+                    debug!(peer = %address, "not told what is; it asks within a minute");
+                }
             }
             // Whoever is not recalled says HELLO within a minute.
             Event::IdentityWanted(address) => drop(to_recall.try_send(address)),
@@ -116,32 +131,71 @@ async fn answer_each(
     }
 }
 
-/// Verifies identities one after the other: those of members first, whose number the node bounds and strangers cannot
-/// raise.
+/// Answers requests, in the order in which they came, on so many threads.
+async fn answer_requests(controller: SharedController, mut requests: mpsc::Receiver<Box<ConfigRequested>>) {
+    let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
+    let mut batch = Vec::new();
+    loop {
+        let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
+        let waiting = requests.len();
+        controller.tally.waiting.set(waiting.try_into().unwrap_or(i64::MAX));
+        // As long as there are threads for all, each has one of its own.
+        let most = (waiting / MAX_ANSWERING).clamp(1, MAX_IN_A_ROW);
+        if requests.recv_many(&mut batch, most).await == 0 {
+            return;
+        }
+        let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
+        spawn_blocking(move || {
+            for requested in batch {
+                controller.tally.answering.inc();
+                controller.answer(*requested, clock::now());
+                controller.tally.answering.dec();
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Verifies identities one after the other.
 async fn verify_identities(
     controller: SharedController,
     background: Background,
     mut to_verify: mpsc::Receiver<PublicIdentity>,
-    mut to_recall: mpsc::Receiver<Address>,
 ) {
-    loop {
+    while let Some(identity) = to_verify.recv().await {
         let controller = Arc::clone(&controller);
-        let verified = tokio::select! {
-            biased;
-            address = to_recall.recv() => match address {
-                Some(address) => spawn_blocking(move || controller.recall(address)).await.ok(),
-                None => return,
-            },
-            identity = to_verify.recv() => match identity {
-                Some(identity) => background.run(move || controller.verify(identity)).await,
-                None => return,
-            },
-        };
-        if verified.is_none() {
-            tracing::error!("an identity was not verified");
+        if background.run(move || controller.verify(identity)).await.is_none() {
+            error!("an identity was not verified");
         }
         if background.has_ended() {
             return;
+        }
+    }
+}
+
+/// Looks up identities of members, whose number the node bounds and strangers cannot raise.
+async fn recall_identities(controller: SharedController, mut to_recall: mpsc::Receiver<Address>) {
+    let mut batch = Vec::new();
+    while to_recall.recv_many(&mut batch, MAX_RECALLED).await > 0 {
+        let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
+        if let Err(error) = spawn_blocking(move || controller.recall(&batch)).await {
+            error!(%error, "identities were not looked up");
+        }
+    }
+}
+
+/// Sends members that were greeted after a start, and answered, what is, unless they ask by themselves.
+async fn welcome_greeted(
+    controller: SharedController,
+    takeover: Arc<Takeover>,
+    mut greeted: mpsc::Receiver<(Instant, Address)>,
+) {
+    while let Some((time, address)) = greeted.recv().await {
+        sleep_until(time + ASKS_WITHIN).await;
+        let (controller, takeover) = (Arc::clone(&controller), Arc::clone(&takeover));
+        let welcomed = spawn_blocking(move || takeover.greeted(address, &controller, clock::now())).await;
+        if let Err(error) = welcomed {
+            error!(peer = %address, %error, "a member was not told what is");
         }
     }
 }
@@ -156,7 +210,7 @@ pub(super) async fn follow_changes(
         let controller = Arc::clone(&controller);
         let followed = spawn_blocking(move || controller.follow(change, clock::now())).await;
         if let Err(error) = followed {
-            tracing::error!(%error, ?change, "change not followed");
+            error!(%error, ?change, "change not followed");
         }
     }
 }
@@ -166,7 +220,7 @@ pub(super) async fn send(controller: SharedController) {
     loop {
         let sender = Arc::clone(&controller);
         let next = spawn_blocking(move || sender.send_due()).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a configuration was not sent");
+            error!(%error, "a configuration was not sent");
             None
         });
         match next {
@@ -187,7 +241,7 @@ pub(super) async fn tidy(controller: SharedController) {
         ticks.tick().await;
         let controller = Arc::clone(&controller);
         if let Err(error) = spawn_blocking(move || controller.tidy(clock::now())).await {
-            tracing::error!(%error, "not tidied up");
+            error!(%error, "not tidied up");
         }
     }
 }
@@ -203,7 +257,7 @@ pub(super) async fn save_notes(controller: SharedController) {
             _ = sweeps.tick() => spawn_blocking(move || controller.sweep_audit_log(clock::now())).await,
         };
         if let Err(error) = done {
-            tracing::error!(%error, "notes not saved");
+            error!(%error, "notes not saved");
         }
     }
 }

@@ -13,7 +13,7 @@ use zt_proto::{Address, PublicIdentity, Timestamp};
 use super::awaited::Awaited;
 use super::node::{Event, Ignored, RequestId, Transmit};
 use super::peer::Peer;
-use super::strangers::{Begun, Waiting};
+use super::strangers::{Admitted, Ask, Begun, Waiting};
 use super::{Link, Node, Now, VERSION};
 
 /// The first protocol whose nodes do not mind which port is reported to them.
@@ -78,20 +78,30 @@ impl Node {
         identity: PublicIdentity,
     ) -> Result<(), Ignored> {
         if !self.strangers.has_room(&identity) {
+            self.keep_hello(now, link, packet, identity.address);
             return Err(Ignored::Busy);
         }
         if !self.strangers.take(link.remote.ip(), now.mono) {
+            self.keep_hello(now, link, packet, identity.address);
             return Err(Ignored::RateLimited("new identities"));
         }
         let key = self.secret.agree(&identity).map_err(|_| Ignored::WeakKey)?;
         armor::open(packet, &key)?;
         let hello = Waiting { link, packet: packet.to_vec() };
-        match self.strangers.begin(identity, Some(hello), now.mono) {
+        match self.strangers.begin(identity, Some((hello, key)), now.mono) {
             Begun::New => self.emit(Event::IdentityToVerify(identity)),
             Begun::Known => {}
             Begun::Full => return Err(Ignored::Busy),
         }
         Ok(())
+    }
+
+    /// Keeps a HELLO that there is no time to open, in case that it is of a member, whose identity was verified before.
+    fn keep_hello(&mut self, now: Now, link: Link, packet: &[u8], source: Address) {
+        let waiting = Waiting { link, packet: packet.to_vec() };
+        if self.strangers.keep_hello(source, waiting, now.mono) != Ask::Nobody {
+            self.emit(Event::IdentityWanted(source));
+        }
     }
 
     /// Takes up a verified identity as a peer and handles what waited for it.
@@ -102,13 +112,13 @@ impl Node {
     /// Does that for [`Node::admit`], which proves that the identity is valid. One whose address is known with another key
     /// is dropped: the first one stays.
     pub(super) fn take_up(&mut self, now: Now, identity: &PublicIdentity) {
-        let (hellos, packets) = self.strangers.admit(identity);
+        let Admitted { key, hellos, packets } = self.strangers.admit(identity);
         let address = identity.address;
         if !self.peers.contains_key(&address) {
             if self.peers.len() >= self.max_peers {
                 return;
             }
-            let Ok(key) = self.secret.agree(identity) else { return };
+            let Some(key) = key.or_else(|| self.secret.agree(identity).ok()) else { return };
             self.insert_peer(now, Peer::new(*identity, key, now.mono));
         }
         if self.peers.get(&address).is_none_or(|peer| peer.identity != *identity) {

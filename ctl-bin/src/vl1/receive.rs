@@ -13,7 +13,7 @@ use zt_proto::{Address, compression};
 use super::awaited::Awaited;
 use super::node::{ConfigRequested, Event, Ignored, RequestId};
 use super::reassembly::Piece;
-use super::strangers::Waiting;
+use super::strangers::{Ask, Waiting};
 use super::{Link, Node, Now};
 
 /// An authentic packet, decompressed.
@@ -117,8 +117,10 @@ impl Node {
     /// Keeps a packet until the identity of its source is known.
     fn keep_packet(&mut self, now: Now, link: Link, source: Address, packet: &[u8]) -> Result<(), Ignored> {
         let waiting = Waiting { link, packet: packet.to_vec() };
-        if self.strangers.keep(source, waiting, now.mono) {
-            self.want(now, source);
+        match self.strangers.keep(source, waiting, now.mono) {
+            Ask::Nobody => {}
+            Ask::Memory => self.emit(Event::IdentityWanted(source)),
+            Ask::Roots => self.want(now, source),
         }
         Err(Ignored::UnknownSource(source))
     }

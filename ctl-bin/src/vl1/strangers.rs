@@ -1,11 +1,12 @@
 //! What waits for an identity: HELLOs of nodes whose identity is being verified, and packets of nodes whose identity is
 //! not known at all (`vl1.md` §12.3, §12.4). Strangers fill this, so everything in it is bounded.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rand_core::Rng;
+use zt_crypto::SessionKey;
 use zt_proto::{Address, PublicIdentity};
 
 use super::Link;
@@ -19,6 +20,9 @@ const ALL_IDENTITIES_LIMIT: Limit = Limit { burst: 1024, interval: Duration::fro
 const PACKET_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(100) };
 /// Identities that are asked for because an unknown node sent something.
 const WANTED_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(2) };
+/// Identities that whoever remembers them is asked for, because a node that may be a member could not be heard otherwise: a
+/// look into a database each. After a restart all members come at once.
+const RECALL_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_micros(200) };
 /// Identities that are being verified at the same time; a HELLO that finds no room is repeated by its sender.
 pub(super) const MAX_VERIFYING: usize = 256;
 /// Copies of HELLO from one identity: a node sends it from all its sockets, and each deserves an answer.
@@ -26,7 +30,7 @@ const MAX_COPIES: usize = 4;
 /// A verification that is not answered for so long is given up.
 const VERIFY_FOR: Duration = Duration::from_secs(60);
 /// Packets from unknown sources that are kept, in all and from one source.
-pub(super) const MAX_KEPT: usize = 256;
+pub(super) const MAX_KEPT: usize = 1024;
 const MAX_KEPT_PER_SOURCE: usize = 4;
 /// How long such a packet is kept.
 const KEEP_FOR: Duration = Duration::from_secs(5);
@@ -43,14 +47,86 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 struct Verifying {
     since: Instant,
+    /// What the first HELLO was opened with; none if a root told the identity.
+    key: Option<SessionKey>,
     hellos: Vec<Waiting>,
+}
+
+/// What waited for an identity.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    /// The key that was agreed, if one was.
+    pub key: Option<SessionKey>,
+    /// In the order in which they came, as are the other packets.
+    pub hellos: Vec<Waiting>,
+    pub packets: Vec<Waiting>,
 }
 
 #[derive(Debug)]
 struct Kept {
+    number: u64,
     since: Instant,
-    source: Address,
     waiting: Waiting,
+}
+
+/// Packets that wait for an identity.
+#[derive(Debug, Default)]
+struct KeptPackets {
+    /// Those of a source, oldest first; none is empty.
+    by_source: HashMap<Address, VecDeque<Kept>>,
+    /// The source of each, by its number: oldest first.
+    order: BTreeMap<u64, Address>,
+    next_number: u64,
+}
+
+impl KeptPackets {
+    /// Keeps a packet, in the place of the oldest if there are too many; says when the last of its source came.
+    fn push(&mut self, source: Address, waiting: Waiting, now: Instant) -> Option<Instant> {
+        let of_source = self.by_source.get(&source);
+        let last = of_source.and_then(|packets| packets.back()).map(|kept| kept.since);
+        if of_source.is_some_and(|packets| packets.len() >= MAX_KEPT_PER_SOURCE) {
+            self.pop_of(source);
+        } else if self.order.len() >= MAX_KEPT
+            && let Some(oldest) = self.order.first_key_value().map(|(_, source)| *source)
+        {
+            self.pop_of(oldest);
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.order.insert(number, source);
+        self.by_source.entry(source).or_default().push_back(Kept { number, since: now, waiting });
+        last
+    }
+
+    /// Drops the oldest of a source.
+    fn pop_of(&mut self, source: Address) {
+        let Some(packets) = self.by_source.get_mut(&source) else { return };
+        if let Some(oldest) = packets.pop_front() {
+            self.order.remove(&oldest.number);
+        }
+        if packets.is_empty() {
+            self.by_source.remove(&source);
+        }
+    }
+
+    /// Takes those of a source, in the order in which they came.
+    fn take(&mut self, source: Address) -> Vec<Waiting> {
+        let packets = self.by_source.remove(&source).unwrap_or_default();
+        for kept in &packets {
+            self.order.remove(&kept.number);
+        }
+        packets.into_iter().map(|kept| kept.waiting).collect()
+    }
+
+    /// Drops what has been kept for too long.
+    fn sweep(&mut self, now: Instant) {
+        while let Some(source) = self.order.first_key_value().map(|(_, source)| *source)
+            && let Some(oldest) = self.by_source.get(&source).and_then(|packets| packets.front())
+            && now.saturating_duration_since(oldest.since) > KEEP_FOR
+        {
+            self.pop_of(source);
+        }
+    }
 }
 
 /// Everything that waits for an identity.
@@ -60,8 +136,19 @@ pub(super) struct Strangers {
     packets: PerNetwork,
     all_networks: Bucket,
     wanted: Bucket,
+    recalls: Bucket,
     verifying: HashMap<PublicIdentity, Verifying>,
-    kept: VecDeque<Kept>,
+    kept: KeptPackets,
+}
+
+/// Who is to be asked for the identity of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Nobody,
+    /// Whoever remembers members.
+    Memory,
+    /// The roots as well.
+    Roots,
 }
 
 /// What became of a HELLO that was handed in.
@@ -82,8 +169,9 @@ impl Strangers {
             packets: PerNetwork::new(PACKET_LIMIT, rng, now),
             all_networks: Bucket::full(now),
             wanted: Bucket::full(now),
+            recalls: Bucket::full(now),
             verifying: HashMap::new(),
-            kept: VecDeque::new(),
+            kept: KeptPackets::default(),
         }
     }
 
@@ -98,8 +186,14 @@ impl Strangers {
         self.verifying.len() < MAX_VERIFYING || self.verifying.contains_key(identity)
     }
 
-    /// Begins to wait for the verification of `identity`; `hello` is answered once it is done.
-    pub(super) fn begin(&mut self, identity: PublicIdentity, hello: Option<Waiting>, now: Instant) -> Begun {
+    /// Begins to wait for the verification of `identity`; `hello`, which its key opened, is answered once it is done.
+    pub(super) fn begin(
+        &mut self,
+        identity: PublicIdentity,
+        hello: Option<(Waiting, SessionKey)>,
+        now: Instant,
+    ) -> Begun {
+        let (hello, key) = hello.unzip();
         if let Some(verifying) = self.verifying.get_mut(&identity) {
             if verifying.hellos.len() < MAX_COPIES {
                 verifying.hellos.extend(hello);
@@ -109,7 +203,7 @@ impl Strangers {
         if self.verifying.len() >= MAX_VERIFYING {
             return Begun::Full;
         }
-        self.verifying.insert(identity, Verifying { since: now, hellos: hello.into_iter().collect() });
+        self.verifying.insert(identity, Verifying { since: now, key, hellos: hello.into_iter().collect() });
         Begun::New
     }
 
@@ -118,49 +212,47 @@ impl Strangers {
         self.verifying.remove(identity);
     }
 
-    /// Ends the wait for `identity`; returns its HELLOs and its other packets, in the order in which they came.
-    pub(super) fn admit(&mut self, identity: &PublicIdentity) -> (Vec<Waiting>, Vec<Waiting>) {
-        let hellos = self.verifying.remove(identity).map(|verifying| verifying.hellos).unwrap_or_default();
-        let mut packets = Vec::new();
-        for kept in std::mem::take(&mut self.kept) {
-            if kept.source == identity.address {
-                packets.push(kept.waiting);
-            } else {
-                self.kept.push_back(kept);
-            }
-        }
-        (hellos, packets)
+    /// Ends the wait for `identity`; returns what waited.
+    pub(super) fn admit(&mut self, identity: &PublicIdentity) -> Admitted {
+        let verifying = self.verifying.remove(identity);
+        let (key, hellos) = verifying.map_or((None, Vec::new()), |found| (found.key, found.hellos));
+        Admitted { key, hellos, packets: self.kept.take(identity.address) }
     }
 
-    /// Keeps a packet from an unknown source, in the place of its oldest if it has several; says whether its identity
-    /// should be asked for. That is repeated while packets come: a question or its answer may have been lost.
-    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Instant) -> bool {
+    /// Keeps a packet from an unknown source, in the place of its oldest if it has several; says who should be asked for its
+    /// identity. That is repeated while packets come: a question or its answer may have been lost.
+    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Instant) -> Ask {
+        match self.keep_hello(source, waiting, now) {
+            Ask::Nobody => Ask::Nobody,
+            Ask::Memory | Ask::Roots => {
+                if self.wanted.take(WANTED_LIMIT, now) {
+                    Ask::Roots
+                } else {
+                    Ask::Memory
+                }
+            }
+        }
+    }
+
+    /// Does that for a HELLO that there is no time to open: it has the identity, so roots need not be asked, but if it is that
+    /// of a member, it needs no verification.
+    pub(super) fn keep_hello(&mut self, source: Address, waiting: Waiting, now: Instant) -> Ask {
         if !self.packets.take(waiting.link.remote.ip(), now) {
-            return false;
+            return Ask::Nobody;
         }
-        let of_source = self.kept.iter().filter(|kept| kept.source == source);
-        let last = of_source.clone().map(|kept| kept.since).max();
-        if of_source.count() >= MAX_KEPT_PER_SOURCE
-            && let Some(oldest) = self.kept.iter().position(|kept| kept.source == source)
-        {
-            self.kept.remove(oldest);
-        }
-        if self.kept.len() >= MAX_KEPT {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(Kept { since: now, source, waiting });
+        let last = self.kept.push(source, waiting, now);
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= ASK_INTERVAL);
-        is_due && self.wanted.take(WANTED_LIMIT, now)
+        if is_due && self.recalls.take(RECALL_LIMIT, now) { Ask::Memory } else { Ask::Nobody }
     }
 
     pub(super) fn sweep(&mut self, now: Instant) {
         let since = |when: Instant| now.saturating_duration_since(when);
-        self.kept.retain(|kept| since(kept.since) <= KEEP_FOR);
+        self.kept.sweep(now);
         self.verifying.retain(|_, verifying| since(verifying.since) <= VERIFY_FOR);
     }
 
     pub(super) fn len(&self) -> (usize, usize) {
-        (self.verifying.len(), self.kept.len())
+        (self.verifying.len(), self.kept.order.len())
     }
 }
 
@@ -176,6 +268,10 @@ mod tests {
         PublicIdentity { address: Address::from_low_bits(n), key: [0; 64] }
     }
 
+    fn key() -> SessionKey {
+        SessionKey::from_bytes([7; 48])
+    }
+
     fn strangers() -> Strangers {
         Strangers::new(&mut ChaCha20Rng::from_seed([7; 32]), at(0).mono)
     }
@@ -188,12 +284,11 @@ mod tests {
     #[test]
     fn copies_of_a_hello_wait_together_and_are_bounded() {
         let mut strangers = strangers();
-        assert_eq!(strangers.begin(identity(1), Some(waiting(1)), at(0).mono), Begun::New);
+        assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), at(0).mono), Begun::New);
         for _ in 0..10 {
-            assert_eq!(strangers.begin(identity(1), Some(waiting(1)), at(0).mono), Begun::Known);
+            assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), at(0).mono), Begun::Known);
         }
-        let (hellos, _) = strangers.admit(&identity(1));
-        assert_eq!(hellos.len(), MAX_COPIES);
+        assert_eq!(strangers.admit(&identity(1)).hellos.len(), MAX_COPIES);
     }
 
     #[test]
@@ -209,18 +304,49 @@ mod tests {
     #[test]
     fn packets_of_unknown_sources_are_bounded_and_their_source_is_asked_for_once() {
         let mut strangers = strangers();
-        let asked =
-            (0..10).filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), at(0).mono)).count();
+        let asked = (0..10)
+            .filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), at(0).mono) == Ask::Roots)
+            .count();
         assert_eq!((asked, strangers.len().1), (1, MAX_KEPT_PER_SOURCE));
-        assert!(
-            strangers.keep(Address::from_low_bits(1), waiting(1), at(500).mono),
-            "the answer may be lost"
-        );
+        let again = strangers.keep(Address::from_low_bits(1), waiting(1), at(500).mono);
+        assert_eq!(again, Ask::Roots, "the answer may be lost");
         for n in 0..100_000_u32 {
             strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), at(0).mono);
         }
         assert_eq!(strangers.len().1, MAX_KEPT);
         strangers.sweep(at(6_000).mono);
         assert_eq!(strangers.len().1, 0);
+        assert!(strangers.kept.by_source.is_empty());
+    }
+
+    #[test]
+    fn identities_are_looked_up_and_asked_for_within_bounds_of_their_own() {
+        let mut strangers = strangers();
+        let mut asked = [0; 3];
+        for n in 0..10_000_u32 {
+            let ask = strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), at(0).mono);
+            asked[ask as usize] += 1;
+        }
+        assert_eq!(asked[Ask::Roots as usize], WANTED_LIMIT.burst);
+        assert_eq!(asked[Ask::Memory as usize], 0, "each who is asked for is looked up");
+        let hello = |strangers: &mut Strangers, n: u32| {
+            strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), at(1_000).mono)
+        };
+        let recalled = (10_000..30_000).filter(|n| hello(&mut strangers, *n) == Ask::Memory).count();
+        assert_eq!(recalled, RECALL_LIMIT.burst as usize);
+    }
+
+    /// A node that is started sends HELLO and asks at once.
+    #[test]
+    fn packets_come_back_in_their_order_and_only_those_of_the_source() {
+        let mut strangers = strangers();
+        for n in 1..=3 {
+            let packet = Waiting { packet: vec![n], ..waiting(u32::from(n)) };
+            strangers.keep(Address::from_low_bits(u64::from(n) % 2), packet, at(0).mono);
+        }
+        let packets = strangers.admit(&identity(1)).packets;
+        assert_eq!(packets.into_iter().map(|waiting| waiting.packet).collect::<Vec<_>>(), [[1], [3]]);
+        assert_eq!(strangers.len().1, 1);
+        assert!(strangers.admit(&identity(1)).packets.is_empty());
     }
 }

@@ -58,18 +58,29 @@ impl Controller {
         self.command(move |node, _| node.identity_refused(&identity));
     }
 
-    /// Looks up the identity of a node that is a member somewhere: after a restart its packets can be read at once.
-    pub(in super::super) fn recall(&self, address: Address) {
-        let claimed = self.store.read(|tx| match tx.verified_identities().get(address)? {
-            Some(verified) => Ok(Some(verified)),
-            // Imported, or never heard since.
-            None => tx.members().identity(address),
+    /// Looks up the identities of nodes that are members somewhere: after a restart their packets can be read at once.
+    pub(in super::super) fn recall(&self, addresses: &[Address]) {
+        let known = self.store.read(|tx| {
+            let (mut verified, mut claimed) = (Vec::new(), Vec::new());
+            for address in addresses {
+                match tx.verified_identities().get(*address)? {
+                    Some(identity) => verified.push(VerifiedIdentity::trusted(identity)),
+                    // Imported, or never heard since.
+                    None => claimed.extend(tx.members().identity(*address)?),
+                }
+            }
+            Ok::<_, StoreError>((verified, claimed))
         });
-        match claimed {
-            Ok(Some(identity)) => self.verify(identity),
-            Ok(None) => {}
-            Err(error) => error!(peer = %address, %error, "identity not looked up"),
+        let (verified, claimed) = match known {
+            Ok(known) => known,
+            Err(error) => return error!(%error, "identities not looked up"),
+        };
+        if !verified.is_empty() {
+            self.command(move |node, now| {
+                verified.iter().for_each(|identity| node.identity_verified(now, identity));
+            });
         }
+        claimed.into_iter().for_each(|identity| self.verify(identity));
     }
 
     /// Remembers who asked, and what a member `said` that may say it again; says whether it may have missed something.

@@ -17,7 +17,7 @@ use crate::vl1::Now;
 
 /// Packets that are sent one after the other, and the pause after so many: a burst of more would be lost on the way.
 const BURST: usize = 64;
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(2);
 
 impl Controller {
     /// Sends what is due now, but never so much that others would wait for it; returns when there is more. Revocations
@@ -46,7 +46,7 @@ impl Controller {
     }
 
     /// Takes a member as online that has shown in another way than by a request that it is there, with what it said of
-    /// itself before, and sends it what is.
+    /// itself before, and sends it what is. Nothing if it asks by itself.
     pub(in super::super) fn welcome(
         &self,
         network: NetworkId,
@@ -55,6 +55,9 @@ impl Controller {
         now: Now,
     ) {
         let member = identity.address;
+        if lock(&self.seen).has_asked(network, member, now.mono) {
+            return;
+        }
         // Also if it may no longer be in: only who counts as admitted is told so.
         let may_have_missed = self.is_here(network, identity, metadata, None, Standing::Admitted, now);
         if may_have_missed {

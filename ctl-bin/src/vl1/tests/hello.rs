@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
-use zt_crypto::IdentitySecret;
+use zt_crypto::{IdentitySecret, VerifiedIdentity};
 use zt_proto::codec::Reader;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
@@ -13,7 +13,7 @@ use zt_proto::verb::ok::{OkHello, OkReply};
 use zt_proto::world::{World, WorldVersion};
 use zt_proto::{Timestamp, inet::EndpointText};
 
-use super::super::{Ignored, Node, VERSION};
+use super::super::{Event, Ignored, Node, VERSION};
 use super::client::{Client, Received};
 use super::{at, events, from_hex, leaf, link, root, sign_on, text, transmits, vectors, verify_identities};
 
@@ -174,10 +174,36 @@ fn a_flood_of_strangers_is_limited_and_known_peers_do_not_notice() {
             Err(other) => panic!("{other}"),
         }
     }
-    let to_verify = events(&mut node).len();
+    let events = events(&mut node);
+    let to_verify = events.iter().filter(|event| matches!(event, Event::IdentityToVerify(_))).count();
     assert_eq!((to_verify, limited), (128, 2_000 - 128));
+    // Of the others some are looked up, which is cheaper by far.
+    let to_recall = events.iter().filter(|event| matches!(event, Event::IdentityWanted(_))).count();
+    assert_eq!(to_recall + to_verify, events.len());
+    assert_eq!(to_recall, 128);
     known.say(&mut node, at(20), Verb::ECHO, b"x").unwrap();
     assert_eq!(known.receive(&mut node).len(), 1);
+}
+
+#[test]
+fn a_member_that_there_is_no_time_to_hear_is_answered_when_its_identity_is_remembered() {
+    let mut node = root();
+    let mut stranger = Client::new("B", "198.51.100.1:9993");
+    for n in 0..128_u64 {
+        let address = zt_proto::Address::from_low_bits(0x22_0000_0000 + n);
+        stranger.secret = identity_text_with_address("B", address);
+        let hello = stranger.hello(at(10));
+        assert_eq!(stranger.deliver(&mut node, at(10), hello), Ok(()));
+    }
+    events(&mut node);
+    let mut member = Client::new("A", "198.51.100.2:9993");
+    let (hello, address) = (member.hello(at(10)), member.secret.address());
+    let result = member.deliver(&mut node, at(10), hello);
+    assert!(matches!(result, Err(Ignored::RateLimited(_))), "{result:?}");
+    assert_eq!(events(&mut node), [Event::IdentityWanted(address)]);
+    assert!(transmits(&mut node).is_empty());
+    node.identity_verified(at(11), &VerifiedIdentity::trusted(*member.secret.public()));
+    assert!(!member.receive(&mut node).is_empty(), "its HELLO was dropped");
 }
 
 #[test]
