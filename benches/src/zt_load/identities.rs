@@ -53,11 +53,13 @@ pub(crate) fn real(count: usize) -> Result<Vec<IdentitySecret>> {
     Ok(found)
 }
 
-/// Returns identities without the work in their addresses, for controllers whose database says that they were verified.
-pub(crate) fn unproven(count: usize) -> Result<Vec<IdentitySecret>> {
+/// Returns identities without the work in their addresses, from number `first` on: those of clients of controllers whose
+/// database says that they were verified.
+pub(crate) fn unproven(first: usize, count: usize) -> Result<Vec<IdentitySecret>> {
     let progress = Progress::new("identities", count);
     in_parallel(count, |n| {
         progress.advance(1);
+        let n = first + n;
         let keys = WorldKey::generate(&mut ChaCha20Rng::from_seed(seed(n, 3))).to_bytes();
         let (public, secret) = keys.split_at(keys.len() / 2);
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

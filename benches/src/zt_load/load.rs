@@ -1,6 +1,6 @@
 //! The clients at work: one socket for all of them, each with a source address of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -87,6 +87,9 @@ pub(crate) struct Load {
     rng: ChaCha20Rng,
     chunks: u64,
     events: Vec<Event>,
+    /// The last requests, so many of them.
+    kept: VecDeque<Vec<u8>>,
+    keeps: usize,
 }
 
 impl Load {
@@ -124,6 +127,8 @@ impl Load {
             rng: ChaCha20Rng::from_seed([9; 32]),
             chunks: 0,
             events: Vec::new(),
+            kept: VecDeque::new(),
+            keeps: 0,
         })
     }
 
@@ -144,7 +149,27 @@ impl Load {
         let id = PacketHeader::parse(&packet)?.id;
         self.waiting.insert(id, Waiting { client, sent: now(), got: 0 });
         self.counts.sent += 1;
-        self.transmit(client, &packet)
+        self.transmit(client, &packet)?;
+        if self.keeps > 0 {
+            self.kept.truncate(self.keeps - 1);
+            self.kept.push_front(packet);
+        }
+        Ok(())
+    }
+
+    /// Keeps the last requests, so many of them, from now on.
+    pub(crate) fn keep_requests(&mut self, count: usize) {
+        self.keeps = count;
+    }
+
+    /// Returns the requests that were kept, newest first, and keeps none any more.
+    pub(crate) fn kept_requests(&mut self) -> Vec<Vec<u8>> {
+        self.keeps = 0;
+        std::mem::take(&mut self.kept).into()
+    }
+
+    pub(crate) fn controller(&self) -> &PublicIdentity {
+        &self.controller
     }
 
     /// Returns how many requests wait.
@@ -266,7 +291,15 @@ impl Load {
     }
 
     fn transmit(&mut self, client: usize, packet: &[u8]) -> Result<()> {
-        let src_ip = self.clients.get(client).and_then(|client| client.ip);
+        self.send(self.clients.get(client).and_then(|client| client.ip), packet)
+    }
+
+    /// Sends a datagram that is of no client.
+    pub(crate) fn transmit_from(&mut self, source: IpAddr, datagram: &[u8]) -> Result<()> {
+        self.send(Some(source), datagram)
+    }
+
+    fn send(&self, src_ip: Option<IpAddr>, packet: &[u8]) -> Result<()> {
         let message =
             Transmit { destination: self.target, ecn: None, contents: packet, segment_size: None, src_ip };
         loop {

@@ -56,6 +56,9 @@ struct Cli {
     /// Steady: how many times faster than one request a minute each client asks
     #[arg(long, default_value_t = 20.0)]
     compression: f64,
+    /// Hostile: datagrams of attackers a second
+    #[arg(long, default_value_t = 20_000)]
+    hostile_rate: u32,
     #[command(flatten)]
     other: OtherArgs,
     /// Writes the figures to a JSON file
@@ -100,6 +103,8 @@ enum Mode {
     Saturate,
     /// Every client asks once a minute, faster by the compression
     Steady,
+    /// As steady, while somebody sends what attackers send: new identities, garbage, copies
+    Hostile,
     /// Clients that are online do nothing but answer
     Idle,
     /// Every client joins another network, a public one
@@ -182,7 +187,7 @@ impl Stage {
             members: cli.members,
             clients: cli.clients.min(cli.networks * cli.members),
         };
-        let secrets = identities::unproven(size.clients)?;
+        let secrets = identities::unproven(0, size.clients)?;
         let controller = identities::controller()?;
         let public = *controller.public();
         let home = home::make(size, &secrets, &controller)?;
@@ -223,7 +228,10 @@ impl Stage {
 }
 
 /// Agrees a key with the controller for each identity.
-fn meet(secrets: Vec<zt_crypto::IdentitySecret>, controller: &PublicIdentity) -> Result<Vec<Member>> {
+pub(crate) fn meet(
+    secrets: Vec<zt_crypto::IdentitySecret>,
+    controller: &PublicIdentity,
+) -> Result<Vec<Member>> {
     let secrets: Vec<_> = secrets.into_iter().map(|secret| std::sync::Mutex::new(Some(secret))).collect();
     identities::in_parallel(secrets.len(), |n| {
         let secret = secrets.get(n).and_then(|secret| secret.lock().ok()?.take()).ok_or("no secret")?;

@@ -9,7 +9,7 @@ use zt_proto::NetworkId;
 
 use super::{PATIENCE, REQUEST_INTERVAL, TICK};
 use crate::home::OPEN_NETWORK;
-use crate::load::Event;
+use crate::load::{Event, Load};
 use crate::progress::Progress;
 use crate::report::float;
 use crate::{Cli, Stage};
@@ -57,34 +57,49 @@ pub(super) fn saturate(cli: &Cli, stage: &mut Stage) -> Result<()> {
     stage.report_end()
 }
 
-/// Every client asks once a minute, or as many times faster as the compression says, at times spread evenly.
+impl Stage {
+    /// Has every client ask once a minute, or as many times faster as the compression says, at times spread evenly;
+    /// `meanwhile` is called again and again with how long that has been so.
+    pub(super) fn ask_steadily(
+        &mut self,
+        cli: &Cli,
+        mut meanwhile: impl FnMut(&mut Load, Duration) -> Result<()>,
+    ) -> Result<Vec<Duration>> {
+        let count = self.load.clients.len();
+        let interval = Duration::from_secs(60).div_f64(cli.compression).max(REQUEST_INTERVAL);
+        let pace = interval.div_f64(float(count as u64));
+        let progress = Progress::new("steady", cli.seconds.try_into()?);
+        let started = now();
+        let (mut times, mut next, mut turn) = (Vec::new(), started + REQUEST_INTERVAL, 0..count);
+        while started.elapsed() < cli.duration() + REQUEST_INTERVAL {
+            while next <= now() {
+                let client = turn.next().or_else(|| {
+                    turn = 0..count;
+                    turn.next()
+                });
+                self.load.request(client.ok_or("no clients")?)?;
+                next += pace;
+            }
+            meanwhile(&mut self.load, started.elapsed())?;
+            let patience = next.saturating_duration_since(now()).min(TICK);
+            for event in self.load.receive(patience)? {
+                if let Event::Configured { after, .. } = event {
+                    times.push(after);
+                }
+            }
+            self.load.give_up(PATIENCE);
+            progress.at(usize::try_from(started.elapsed().as_secs())?);
+        }
+        Ok(times)
+    }
+}
+
+/// Every client asks once a minute, or as many times faster as the compression says.
 pub(super) fn steady(cli: &Cli, stage: &mut Stage) -> Result<()> {
     stage.meet_all(cli)?;
     stage.request_all(cli.window)?;
-    let count = stage.load.clients.len();
-    let interval = Duration::from_secs(60).div_f64(cli.compression).max(REQUEST_INTERVAL);
-    let pace = interval.div_f64(float(count as u64));
-    let progress = Progress::new("steady", cli.seconds.try_into()?);
-    let (before, started) = (stage.usage()?, now());
-    let (mut times, mut next, mut turn) = (Vec::new(), started + REQUEST_INTERVAL, 0..count);
-    while started.elapsed() < cli.duration() + REQUEST_INTERVAL {
-        while next <= now() {
-            let client = turn.next().or_else(|| {
-                turn = 0..count;
-                turn.next()
-            });
-            stage.load.request(client.ok_or("no clients")?)?;
-            next += pace;
-        }
-        let patience = next.saturating_duration_since(now()).min(TICK);
-        for event in stage.load.receive(patience)? {
-            if let Event::Configured { after, .. } = event {
-                times.push(after);
-            }
-        }
-        stage.load.give_up(PATIENCE);
-        progress.at(usize::try_from(started.elapsed().as_secs())?);
-    }
+    let before = stage.usage()?;
+    let times = stage.ask_steadily(cli, |_, _| Ok(()))?;
     stage.report_replies("", before, times)?;
     stage.report_end()
 }

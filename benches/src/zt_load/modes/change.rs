@@ -71,7 +71,7 @@ pub(super) fn authorize(cli: &Cli, stage: &mut Stage) -> Result<()> {
     stage.get_online(cli)?;
     let progress = Progress::new("authorize", cli.seconds.try_into()?);
     let begun = now();
-    let (mut told, mut configured, mut late) = (Vec::new(), Vec::new(), 0);
+    let (mut calls, mut told, mut configured, mut late) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for client in (0..stage.load.clients.len()).cycle() {
         if begun.elapsed() > cli.duration() {
             break;
@@ -79,6 +79,7 @@ pub(super) fn authorize(cli: &Cli, stage: &mut Stage) -> Result<()> {
         for authorized in [false, true] {
             let started = now();
             stage.set_authorized(client, authorized)?;
+            calls.push(started.elapsed());
             let awaited = if authorized { Event::Pushed { client } } else { Event::Expelled { client } };
             let noticed = loop {
                 if stage.load.receive(TICK)?.contains(&awaited) {
@@ -97,6 +98,7 @@ pub(super) fn authorize(cli: &Cli, stage: &mut Stage) -> Result<()> {
     }
     stage.report.figure("changes", float((told.len() + configured.len()) as u64));
     stage.report.figure("not noticed within 2 s", float(late));
+    stage.report.times("of which the call of the API: ", calls);
     stage.report.times("deauthorize to told: ", told);
     stage.report.times("authorize to configured: ", configured);
     stage.report_end()

@@ -3,6 +3,7 @@
 mod api;
 mod ask;
 mod change;
+mod hostile;
 mod start;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: &Cli, stage: &mut Stage) -> Result<()> {
     match cli.mode {
         Mode::Saturate => ask::saturate(cli, stage),
         Mode::Steady => ask::steady(cli, stage),
+        Mode::Hostile => hostile::hostile(cli, stage),
         Mode::Idle => ask::idle(cli, stage),
         Mode::JoinStorm => ask::join_storm(cli, stage),
         Mode::ReconnectStorm => start::reconnect_storm(cli, stage),

@@ -14,6 +14,8 @@ use crate::{Cli, Stage};
 const SAVED_AFTER: Duration = Duration::from_secs(7);
 /// A client that got no answer says HELLO and asks again.
 const AGAIN: Duration = Duration::from_millis(1_050);
+/// Clients take an answer however late it comes.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 /// How often the first client asks while the controller starts.
 const KNOCK: Duration = Duration::from_millis(20);
 
@@ -51,7 +53,7 @@ pub(super) fn reconnect_storm(cli: &Cli, stage: &mut Stage) -> Result<()> {
                 progress.advance(1);
             }
         }
-        stage.load.give_up(AGAIN);
+        stage.load.give_up(FORGOTTEN_AFTER);
     }
     stage.report_replies("since the start: ", before, configured.into_iter().flatten().collect())?;
     stage.report_end()
