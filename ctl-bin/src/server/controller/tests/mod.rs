@@ -222,6 +222,21 @@ fn a_member_that_is_there_after_a_restart_is_told_what_is_without_asking() {
 }
 
 #[test]
+fn a_member_that_asks_by_itself_is_not_sent_the_same_once_more() {
+    let mut fixture = Fixture::with_network(true);
+    for node in [5, 6] {
+        fixture.put(&authorized(node));
+    }
+    fixture.note(5, Standing::Admitted);
+    // The answer of the other one is to come.
+    assert!(lock(&fixture.controller.seen).take(NETWORK, identity(6).address, fixture.now.mono));
+    for node in [5, 6] {
+        fixture.controller.welcome(NETWORK, identity(node), metadata(), fixture.now);
+    }
+    assert_eq!(fixture.send_all(), 0);
+}
+
+#[test]
 fn a_member_that_was_told_twice_to_be_out_is_not_told_again() {
     let mut fixture = Fixture::with_network(true);
     fixture.note(5, Standing::Admitted);
