@@ -230,13 +230,20 @@ async function story(page, complaints) {
   await look("rules-wrong");
   await source.fill("drop not ethertype ipv4 and not ethertype arp and not ethertype ipv6;\naccept;\n");
   await page.getByRole("button", { name: "Line 2" }).waitFor({ state: "hidden" });
+  await page.getByText("Tests", { exact: true }).click();
+  await page.getByLabel("Tests of the rules").fill('test "mail" {\n  from any to any tcp 25 expect drop;\n}\n');
   await page.getByRole("button", { name: "What would change?" }).click();
-  await page.getByRole("heading", { name: "What would change" }).waitFor();
+  await page.getByText("1 test would fail").waitFor();
+  await look("rules-test");
+  await page.getByLabel("Tests of the rules").fill('test "mail" {\n  from any to any tcp 25 expect accept;\n}\n');
+  await page.getByRole("button", { name: "What would change?" }).click();
+  await page.getByText("1 test would pass").waitFor();
   await page.getByRole("button", { name: "Apply" }).click();
-  await said("Rules stored").waitFor();
+  await said("Rules stored; 1 test passed").waitFor();
   await page.getByLabel("Packet").fill("tcp 443");
   await page.getByRole("button", { name: "Explain" }).click();
-  await page.getByText("Step by step").waitFor();
+  await page.getByText("It passes").waitFor();
+  await page.getByText("Step by step, at the sender").click();
   await look("rules");
 
   await open(`network/${network}/settings`);

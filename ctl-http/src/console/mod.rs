@@ -49,6 +49,8 @@ const FILES: &[File] = files! {
     "charts.js": SCRIPT,
     "dashboard.js": SCRIPT,
     "dom.js": SCRIPT,
+    "editor.js": SCRIPT,
+    "explain.js": SCRIPT,
     "fields.js": SCRIPT,
     "format.js": SCRIPT,
     "highlight.js": SCRIPT,

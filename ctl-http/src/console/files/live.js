@@ -55,6 +55,7 @@ async function follow(signal) {
   let [last, pause] = [null, FIRST_PAUSE_MS];
   while (!signal.aborted) {
     const silence = new AbortController();
+    signal.addEventListener("abort", () => silence.abort());
     let timer = null;
     const heard = () => {
       clearTimeout(timer);
@@ -63,7 +64,7 @@ async function follow(signal) {
     try {
       heard();
       const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
-      const response = await send("GET", "api/v2/events", { signal: AbortSignal.any([signal, silence.signal]), headers });
+      const response = await send("GET", "api/v2/events", { signal: silence.signal, headers });
       become("live");
       pause = FIRST_PAUSE_MS;
       for await (const event of events(response.body, heard)) {

@@ -1,131 +1,112 @@
-// The rules of a network: an editor that knows the language, and what a change would do before it is made.
+// The rules of a network: an editor that knows the language, their tests, and what a change would do before it is made.
 import { h, fill } from "./dom.js";
 import { rules } from "./api.js";
 import { complain, toast } from "./ask.js";
-import { field } from "./fields.js";
-import { plural } from "./format.js";
-import { highlight } from "./highlight.js";
+import { editor } from "./editor.js";
+import { explainer } from "./explain.js";
+import { check } from "./fields.js";
+import { count, plural } from "./format.js";
+import { listing } from "./listing.js";
 
 const COMPILE_AFTER_MS = 350;
+/** Mismatches of a test case that are shown. */
+const SHOWN = 3;
 
 export async function rulesTab({ network, signal, reload }) {
   const stored = await rules.get(network.id, signal);
   // Rules that were not written here still can be read here.
   const foreign = !stored.consistent && stored.source.trim() === "" && stored.rules.length > 0;
-  let source = foreign ? (await rules.decompile(stored)).source : stored.source;
-  const shown = source;
-  const paint = h("pre", { class: "paint", "aria-hidden": "true" });
-  const text = h("textarea", { spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-label": "Source of the rules", "aria-describedby": "rule-problems" }, source);
-  const lines = h("pre", { class: "lines", "aria-hidden": "true" });
-  const problems = h("ul", { class: "problems", id: "rule-problems", "aria-live": "polite" });
+  const shown = foreign ? (await rules.decompile(stored)).source : stored.source;
   const result = h("section", { "aria-live": "polite" });
-  let wrong = new Map();
+  const source = editor({ label: "Source of the rules", value: shown, problems: list("rule-problems"), changed: () => soon() });
+  const tests = editor({ label: "Tests of the rules", value: stored.tests, problems: list("test-problems"), changed: () => {} });
+  const required = check("Refuse rules that fail their tests, whoever sends them", stored.testsRequired);
 
-  const draw = () => {
-    fill(paint, highlight(text.value, wrong));
-    const number = text.value.split("\n").length;
-    fill(lines, Array.from({ length: number }, (_, index) => h("span", { class: wrong.has(index + 1) ? "bad" : null }, `${index + 1}\n`)));
-    text.style.height = `${number * 1.5 + 3}em`;
-  };
+  function list(id) {
+    return h("ul", { class: "problems", id, "aria-live": "polite" });
+  }
 
   const compile = async () => {
-    const asked = text.value;
+    const asked = source.text.value;
     let found = [];
     try {
-      found = (await rules.compile(asked)).warnings ?? [];
-      found = found.map((warning) => ({ ...warning, detail: warning.message, kind: "warn" }));
+      found = ((await rules.compile(asked)).warnings ?? []).map((warning) => ({ ...warning, detail: warning.message, kind: "warn" }));
     } catch (error) {
       if (error.errors.length === 0) { complain(error); return; }
       found = error.errors.map((problem) => ({ ...problem, kind: "bad" }));
     }
-    if (asked !== text.value) return;
-    wrong = new Map(found.filter((problem) => problem.line).map((problem) => [problem.line, problem]));
-    fill(problems, found.map((problem) => h("li", { class: problem.kind },
-      problem.line ? h("button", { type: "button", class: "link", onclick: () => jump(text, problem.line) }, `Line ${problem.line}`) : null,
-      ` ${problem.detail}`, problem.suggestion ? ` – did you mean “${problem.suggestion}”?` : "")));
-    draw();
+    if (asked === source.text.value) source.mark(found);
   };
-
   let timer = null;
-  text.addEventListener("input", () => {
-    source = text.value;
-    draw();
+  const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => compile().catch(complain), COMPILE_AFTER_MS);
-  });
-  text.addEventListener("keydown", (event) => {
-    // Escape first, then Tab leaves the editor: a keyboard must not be trapped.
-    if (event.key === "Escape") text.dataset.leave = "yes";
-    else if (event.key === "Tab" && !event.shiftKey && !text.dataset.leave) {
-      event.preventDefault();
-      text.setRangeText("\t", text.selectionStart, text.selectionEnd, "end");
-      text.dispatchEvent(new Event("input"));
-    } else delete text.dataset.leave;
-  });
+  };
 
-  const attempt = (work) => () => work().catch((error) => {
-    fill(result, h("h2", null, "Refused"), h("p", { class: "problem" }, error.message));
+  const fields = () => ({
+    source: source.text.value,
+    ...(tests.text.value === stored.tests ? {} : { tests: tests.text.value }),
+    ...(required.input.checked === stored.testsRequired ? {} : { testsRequired: required.input.checked }),
   });
-  const preview = attempt(async () => showChanges(result, await rules.put(network.id, { source }, true)));
+  const attempt = (work) => async () => {
+    tests.mark([]);
+    try {
+      await work();
+    } catch (error) {
+      const of = (pointer) => (error.errors ?? []).filter((problem) => problem.pointer === pointer).map((problem) => ({ ...problem, kind: "bad" }));
+      tests.mark(of("/tests"));
+      fill(result, h("h2", null, "Refused"), h("p", { class: "problem" }, error.message));
+    }
+  };
+  const preview = attempt(async () => showChanges(result, await rules.put(network.id, fields(), true), tests.jump));
   const apply = attempt(async () => {
-    const answer = await rules.put(network.id, { source }, false);
-    toast(`Rules stored; ${plural((answer.testResults ?? []).length, "test")} passed. Members that are online have them already.`);
+    const answer = await rules.put(network.id, fields(), false);
+    const failed = answer.testResults.filter((test) => !test.passed).length;
+    toast(`Rules stored; ${failed > 0 ? `${plural(failed, "test")} failed` : `${plural(answer.testResults.length, "test")} passed`}. Members that are online have them already.`);
     reload();
   });
-  draw();
   compile().catch(complain);
   return [
     stored.consistent ? null : h("p", { class: "note" }, foreign
       ? "These rules came without a source. What is shown was made from them, and means the same."
       : "The rules that members use were not made from this source. Storing it replaces them."),
-    h("div", { class: "editor" }, lines, h("div", { class: "sheet" }, paint, text)),
-    problems,
+    source.node, source.problems,
+    h("details", { class: "card", open: stored.tests.trim() !== "" || stored.testsRequired }, h("summary", null, h("strong", null, "Tests"), " – what must stay possible, and what must not"),
+      h("p", { class: "sub" }, h("code", null, "test \"web\" { from any to any tcp 443 expect accept; }")),
+      tests.node, tests.problems, required.node),
     h("div", { class: "bar" },
       h("button", { type: "button", onclick: preview }, "What would change?"),
       h("button", { type: "button", class: "primary", onclick: apply }, "Apply"),
-      h("button", { type: "button", class: "quiet", onclick: () => { text.value = shown; text.dispatchEvent(new Event("input")); } }, "Back to what is stored"),
+      h("button", { type: "button", class: "quiet", onclick: () => { source.text.value = shown; source.text.dispatchEvent(new Event("input")); } }, "Back to what is stored"),
       h("small", null, "Tab indents; Escape, then Tab leaves the editor.")),
-    result, explainer(network),
+    result, explainer(network, source.jump),
   ];
 }
 
-function jump(text, line) {
-  const before = text.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-  const end = text.value.indexOf("\n", before);
-  text.focus();
-  text.setSelectionRange(before, end === -1 ? text.value.length : end);
-}
-
-function showChanges(place, answer) {
-  const failed = (answer.testResults ?? []).filter((test) => test.passed === false);
-  const rows = (answer.changes ?? []).map((change) => h("tr", null,
-    [change.from, change.to, change.service, change.before, change.after].map((value) => h("td", null, String(value)))));
+function showChanges(place, answer, jump) {
+  const failed = answer.testResults.filter((test) => !test.passed);
+  const changes = answer.changes ?? [];
+  const table = listing("Changes", ["From", "To", "Service", "Before", "After"]);
+  table.show(changes.map((change) => [change.from, change.to, change.service, outcome(change.before), outcome(change.after)]));
   fill(place, h("h2", null, "What would change"),
-    failed.length ? h("p", { class: "problem" }, `${plural(failed.length, "test")} would fail.`) : h("p", { class: "good" }, `${plural((answer.testResults ?? []).length, "test")} would pass.`),
-    rows.length === 0
-      ? h("p", null, "Nothing, for the usual services between the authorized members.")
-      : h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" }, h("table", null, h("thead", null, h("tr", null,
-        ["From", "To", "Service", "Before", "After"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows))),
-    answer.cut ? h("p", null, "There may be more: not all pairs were looked at, or not all are listed.") : null);
+    answer.testResults.length === 0 ? h("p", { class: "sub" }, "There are no tests.")
+      : failed.length === 0 ? h("p", { class: "good" }, `${plural(answer.testResults.length, "test")} would pass.`)
+        : [h("p", { class: "problem" }, `${plural(failed.length, "test")} would fail:`), h("ul", { class: "problems" }, failed.map((test) => failure(test, jump)))],
+    changes.length === 0
+      ? h("p", null, "Nothing else, for the usual services between the authorized members.")
+      : [h("p", null, `${count(answer.changeCount ?? changes.length)} connections between authorized members:`), table.node],
+    answer.cut ? h("p", { class: "sub" }, "There may be more: not all pairs were looked at, or not all are listed.") : null);
 }
 
-/** Asks the rules about one packet. */
-function explainer(network) {
-  const from = h("input", { type: "text", value: "any" });
-  const to = h("input", { type: "text", value: "any" });
-  const packet = h("input", { type: "text", value: "tcp 443" });
-  const answer = h("div", { "aria-live": "polite" });
-  const ask = async (event) => {
-    event.preventDefault();
-    try {
-      const explained = await rules.explain(network.id, { from: from.value, to: to.value, packet: packet.value });
-      fill(answer, h("p", null, h("strong", { class: /accept/i.test(explained.outcome) ? "good" : "bad" }, explained.outcome)),
-        h("details", null, h("summary", null, "Step by step"), h("pre", null, JSON.stringify(explained, null, 2))));
-    } catch (error) {
-      fill(answer, h("p", { class: "problem" }, error.message));
-    }
-  };
-  return h("form", { class: "card", onsubmit: ask }, h("h2", null, "What happens to a packet?"),
-    h("div", { class: "three" }, field("From", from, "A name, an address, tag:NAME=VALUE, cap:NAME or any."), field("To", to), field("Packet", packet)),
-    h("button", { type: "submit" }, "Explain"), answer);
+function outcome(value) {
+  return h("span", { class: String(value).startsWith("accept") ? "badge good" : "badge bad" }, String(value));
+}
+
+/** A test that fails, with some of what was otherwise than expected. */
+function failure(test, jump) {
+  const cases = (test.cases ?? []).filter(({ passed }) => !passed);
+  return h("li", null, h("strong", null, test.name), test.problem ? `: ${test.problem}` : null, cases.map(({ line, text, problem, mismatches, mismatchCount }) => h("div", null,
+    test.in === "tests" ? h("button", { type: "button", class: "link", onclick: () => jump(line) }, `line ${line}`) : `line ${line}`, " ", h("code", null, text),
+    h("div", { class: "sub" }, problem, mismatches.slice(0, SHOWN).map(({ from, to, got, reason }) => h("div", null, `${from} to ${to}: ${got}, ${reason}`)),
+      mismatchCount > SHOWN ? `and ${count(mismatchCount - SHOWN)} more` : null))));
 }
