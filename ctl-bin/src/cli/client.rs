@@ -37,6 +37,23 @@ pub(crate) struct Client {
     token_origin: String,
 }
 
+/// What a change rests on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Condition<'t> {
+    None,
+    /// There is no such record.
+    New,
+    /// The record is of the version of this tag.
+    Same(&'t str),
+}
+
+struct Reply {
+    status: u16,
+    /// Of the version of the record; empty if there is none.
+    tag: String,
+    text: Vec<u8>,
+}
+
 impl Client {
     /// Finds the controller and its token as the command line says.
     pub(crate) fn new(args: &ConnectArgs) -> Result<Self, CliError> {
@@ -124,9 +141,33 @@ impl Client {
         self.send("DELETE", path, None)
     }
 
+    /// Returns a record of `/api/v2`, and the tag of its version.
+    pub(crate) fn record(&self, path: &str) -> Result<(Value, String), CliError> {
+        let reply = self.ask("GET", path, None, Condition::None)?;
+        let tag = reply.tag.clone();
+        Ok((self.judge(path, reply)?, tag))
+    }
+
+    /// Changes a record of `/api/v2` if it is what `condition` says; returns it with the tag of its new version.
+    pub(crate) fn conditional(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        condition: Condition<'_>,
+    ) -> Result<(Value, String), CliError> {
+        let reply = self.ask(method, path, Some(body).filter(|body| !body.is_null()), condition)?;
+        let tag = reply.tag.clone();
+        Ok((self.judge(path, reply)?, tag))
+    }
+
     /// Sends one request, and judges the answer.
-    pub(crate) fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
-        let (status, text) = self.exchange(method, path, body)?;
+    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
+        self.judge(path, self.ask(method, path, body, Condition::None)?)
+    }
+
+    fn judge(&self, path: &str, reply: Reply) -> Result<Value, CliError> {
+        let Reply { status, text, .. } = reply;
         let parsed: Option<Value> = serde_json::from_slice(&text).ok();
         let says = || quoted(parsed.as_ref(), &text);
         match status {
@@ -138,23 +179,36 @@ impl Client {
             }
             403 => Err(CliError::Forbidden { origin: self.token_origin.clone(), says: says() }),
             404 => Err(CliError::NotFound { what: path.to_owned() }),
+            412 => Err(CliError::Changed { what: path.to_owned() }),
             500.. => Err(CliError::Failed { status, says: says() }),
             _ => Err(CliError::Refused { status, says: says() }),
         }
     }
 
-    /// Sends one request; returns the status and what came with it.
-    pub(crate) fn exchange(
+    /// Asks without judging; returns the status and what came with it.
+    pub(crate) fn exchange(&self, path: &str) -> Result<(u16, Vec<u8>), CliError> {
+        let reply = self.ask("GET", path, None, Condition::None)?;
+        Ok((reply.status, reply.text))
+    }
+
+    /// Sends one request.
+    fn ask(
         &self,
         method: &str,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(u16, Vec<u8>), CliError> {
+        condition: Condition<'_>,
+    ) -> Result<Reply, CliError> {
         let failed = |error| self.explain(error);
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header("X-ZT1-Auth", token.as_str());
         }
+        request = match condition {
+            Condition::None => request,
+            Condition::New => request.header("If-None-Match", "*"),
+            Condition::Same(tag) => request.header("If-Match", tag),
+        };
         let invalid = |_| CliError::Url { url: self.url.clone() };
         let response = if let Some(body) = body {
             let request = request.header("Content-Type", "application/json");
@@ -163,8 +217,10 @@ impl Client {
             self.agent.run(request.body(()).map_err(invalid)?)
         };
         let mut response = response.map_err(failed)?;
+        let tag = response.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let tag = tag.unwrap_or_default().to_owned();
         let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
-        Ok((response.status().as_u16(), text))
+        Ok(Reply { status: response.status().as_u16(), tag, text })
     }
 
     /// Says why there was no answer.

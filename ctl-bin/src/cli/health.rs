@@ -19,7 +19,7 @@ pub(crate) struct HealthArgs {
 /// Asks, and says the answer.
 pub(crate) fn run(args: &HealthArgs) -> Result<(), CliError> {
     let client = Client::without_token(&args.connect)?;
-    let (status, body) = client.exchange("GET", "/health/ready", None)?;
+    let (status, body) = client.exchange("/health/ready")?;
     let body: Option<Value> = serde_json::from_slice(&body).ok();
     match (status, body) {
         (200, Some(body)) if super::flag(&body, "ready") => {

@@ -2,11 +2,13 @@
 //!
 //! A thin client: what a command prints with `--json` is what the API answered.
 
+pub(crate) mod apply;
 pub(crate) mod args;
 pub(crate) mod client;
 pub(crate) mod health;
 mod member;
 mod network;
+pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod times;
 
@@ -90,6 +92,16 @@ pub(crate) enum CliError {
     NothingToSet { command: &'static str },
     #[error("nothing was deleted; say --yes to do it without being asked")]
     NotConfirmed,
+    #[error("nothing was changed; say --yes to do it without being asked")]
+    NotApplied,
+    #[error("{what} was changed by somebody else meanwhile, and stays as it is now; try again")]
+    Changed { what: String },
+    #[error("cannot read {}: {source}", path.display())]
+    Document { path: PathBuf, source: io::Error },
+    #[error("{}:{reason}", path.display())]
+    InDocument { path: PathBuf, reason: String },
+    #[error("the file names network {network} twice: by its id and by its name")]
+    Twice { network: String },
     #[error("{failed} of {count} members were left as they are; the reasons are above")]
     SomeFailed { failed: usize, count: usize, first: Box<CliError> },
 }
@@ -125,7 +137,12 @@ impl CliError {
             | Self::Failed { .. }
             | Self::NotReady { .. }
             | Self::NothingToSet { .. }
-            | Self::NotConfirmed => ExitCode::FAILURE,
+            | Self::NotConfirmed
+            | Self::NotApplied
+            | Self::Changed { .. }
+            | Self::Document { .. }
+            | Self::InDocument { .. }
+            | Self::Twice { .. } => ExitCode::FAILURE,
         }
     }
 }

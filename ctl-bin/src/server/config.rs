@@ -19,6 +19,7 @@ use super::settings::ConfigCommand;
 use super::token::TokenCommand;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
+use crate::cli::apply::ApplyArgs;
 use crate::cli::args::{MemberCommand, NetworkCommand};
 use crate::cli::health::HealthArgs;
 
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     #[command(subcommand)]
     Member(MemberCommand),
+    Apply(ApplyArgs),
     Doctor(DoctorArgs),
     Health(HealthArgs),
     #[command(subcommand)]

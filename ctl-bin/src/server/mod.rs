@@ -229,6 +229,7 @@ fn run(order: Order) -> Result<ExitCode, StartError> {
         Some(Command::Doctor(args)) => return Ok(doctor::run(&args, clock::wall(), rng)),
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
+        Some(Command::Apply(args)) => return Ok(cli::apply::run(&args)?),
         Some(Command::Token(command)) => token::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall(), &mut rng)?),
         Some(Command::Export(args)) => export::run(&args)?,
