@@ -96,6 +96,7 @@ function showChanges(place, answer, jump) {
       ? h("p", null, "Nothing else, for the usual services between the authorized members.")
       : [h("p", null, `${count(answer.changeCount ?? changes.length)} connections between authorized members:`), table.node],
     answer.cut ? h("p", { class: "sub" }, "There may be more: not all pairs were looked at, or not all are listed.") : null);
+  place.scrollIntoView({ block: "nearest" });
 }
 
 function outcome(value) {
