@@ -1,15 +1,18 @@
 //! What members notice of a flood: a real controller, real sockets, a million datagrams from 100,000 source addresses.
 //!
 //! `cargo build --release -p ctl-bin && cargo bench -p benches --bench flood` (as root, for a network namespace of its own
-//! in which every address of 10/8 is local). `CTL_BIN` names another binary.
+//! in which every address of 10/8 is local). `CTL_BIN` names another binary. `FLOOD_PIN=1` gives the controller one core and all
+//! that loads it another, both before whatever else the machine does (`taskset`, `chrt`): else the figures are those of the
+//! machine's scheduler.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use benches::member::{Member, Packet};
 use benches::namespace;
@@ -34,6 +37,7 @@ const DATAGRAMS: u32 = 1_000_000;
 const RATES: [u32; 4] = [20_000, 50_000, 100_000, 0];
 const CALM: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_millis(1_000);
+const PIN: &str = "FLOOD_PIN";
 
 fn main() -> Result<()> {
     if namespace::is_inside() {
@@ -51,6 +55,10 @@ fn run() -> Result<()> {
     let networks = (1..=NETWORKS).map(|n| controller.create_network(n)).collect::<Result<Vec<_>>>()?;
     let members = (1..=MEMBERS).map(|n| Asker::new(n, controller.identity)).collect::<Result<Vec<_>>>()?;
     let flood = Flood::new(&controller, &members)?;
+    let is_pinned = env::var_os(PIN).is_some();
+    if is_pinned {
+        pin(controller.process.id)?;
+    }
     say(&format!(
         "{:>9}  {:>7} {:>8} {:>8} {:>8} {:>5}  {:>8}  {:>6} {:>6}",
         "sent/s", "answers", "p50 ms", "p99 ms", "max ms", "lost", "RSS KiB", "user s", "sys s"
@@ -58,10 +66,45 @@ fn run() -> Result<()> {
     let mut members = members;
     measure(&controller, &mut members, &networks, "calm", |_| pause(CALM))?;
     for rate in RATES {
-        measure(&controller, &mut members, &networks, &rate.to_string(), |_| flood.run(rate))?;
+        let flooding = |_| {
+            // The threads of the members are there already, and wait for nobody on their core.
+            yield_to_members(is_pinned, true);
+            flood.run(rate);
+            yield_to_members(is_pinned, false);
+        };
+        measure(&controller, &mut members, &networks, &rate.to_string(), flooding)?;
         measure(&controller, &mut members, &networks, "calm", |_| pause(CALM / 2))?;
     }
     Ok(())
+}
+
+/// Puts the controller on one core and this process on another, at real-time priority: all but the thread that verifies
+/// identities, which takes only what is left.
+fn pin(controller: u32) -> Result<()> {
+    let (own, controller) = (std::process::id().to_string(), controller.to_string());
+    tool("taskset", &["-acp", "0", &own])?;
+    tool("chrt", &["-a", "-r", "-p", "10", &own])?;
+    tool("taskset", &["-acp", "1", &controller])?;
+    for thread in fs::read_dir(format!("/proc/{controller}/task"))? {
+        let thread = thread?;
+        if fs::read_to_string(thread.path().join("comm"))?.trim() != "background" {
+            tool("chrt", &["-f", "-p", "20", &thread.file_name().to_string_lossy()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the threads of the members go before this one, or go along with it.
+fn yield_to_members(is_pinned: bool, yields: bool) {
+    let own = std::process::id().to_string();
+    if is_pinned && let Err(error) = tool("chrt", &["-r", "-p", if yields { "9" } else { "10" }, &own]) {
+        drop(say(&error.to_string()));
+    }
+}
+
+fn tool(name: &str, arguments: &[&str]) -> Result<()> {
+    let done = Command::new(name).args(arguments).stdout(Stdio::null()).status()?;
+    if done.success() { Ok(()) } else { Err(format!("{name} {arguments:?}: {done}").into()) }
 }
 
 /// Lets the members ask while `meanwhile` runs, and says what they saw.
