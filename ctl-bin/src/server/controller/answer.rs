@@ -100,9 +100,8 @@ impl Controller {
             || self.prepare(&request, Some(said), source, now),
             |answer| match answer {
                 Answer::Config(issued) => {
-                    let sending = issued.sign_sending(self.update_id(), 0, &self.secret);
-                    let chunks = issued.payloads(&sending);
-                    lock(&self.ready).keep_sending((network, member), &issued, sending);
+                    let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
+                    let chunks = lock(&self.ready).payloads((network, member), &issued, now.mono, sign);
                     debug!(%network, %member, remote = ?from, "admitted");
                     self.command(move |node, now| node.reply_config(now, id, &chunks));
                     self.note(&request, Some(said), from, Standing::Admitted, now)

@@ -83,7 +83,7 @@ impl ReadyAnswers {
     }
 
     /// Keeps what was decided at a generation that was asked for before anything was read. A session of single sign-on
-    /// ends by itself, so what is decided in such networks is not kept.
+    /// ends by itself, so what is decided in such networks is never found, and only its sendings are kept.
     pub(super) fn keep(
         &mut self,
         key: Key,
@@ -92,23 +92,32 @@ impl ReadyAnswers {
         generation: u64,
         issued: &Arc<Issued>,
     ) {
-        if network.sso_enabled {
-            return;
-        }
         // Decided anew, but the same: its sendings are still good.
         let known = self.entries.remove(&key).filter(|known| is_of(known, issued));
         if self.entries.len() >= self.max {
             self.entries.clear();
         }
         let sendings = known.map(|known| known.sendings).unwrap_or_default();
-        let until = issued.timestamp().plus_millis(memo::reusable_for(network));
+        let until = if network.sso_enabled {
+            Timestamp(0)
+        } else {
+            issued.timestamp().plus_millis(memo::reusable_for(network))
+        };
         self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
 
-    /// Keeps the first sending of what was just decided.
-    pub(super) fn keep_sending(&mut self, key: Key, issued: &Arc<Issued>, sending: Sending) {
-        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
-            entry.sendings.keep(sending);
+    /// Returns the payloads of what was just decided, which may be what the member has already; `sign` makes a sending with
+    /// an id of its own.
+    pub(super) fn payloads(
+        &mut self,
+        key: Key,
+        issued: &Arc<Issued>,
+        now: Instant,
+        sign: impl FnOnce(u64) -> Sending,
+    ) -> Vec<Vec<u8>> {
+        match self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
+            Some(entry) => entry.sendings.next(issued, now, sign),
+            None => issued.payloads(&sign(0)),
         }
     }
 }
@@ -216,6 +225,30 @@ mod tests {
         }
     }
 
+    /// A client takes no notice of what it has, and is decided about anew each time where members log in, or where something
+    /// else changes all the time.
+    #[test]
+    fn what_is_decided_anew_each_time_is_sent_in_turn_too() {
+        let secret = secret();
+        let ((network, issued), now) = (issued(&secret), clock::now().mono);
+        let with_login = Network { sso_enabled: true, ..Network::clone(&network) };
+        for network in [&*network, &with_login] {
+            let (mut ready, mut id) = (ReadyAnswers::default(), 0_u64);
+            let mut sent = Vec::new();
+            for generation in 0..8 {
+                ready.keep(key(1), SAID, network, generation, &issued);
+                let is_found = ready.find(key(1), SAID, generation, ISSUED).is_some();
+                assert_eq!(is_found, !network.sso_enabled);
+                sent.push(ready.payloads(key(1), &issued, now, |later| {
+                    id += 1;
+                    issued.sign_sending(id.try_into().unwrap(), later, &secret)
+                }));
+            }
+            let (first, second) = sent.split_at(4);
+            assert!(id == 4 && first == second && (1..4).all(|n| sent[n - 1] != sent[n]));
+        }
+    }
+
     #[test]
     fn sendings_stay_as_long_as_what_they_are_of() {
         let secret = secret();
@@ -231,7 +264,9 @@ mod tests {
             signed
         };
         ready.keep(key(1), SAID, &network, 1, &first);
-        ready.keep_sending(key(1), &first, first.sign_sending(99.try_into().unwrap(), 0, &secret));
+        let sign = |later| first.sign_sending(99.try_into().unwrap(), later, &secret);
+        let sent = ready.payloads(key(1), &first, now, sign);
+        assert_eq!(sent, first.payloads(&sign(1)), "not what a push says");
         let times: Vec<_> = (0..6).map(|_| ask(&mut ready, 1)).collect();
         assert_eq!(times, [1, 2, 3, 3, 3, 3], "the first was signed before");
         // Something else changed, and the member is issued the same.
@@ -242,7 +277,7 @@ mod tests {
         ready.keep(key(1), SAID, &network, 3, &second);
         assert_eq!(ask(&mut ready, 3), 4);
         // What was signed meanwhile is of what is not kept any more.
-        ready.keep_sending(key(1), &first, first.sign_sending(98.try_into().unwrap(), 0, &secret));
+        assert_eq!(ready.payloads(key(1), &first, now, sign), first.payloads(&sign(0)));
         let times: Vec<_> = (0..5).map(|_| ask(&mut ready, 3)).collect();
         assert_eq!(times, [5, 6, 7, 7, 7]);
     }

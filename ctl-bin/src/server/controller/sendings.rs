@@ -49,14 +49,15 @@ impl Sendings {
             return issued.payloads(sending);
         }
         let place = if self.signed.len() < MAX_SENDINGS { self.signed.len() } else { self.next };
-        let sending = sign(place as u64);
+        // What was pushed says the very time of issue.
+        let sending = sign(place as u64 + 1);
         let payloads = issued.payloads(&sending);
         self.keep(sending);
         payloads
     }
 
     /// Keeps a sending that just left for the first time, in place of the oldest.
-    pub(super) fn keep(&mut self, sending: Sending) {
+    fn keep(&mut self, sending: Sending) {
         if !(1..=MAX_CHUNKS).contains(&sending.chunks()) {
             return;
         }
@@ -135,7 +136,7 @@ mod tests {
             let later = config.timestamp;
             let expected = NetworkConfig::parse(issued.dictionary()).unwrap();
             assert_eq!(NetworkConfig { timestamp: expected.timestamp, ..config }, expected);
-            assert!(later.millis_since(expected.timestamp) < MAX_SENDINGS as u64);
+            assert!((1..=MAX_SENDINGS as u64).contains(&later.millis_since(expected.timestamp)));
             (id, later)
         }
 
