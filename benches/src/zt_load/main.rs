@@ -47,6 +47,9 @@ struct Cli {
     /// For how long the load lasts, in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Saturate: how many requests are answered, instead of for how long
+    #[arg(long)]
+    requests: Option<usize>,
     /// Requests that wait for their answer at the same time
     #[arg(long, default_value_t = 64)]
     window: usize,

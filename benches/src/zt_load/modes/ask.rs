@@ -18,13 +18,17 @@ use crate::{Cli, Stage};
 const REST: Duration = Duration::from_secs(6);
 
 impl Stage {
-    /// Has the clients ask again and again, as often as each may, with `window` requests on their way.
-    fn ask_again(&mut self, cli: &Cli) -> Result<Vec<Duration>> {
-        let (started, progress) = (now(), Progress::new("asking", cli.seconds.try_into()?));
+    /// Has the clients ask again and again, as often as each may, with `window` requests on their way: for the time that was
+    /// asked for, or until there were so many `replies`.
+    fn ask_again(&mut self, cli: &Cli, replies: Option<usize>) -> Result<Vec<Duration>> {
+        let total = replies.map_or_else(|| cli.seconds.try_into(), Ok)?;
+        let (started, progress) = (now(), Progress::new("asking", total));
+        let goes_on =
+            |got: usize| replies.map_or_else(|| started.elapsed() < cli.duration(), |total| got < total);
         let mut ready: VecDeque<_> = (0..self.load.clients.len()).map(|client| (started, client)).collect();
         let mut times = Vec::new();
-        while started.elapsed() < cli.duration() || self.load.in_flight() > 0 {
-            while started.elapsed() < cli.duration()
+        while goes_on(times.len()) || self.load.in_flight() > 0 {
+            while goes_on(times.len())
                 && self.load.in_flight() < cli.window
                 && let Some((_, client)) = ready.pop_front_if(|(due, _)| *due <= now())
             {
@@ -37,14 +41,16 @@ impl Stage {
                 }
             }
             self.load.give_up(PATIENCE);
-            progress.at(usize::try_from(started.elapsed().as_secs())?);
+            let done =
+                if replies.is_some() { times.len() } else { started.elapsed().as_secs().try_into()? };
+            progress.at(done);
         }
         Ok(times)
     }
 }
 
 /// First the first request of each client, for which everything is to be signed; then one after the other as fast as answers
-/// come.
+/// come. With a number of requests, the memory after a tenth of them and at the end shows whether it grows.
 pub(super) fn saturate(cli: &Cli, stage: &mut Stage) -> Result<()> {
     stage.report_memory("before: ")?;
     stage.meet_all(cli)?;
@@ -52,7 +58,12 @@ pub(super) fn saturate(cli: &Cli, stage: &mut Stage) -> Result<()> {
     let times = stage.request_all(cli.window)?;
     stage.report_replies("first: ", before, times)?;
     pause(REQUEST_INTERVAL);
-    let (before, times) = (stage.usage()?, stage.ask_again(cli)?);
+    if let Some(requests) = cli.requests {
+        stage.ask_again(cli, Some(requests / 10))?;
+        stage.report_memory("after a tenth: ")?;
+    }
+    let rest = cli.requests.map(|requests| requests - requests / 10);
+    let (before, times) = (stage.usage()?, stage.ask_again(cli, rest)?);
     stage.report_replies("", before, times)?;
     stage.report_end()
 }
