@@ -1,7 +1,8 @@
 //! A controller that nobody can reach by itself: behind a NAT, as its members are, with a root elsewhere.
 //!
 //! Five network namespaces: the controller's home, its NAT, the world with the root, the NAT of the members, their home.
-//! The NATs are processes (`nat.py`), since not every machine has nftables.
+//! The NATs are processes (`nat.py`), which run on every machine and do what routers of several kinds do; once they are the
+//! masquerade of the kernel, where it has one.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -50,8 +51,55 @@ fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then
     let mut nat = net.nat("nata", "cone", NAT_OF_CONTROLLER);
     let _nat_of_members = net.nat("natb", "cone", NAT_OF_MEMBERS);
 
-    let root = Server::start_root(&net, &folder);
-    let controller = Server::start_below(&net, &folder, &root, &[]);
+    let Joined { _root, controller, network, members } = join_and_go_direct(&net, &folder);
+
+    // The router restarts: every mapping is another one.
+    nat.kill();
+    nat = net.nat("nata", "cone", NAT_OF_CONTROLLER);
+    let restarted = now();
+    let before = members[0].mark();
+    let mut names = 0;
+    loop {
+        names += 1;
+        let name = format!("after {names}");
+        controller.post(&format!("/controller/network/{network}"), &json!({ "name": name }));
+        let found = members[0].find(before, Duration::from_secs(2), |state| {
+            state["name"].as_str().is_some_and(|name| name.starts_with("after"))
+        });
+        if found {
+            break;
+        }
+        assert!(restarted.elapsed() < RECOVERY_LIMIT, "no push arrived after the NAT restarted");
+    }
+    measured("behind a NAT that restarts: until a change arrives again", restarted.elapsed());
+    drop(nat);
+}
+
+#[test]
+fn members_behind_the_masquerade_of_the_kernel_join_a_controller_behind_another_and_then_reach_it_directly() {
+    const TEST: &str = "members_behind_the_masquerade_of_the_kernel_join_a_controller_behind_another_and_then_reach_it_directly";
+    if lacks_equipment(TEST) {
+        return;
+    }
+    let net = Net::build();
+    if !net.masquerade("nata") || !net.masquerade("natb") {
+        return say(&format!("skipped because iptables or masquerading is not there: {TEST}"));
+    }
+    join_and_go_direct(&net, &TempDir::new().unwrap());
+}
+
+/// What is there when members have joined.
+struct Joined {
+    _root: Server,
+    controller: Server,
+    network: String,
+    members: [Client; 2],
+}
+
+/// Has two members join through the root, become neighbours of the controller, and hear of a change from it.
+fn join_and_go_direct(net: &Net, folder: &TempDir) -> Joined {
+    let root = Server::start_root(net, folder);
+    let controller = Server::start_below(net, folder, &root, &[]);
     let started = now();
     controller.wait("/status", ONLINE_LIMIT, |status| status["online"] == true);
     measured("behind a NAT: from start to online", started.elapsed());
@@ -88,26 +136,7 @@ fn members_behind_a_nat_join_a_controller_behind_a_nat_through_the_root_and_then
     let change = members[0].wait(before, PUSHED, "the new name is pushed", |state| state["name"] == "second");
     measured("behind a NAT: change to client", change.at - changed);
 
-    // The router restarts: every mapping is another one.
-    nat.kill();
-    nat = net.nat("nata", "cone", NAT_OF_CONTROLLER);
-    let restarted = now();
-    let before = members[0].mark();
-    let mut names = 0;
-    loop {
-        names += 1;
-        let name = format!("after {names}");
-        controller.post(&format!("/controller/network/{network}"), &json!({ "name": name }));
-        let found = members[0].find(before, Duration::from_secs(2), |state| {
-            state["name"].as_str().is_some_and(|name| name.starts_with("after"))
-        });
-        if found {
-            break;
-        }
-        assert!(restarted.elapsed() < RECOVERY_LIMIT, "no push arrived after the NAT restarted");
-    }
-    measured("behind a NAT that restarts: until a change arrives again", restarted.elapsed());
-    drop(nat);
+    Joined { _root: root, controller, network, members }
 }
 
 /// Both NATs map each destination anew, so that nothing but the port that the router was asked for lets members in directly.
@@ -219,6 +248,19 @@ impl Net {
 
     fn nat(&self, name: &str, kind: &str, outside: &str) -> Process {
         self.router(name, &[kind], outside)
+    }
+
+    /// Has the kernel of a namespace do what a router does: masquerade what goes out, and let nothing in that nobody asked
+    /// for. Says whether it can.
+    fn masquerade(&self, name: &str) -> bool {
+        let rules = [
+            "sysctl -q net.ipv4.ip_forward=1",
+            "iptables -t nat -A POSTROUTING -o out0 -j MASQUERADE",
+            "iptables -A INPUT -i out0 -j DROP",
+        ];
+        rules.iter().all(|rule| {
+            self.exec(name).args(rule.split(' ')).output().is_ok_and(|output| output.status.success())
+        })
     }
 
     fn router(&self, name: &str, arguments: &[&str], outside: &str) -> Process {
