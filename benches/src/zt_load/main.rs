@@ -67,7 +67,7 @@ struct Cli {
     /// Writes the figures to a JSON file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Draws the latencies into an SVG file; for the mode `plot`, the cost over members
+    /// Draws the latencies into an SVG file; for the mode `plot`, those of one file, or the cost over members of several
     #[arg(long)]
     svg: Option<PathBuf>,
     /// Mode `plot`: the JSON files to draw
@@ -146,7 +146,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     if cli.mode == Mode::Plot {
         let svg = cli.svg.as_ref().ok_or("plot needs --svg FILE")?;
         let reports = cli.files.iter().map(|file| Report::read(file)).collect::<Result<Vec<_>>>()?;
-        fs::write(svg, plot::cost(&reports))?;
+        fs::write(svg, plot::of(&reports))?;
         return Ok(ExitCode::SUCCESS);
     }
     if cli.other.target.is_none() && !namespace::is_inside() {

@@ -7,20 +7,27 @@ use crate::report::Report;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 56.0;
+/// Faster answers than half of all are not drawn: their labels would lie upon each other.
+const FIRST_PERCENTILE: f64 = 50.0;
 /// What the cost over members is read from.
 const COST: &str = "server µs per reply";
 
-/// Draws how long answers took, from the fastest to the slowest.
+/// Draws one report's latencies, or the cost of several.
+pub(crate) fn of(reports: &[Report]) -> String {
+    if let [report] = reports { latencies(report) } else { cost(reports) }
+}
+
+/// Draws how long answers took, from the median to the slowest.
 pub(crate) fn latencies(report: &Report) -> String {
     // The slow ones matter: 90, 99 and 99.9 percent are equally far apart.
     let place = |percent: f64| -(100.05 - percent).log10();
-    let points: Vec<_> =
-        report.latencies.iter().map(|(percent, ms)| (place(*percent), *ms, format!("{percent} %"))).collect();
+    let slow = report.latencies.iter().filter(|(percent, _)| *percent >= FIRST_PERCENTILE);
+    let points: Vec<_> = slow.map(|(percent, ms)| (place(*percent), *ms, format!("{percent} %"))).collect();
     draw(&format!("{}: latency, ms", report.mode), &points)
 }
 
 /// Draws what a reply costs over the size of the networks.
-pub(crate) fn cost(reports: &[Report]) -> String {
+fn cost(reports: &[Report]) -> String {
     let mut points: Vec<_> = reports
         .iter()
         .filter_map(|report| {
@@ -86,5 +93,16 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(svg.contains(">10.25</text>") && svg.contains(">1000</text>"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn one_report_is_drawn_from_its_median_to_its_slowest_answer() {
+        let latencies = vec![(1.0, 0.1), (50.0, 0.5), (99.0, 2.0), (100.0, 7.25)];
+        let svg = of(&[Report { mode: "steady".into(), latencies, ..Report::default() }]);
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(
+            svg.contains("steady") && svg.contains(">99 %</text>") && svg.contains(">7.25</text>"),
+            "{svg}"
+        );
     }
 }

@@ -96,7 +96,14 @@ impl Report {
                 .collect()
         };
         let mode = value.get("mode").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { mode, parameters: pairs("parameters"), figures: pairs("figures"), latencies: Vec::new() })
+        let latencies = value.get("latencies").and_then(Value::as_array).into_iter().flatten();
+        let latencies = latencies.filter_map(|pair| Some((pair.get(0)?.as_f64()?, pair.get(1)?.as_f64()?)));
+        Ok(Self {
+            mode,
+            parameters: pairs("parameters"),
+            figures: pairs("figures"),
+            latencies: latencies.collect(),
+        })
     }
 }
 
