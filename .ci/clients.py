@@ -156,7 +156,7 @@ def ztchooks(base, token):
     import threading
 
     import requests
-    from ztchooks import verify_hook_signature
+    from ztchooks.hook import verify_hook_signature
 
     got = queue.Queue()
 
