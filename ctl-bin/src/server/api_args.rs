@@ -89,7 +89,7 @@ mod tests {
 
     const TLS: [&str; 4] = ["--api-cert", "c", "--api-key", "k"];
 
-    /// Known flaw 17 (`known-flaws.md`): every combination of address, certificate and flag.
+    /// `known-flaws.md` row 17: every combination of address, certificate and flag.
     #[test]
     fn beyond_loopback_the_api_needs_a_certificate_or_an_explicit_flag() {
         for (address, is_local) in [

@@ -33,7 +33,7 @@ fn certify(folder: &Path) {
     }
 }
 
-/// Known flaw 17 (`known-flaws.md`).
+/// `known-flaws.md` row 17.
 #[test]
 fn management_is_not_open_to_the_world_by_accident() {
     let (folder, home) = home();
@@ -131,7 +131,7 @@ fn tokens_are_made_and_ended_beside_the_controller_that_runs() {
     assert_eq!(audit["entries"][0]["actor"], "ctl-bin token");
 }
 
-/// Known flaw 4 (`known-flaws.md`), and every other secret.
+/// `known-flaws.md` row 4, and every other secret.
 #[test]
 fn no_secret_is_logged_however_much_is() {
     let (_folder, home) = home();
