@@ -111,8 +111,23 @@ impl Process {
     }
 
     pub fn rss_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Returns the most memory that was resident since [`Self::forget_peak`].
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM:")
+    }
+
+    /// Makes what is resident now the most that there was, and returns it.
+    pub fn forget_peak(&self) -> Result<u64> {
+        fs::write(self.file("clear_refs"), "5")?;
+        self.peak_kib()
+    }
+
+    fn status_kib(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(self.file("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no RSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("not in the status")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
@@ -150,7 +165,7 @@ impl Api {
         self.stream.read_line(&mut line)?;
         let is_ok = line.starts_with("HTTP/1.1 200");
         let status = line.trim().to_owned();
-        let mut length = 0;
+        let (mut length, mut is_chunked) = (0, false);
         loop {
             line.clear();
             if self.stream.read_line(&mut line)? == 0 {
@@ -163,10 +178,30 @@ impl Api {
             if let Some(value) = header.strip_prefix("content-length:") {
                 length = value.trim().parse()?;
             }
+            is_chunked |= header == "transfer-encoding: chunked";
         }
         let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
+        if is_chunked {
+            self.read_chunks(&mut body)?;
+        } else {
+            self.stream.read_exact(&mut body)?;
+        }
         let body = String::from_utf8(body)?;
         if is_ok { Ok(body) } else { Err(format!("{method} {path}: {status}: {body}").into()) }
+    }
+
+    fn read_chunks(&mut self, body: &mut Vec<u8>) -> Result<()> {
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let length = usize::from_str_radix(line.trim(), 16)?;
+            let begin = body.len();
+            body.resize(begin + length, 0);
+            self.stream.read_exact(body.get_mut(begin..).unwrap_or_default())?;
+            self.stream.read_line(&mut line)?;
+            if length == 0 {
+                return Ok(());
+            }
+        }
     }
 }

@@ -124,6 +124,8 @@ enum Mode {
     Authorize,
     /// Calls of the API over 64 connections
     Api,
+    /// Lists of members over the API: pages in every order, and whole ones
+    Lists,
     /// Draws JSON files
     Plot,
 }

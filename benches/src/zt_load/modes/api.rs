@@ -33,7 +33,7 @@ pub(super) fn run(cli: &Cli, stage: &mut Stage) -> Result<()> {
 }
 
 impl Stage {
-    fn hammer(
+    pub(super) fn hammer(
         &mut self,
         cli: &Cli,
         what: &'static str,

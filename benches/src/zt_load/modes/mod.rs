@@ -4,6 +4,7 @@ mod api;
 mod ask;
 mod change;
 mod hostile;
+mod lists;
 mod start;
 
 use std::collections::VecDeque;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: &Cli, stage: &mut Stage) -> Result<()> {
         Mode::Deauth => change::deauth(cli, stage),
         Mode::Authorize => change::authorize(cli, stage),
         Mode::Api => api::run(cli, stage),
+        Mode::Lists => lists::run(cli, stage),
         Mode::Plot => Ok(()),
     }
 }
