@@ -193,7 +193,8 @@ pub(crate) struct MemberLsArgs {
     /// Only members that are not
     #[arg(long)]
     pub offline: bool,
-    /// Only members whose address, name or IP addresses contain this, in whatever case
+    /// Only members whose name contains this, in whatever case, whose address begins with it, or that have this IP address
+    /// or one of this range
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
     /// Only members with this tag, as numbers; without a value, with any
@@ -202,6 +203,13 @@ pub(crate) struct MemberLsArgs {
     /// Only members with this capability, as a number
     #[arg(long, value_name = "ID")]
     pub capability: Option<u32>,
+    /// Order: address, name, lastSeen or created; the other way round with - before it
+    #[arg(long, value_name = "ORDER", default_value = "address", allow_hyphen_values = true,
+          value_parser = ["address", "-address", "name", "-name", "lastSeen", "-lastSeen", "created", "-created"])]
+    pub sort: String,
+    /// Only so many, the first in that order
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
     /// Prints the records as the API has them
     #[arg(long)]
     pub json: bool,

@@ -88,9 +88,9 @@ impl Client {
     }
 
     /// Connects to the controller that runs in a home.
-    pub(crate) fn of_home(home: &Home, url: &str) -> Result<Self, CliError> {
+    pub(crate) fn of_home(home: &Home, url: &str, ca: Option<&Path>) -> Result<Self, CliError> {
         let path = home.token_file();
-        let client = Self::at(url, None, false)?;
+        let client = Self::at(url, ca, false)?;
         Ok(Self { token: Some(read_token(&path)?), token_origin: path.display().to_string(), ..client })
     }
 

@@ -9,8 +9,7 @@ use super::args::{
 };
 use super::table::{ATTENTION, BAD, GOOD, PLAIN, cell, paint, pairs, show, styled, table};
 use super::{
-    CliError, Client, confirm, contains, entries, flag, named, network, number, show_json, text, times,
-    yes_or_no,
+    CliError, Client, confirm, entries, flag, named, network, number, show_json, text, times, yes_or_no,
 };
 
 /// Does what the command says.
@@ -68,11 +67,17 @@ fn all(client: &Client, id: NetworkId) -> Result<Vec<Value>, CliError> {
     data.ok_or_else(|| CliError::NoController { url: client.url().to_owned() })
 }
 
+/// Entries of a page of the API.
+const PAGE: usize = 1000;
+
 fn list(args: &MemberLsArgs, now: Timestamp) -> Result<(), CliError> {
     let client = Client::new(&args.connect)?;
     let network = network::find(&client, &args.network)?;
-    let mut members = all(&client, network)?;
-    members.retain(|member| is_wanted(member, args));
+    let wanted = args.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let path =
+        format!("/api/v2{}/member?{}", network::path(network).trim_start_matches("/controller"), query(args));
+    // The controller searches, and hands out no more than a page at once, however many there are.
+    let members = pages(&client, &path, wanted).map_err(network::missing(network))?;
     if args.json {
         show_json(&Value::Array(members));
         return Ok(());
@@ -85,7 +90,7 @@ fn list(args: &MemberLsArgs, now: Timestamp) -> Result<(), CliError> {
             if flag(member, "online") { styled("online", GOOD) } else { cell("offline") },
             cell(ips(member).join(", ")),
             cell(times::ago(now, number(member, "lastSeen"))),
-            cell(version(member)),
+            cell(member.get("version").and_then(Value::as_str).unwrap_or("unknown")),
             cell(text(member, "physicalAddress")),
         ]
     });
@@ -94,27 +99,47 @@ fn list(args: &MemberLsArgs, now: Timestamp) -> Result<(), CliError> {
     Ok(())
 }
 
-fn is_wanted(member: &Value, args: &MemberLsArgs) -> bool {
-    let (is_authorized, is_online) = (flag(member, "authorized"), flag(member, "online"));
-    let matches_text = |part: &String| {
-        let texts = [text(member, "address"), text(member, "name")];
-        texts.into_iter().chain(ips(member)).any(|text| contains(text, part))
+/// Returns what a list of `/api/v2` has, page by page, up to `wanted` entries.
+pub(crate) fn pages(client: &Client, path: &str, wanted: usize) -> Result<Vec<Value>, CliError> {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let limit = PAGE.min(wanted.saturating_sub(all.len()));
+        let page = client.get(&format!("{path}{separator}limit={limit}{cursor}"))?;
+        all.extend_from_slice(entries(&page, "data"));
+        match page.get("next").and_then(Value::as_str).filter(|_| all.len() < wanted) {
+            Some(next) => cursor = format!("&cursor={}", encoded(next)),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// Returns what a request has to ask for.
+fn query(args: &MemberLsArgs) -> String {
+    let mut query = format!("sort={}", args.sort);
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            query.push_str(&format!("&{name}={}", encoded(&value)));
+        }
     };
-    let has_tag = |filter: TagFilter| {
-        let has = |(id, value)| {
-            id == u64::from(filter.id) && filter.value.is_none_or(|wanted| value == u64::from(wanted))
-        };
-        tags(member).into_iter().any(has)
-    };
-    let has_capability =
-        |id: u32| entries(member, "capabilities").iter().any(|found| found.as_u64() == Some(id.into()));
-    (!args.authorized || is_authorized)
-        && (!args.waiting || !is_authorized)
-        && (!args.online || is_online)
-        && (!args.offline || !is_online)
-        && args.search.as_ref().is_none_or(matches_text)
-        && args.tag.is_none_or(has_tag)
-        && args.capability.is_none_or(has_capability)
+    let either = |yes: bool, no: bool| (yes || no).then(|| yes.to_string());
+    add("authorized", either(args.authorized, args.waiting));
+    add("online", either(args.online, args.offline));
+    add("search", args.search.clone());
+    add("capability", args.capability.map(|id| id.to_string()));
+    let tag = |TagFilter { id, value }| value.map_or_else(|| id.to_string(), |value| format!("{id}:{value}"));
+    add("tag", args.tag.map(tag));
+    query
+}
+
+/// Writes a value so that it can stand in a query.
+fn encoded(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn show_one(args: &MemberShowArgs, now: Timestamp) -> Result<(), CliError> {
@@ -272,42 +297,22 @@ mod tests {
     use super::*;
     use crate::server::config::{Cli, Command};
 
-    fn wanted(member: &Value, options: &[&str]) -> bool {
+    fn asked(options: &[&str]) -> String {
         let arguments = [&["ctl-bin", "member", "ls", "n"], options].concat();
         let Some(Command::Member(MemberCommand::Ls(args))) = Cli::try_parse_from(arguments).unwrap().command
         else {
             panic!("not member ls");
         };
-        is_wanted(member, &args)
+        query(&args)
     }
 
     #[test]
-    fn filters_leave_what_meets_all_of_them() {
-        let member = json!({
-            "address": "a1b2c3d4e5", "name": "Laptop of Ann", "authorized": true, "online": false,
-            "ipAssignments": ["10.0.0.7"], "tags": [[1, 100]], "capabilities": [5],
-        });
-        for options in [
-            &[][..],
-            &["--authorized", "--offline"],
-            &["--search", "ann"],
-            &["--search", "B2C3"],
-            &["--search", "10.0.0."],
-            &["--tag", "1"],
-            &["--tag", "1=100", "--capability", "5"],
-        ] {
-            assert!(wanted(&member, options), "{options:?}");
-        }
-        for options in [
-            &["--waiting"][..],
-            &["--online"],
-            &["--search", "bob"],
-            &["--tag", "2"],
-            &["--tag", "1=101"],
-            &["--capability", "6"],
-            &["--authorized", "--search", "bob"],
-        ] {
-            assert!(!wanted(&member, options), "{options:?}");
-        }
+    fn the_controller_is_asked_for_what_meets_all_filters() {
+        assert_eq!(asked(&[]), "sort=address");
+        assert_eq!(asked(&["--authorized", "--offline"]), "sort=address&authorized=true&online=false");
+        assert_eq!(asked(&["--waiting", "--sort", "-lastSeen"]), "sort=-lastSeen&authorized=false");
+        assert_eq!(asked(&["--search", "Ann & Bö"]), "sort=address&search=Ann%20%26%20B%C3%B6");
+        assert_eq!(asked(&["--tag", "1=100", "--capability", "5"]), "sort=address&capability=5&tag=1%3A100");
+        assert_eq!(asked(&["--tag", "1"]), "sort=address&tag=1");
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod apply;
 pub(crate) mod args;
 pub(crate) mod client;
 pub(crate) mod health;
-mod member;
+pub(crate) mod member;
 mod network;
 pub(crate) mod progress;
 pub(crate) mod table;

@@ -35,8 +35,8 @@ pub(super) async fn follow(home: Arc<Home>, conf: watch::Sender<Arc<LocalConf>>)
                 last_reason.clear();
                 let changed = **conf.borrow() != read;
                 if changed {
-                    info!("local.conf was read again");
                     conf.send_replace(Arc::new(read));
+                    info!("local.conf was read again");
                 }
             }
             Err(reason) if reason != last_reason => {

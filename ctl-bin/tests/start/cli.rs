@@ -232,26 +232,49 @@ fn every_error_says_what_to_do() {
 #[test]
 fn help_says_what_there_is() {
     let mut all = String::new();
-    for arguments in [
-        &["network"][..],
-        &["network", "ls"],
-        &["network", "create"],
-        &["network", "show"],
-        &["network", "set"],
-        &["network", "delete"],
-        &["member"],
-        &["member", "ls"],
-        &["member", "show"],
-        &["member", "authorize"],
-        &["member", "set"],
-        &["member", "delete"],
-        &["doctor"],
-        &["health"],
-        &["identity"],
-        &["identity", "new"],
-    ] {
-        let output = bare(&[arguments, &["--help"]].concat()).output().unwrap();
-        all += &format!("$ ctl-bin {} --help\n{}\n", arguments.join(" "), printed(output));
-    }
+    helps(&mut Vec::new(), &mut all);
     expect("help", &all);
+}
+
+/// Adds the help of a command and of those below it.
+fn helps(command: &mut Vec<String>, all: &mut String) {
+    let words: Vec<_> = command.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = printed(bare(&words).output().unwrap());
+    *all += &format!("$ ctl-bin {}\n{help}\n", words.join(" "));
+    let below = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+    for line in below.lines().take_while(|line| !line.is_empty()) {
+        // The names stand two characters in; a text that is too long for its line goes on further in.
+        let name = line.strip_prefix("  ").filter(|line| !line.starts_with(' '));
+        if let Some(name) =
+            name.and_then(|line| line.split_whitespace().next()).filter(|name| *name != "help")
+        {
+            command.push(name.to_owned());
+            helps(command, all);
+            command.pop();
+        }
+    }
+}
+
+/// A list of more than a page is put together from pages, and the controller does the searching.
+#[test]
+fn members_are_listed_in_order_and_number_as_asked_for() {
+    let (_folder, home) = home();
+    let (_process, _) = serve(&home, free_port());
+    let network = json(ctl(&home, &["network", "create", "--name", "n", "--json"]));
+    let id = network["id"].as_str().unwrap();
+    let members: Vec<_> = (0..1010_u64).map(|n| format!("{:010x}", 0x11_0000_0000 + n)).collect();
+    let all: Vec<_> =
+        ["member", "authorize", id].into_iter().chain(members.iter().map(String::as_str)).collect();
+    printed(ctl(&home, &all));
+    printed(ctl(&home, &["member", "set", id, &members[500], "--name", "a & ü"]));
+    let addresses = |options: &[&str]| {
+        let list = json(ctl(&home, &[&["member", "ls", "n", "--json"], options].concat()));
+        let address = |member: &Value| member["address"].as_str().unwrap().to_owned();
+        list.as_array().unwrap().iter().map(address).collect::<Vec<_>>()
+    };
+    assert_eq!(addresses(&[]), members);
+    assert_eq!(addresses(&["--limit", "1003"]), members[..1003]);
+    assert_eq!(addresses(&["--sort", "-address", "--limit", "1"]), members[1009..]);
+    assert_eq!(addresses(&["--search", "A & ü"]), members[500..501]);
+    assert_eq!(addresses(&["--waiting"]), [] as [String; 0]);
 }

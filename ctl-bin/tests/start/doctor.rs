@@ -173,3 +173,17 @@ fn another_token_and_another_planet_than_those_in_use_are_found() {
     let (code, said) = told(doctor(Path::new("/nowhere"), &[]));
     assert!(code == 1 && said.contains("is no home of a controller"), "{said}");
 }
+
+/// Which planet was meant is not known then, and the public roots are not to hear of who wanted none.
+#[test]
+fn settings_that_cannot_be_used_are_named_and_no_root_is_asked() {
+    let (_folder, home) = home();
+    drop(serve(&home, free_port()));
+    fs::write(home.join("ctl.toml"), "planet = 'none'\nprot = 1\n").unwrap();
+    let (code, said) = told(doctor(&home, &[]));
+    assert!(code == 1 && said.contains("ctl.toml:2:1: \"prot\": there is no such setting"), "{said}");
+    assert!(!said.contains("roots   ") && !said.contains("public"), "{said}");
+    fs::write(home.join("ctl.toml"), "planet = 'none'\nport = 9\n").unwrap();
+    let (_, said) = told(doctor(&home, &[]));
+    assert!(said.contains("can be used; set: planet, port") && said.contains("told to know none"), "{said}");
+}

@@ -71,6 +71,12 @@ fn api_speaks_tls_and_takes_a_new_certificate_without_a_restart() {
     fs::copy(&certificate, &old).unwrap();
     let output = list(&old);
     assert!(output.status.success(), "{output:?}");
+    let doctor = |arguments: &[&str]| {
+        let output = run(&home, &[&["doctor", "--planet", "none"], arguments].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(doctor(&["--ca", old.to_str().unwrap()]).contains("runs and answers at https://"));
+    assert!(doctor(&[]).contains("--ca FILE"));
 
     let mark = process.mark();
     certify(folder.path());

@@ -79,3 +79,61 @@ fn the_end_waits_for_what_was_begun_and_not_for_clients_that_stay() {
     let path = format!("/controller/network/{}", network["id"].as_str().unwrap());
     assert_eq!(request(api(port), "GET", &path, &token, None).0, 200);
 }
+
+/// Four clients write as fast as they can while the end is asked for.
+#[test]
+fn the_end_amid_many_writes_loses_none_that_was_acknowledged() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let mut child = command(&home, port).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let token = std::fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let body = serde_json::json!({ "authorized": true });
+    let network = request(api(port), "POST", "/controller/network", &token, Some(&serde_json::json!({}))).1;
+    let path = format!("/controller/network/{}/member", network["id"].as_str().unwrap());
+    let (path, token, body) = (path.as_str(), token.as_str(), &body);
+    let write = |client: u64| {
+        let mut acknowledged = Vec::new();
+        loop {
+            let member = format!("{:010x}", (client + 1) << 32 | acknowledged.len() as u64);
+            if !is_taken(port, &format!("{path}/{member}"), token, body) {
+                return acknowledged;
+            }
+            acknowledged.push(member);
+        }
+    };
+    let acknowledged = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4).map(|client| scope.spawn(move || write(client))).collect();
+        // Some have been taken when the end begins.
+        let listed =
+            || request(api(port), "GET", path, token, None).1.as_object().map_or(0, serde_json::Map::len);
+        while listed() < 40 {}
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(acknowledged.len() >= 40);
+    let (_process, _) = serve(&home, port);
+    let kept = request(api(port), "GET", path, token, None).1;
+    let lost: Vec<_> = acknowledged.iter().filter(|member| kept.get(member.as_str()).is_none()).collect();
+    assert!(lost.is_empty(), "{lost:?} of {}", acknowledged.len());
+}
+
+/// Sends one change; says whether it was acknowledged.
+fn is_taken(port: u16, path: &str, token: &str, body: &serde_json::Value) -> bool {
+    use std::io::{Read, Write};
+    let exchange = || {
+        let mut stream = std::net::TcpStream::connect(api(port))?;
+        let body = body.to_string();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-ZT1-Auth: {token}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    exchange().is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+}

@@ -7,11 +7,10 @@ use zt_proto::{Address, NetworkId};
 
 use super::file::{Member, Network};
 use crate::cli::client::Client;
+use crate::cli::member::pages;
 use crate::cli::table::{ATTENTION, BAD, GOOD, paint, printable};
 use crate::cli::{CliError, entries, named, number, text};
 
-/// Entries of a page of the API.
-const PAGE: usize = 1000;
 /// Characters of a value that a plan shows.
 const MAX_SHOWN: usize = 120;
 
@@ -68,7 +67,7 @@ pub(super) struct Plan {
 
 /// Reads what is there, and compares it with what is to be.
 pub(super) fn make(client: &Client, wanted: Vec<Network>, prunes: bool) -> Result<Plan, CliError> {
-    let there = pages(client, "/api/v2/network")?;
+    let there = pages(client, "/api/v2/network", usize::MAX)?;
     let mut networks = Vec::new();
     let mut kept = BTreeSet::new();
     for network in wanted {
@@ -135,7 +134,7 @@ fn compare(client: &Client, id: NetworkId, wanted: Network, prunes: bool) -> Res
     };
     let Some(members) = wanted.members else { return Ok(plan) };
     let path = format!("{path}/member");
-    let mut there: BTreeMap<_, _> = pages(client, &path)?
+    let mut there: BTreeMap<_, _> = pages(client, &path, usize::MAX)?
         .into_iter()
         .map(|member| (text(&member, "address").to_owned(), member))
         .collect();
@@ -195,19 +194,6 @@ fn is_met(found: &Value, wanted: &Value) -> bool {
         Value::Array(wanted) if wanted.is_empty() => found.as_array().is_none_or(Vec::is_empty),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             found == wanted
-        }
-    }
-}
-
-fn pages(client: &Client, path: &str) -> Result<Vec<Value>, CliError> {
-    let mut all = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = client.get(&format!("{path}?limit={PAGE}{cursor}"))?;
-        all.extend_from_slice(entries(&page, "data"));
-        match page.get("next").and_then(Value::as_str) {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(all),
         }
     }
 }

@@ -4,7 +4,7 @@ mod network;
 mod storage;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -42,8 +42,11 @@ pub(crate) struct DoctorArgs {
     /// Address of the API, as for serving [default: as set, else 127.0.0.1 and the port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,
+    /// Certificates in PEM to trust if the API speaks TLS, in the place of those of this machine
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Root servers, as for serving
-    #[arg(long, value_name = "builtin|none|FILE")]
+    #[arg(long, value_name = "builtin|none|FILE", env = "CTL_PLANET")]
     pub planet: Option<PlanetSource>,
     /// Prints the findings as JSON
     #[arg(long)]
@@ -125,15 +128,21 @@ pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> Ex
     let mut findings = Findings::default();
     if let Some(home) = storage::open(&args.home.home, &mut findings) {
         let secret = storage::check_files(&home, &mut findings);
-        let set = look_at_settings(args, &mut findings);
+        let settings = look_at_settings(args, &mut findings);
+        let is_known = settings.is_some();
+        let set = settings.unwrap_or_default();
         let port = args.port.or(set.port).or_else(|| home.port()).unwrap_or(DEFAULT_PORT);
         let api = args.api.or(set.api).unwrap_or((Ipv4Addr::LOCALHOST, port).into());
-        let running = look_at_running(&home, api, secret.as_ref(), &mut findings);
+        let ca = args.ca.as_deref();
+        let running = look_at_running(&home, api, ca, secret.as_ref(), &mut findings);
         let planet = args.planet.clone().or(set.planet);
         let patient = Patient { home, now, port, bind: args.bind.or(set.bind), api, planet, secret, running };
         storage::check_database(&patient, &mut findings);
         storage::check_clock(&patient, &mut findings);
-        network::check(&patient, &mut rng, &mut findings);
+        // Whoever is told to know no root must not be introduced to one.
+        if is_known {
+            network::check(&patient, &mut rng, &mut findings);
+        }
     }
     tell(&findings, &args.home.home, args.json);
     if findings.count(Level::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -148,8 +157,8 @@ struct Set {
     planet: Option<PlanetSource>,
 }
 
-/// Reads the settings as the controller will at its next start.
-fn look_at_settings(args: &DoctorArgs, findings: &mut Findings) -> Set {
+/// Reads the settings as the controller will at its next start; `None` if they cannot be used.
+fn look_at_settings(args: &DoctorArgs, findings: &mut Findings) -> Option<Set> {
     const CHECK: &str = "settings";
     let line = match settings::of_home(&args.home.home, args.config.as_deref()) {
         Ok(line) => line,
@@ -158,13 +167,14 @@ fn look_at_settings(args: &DoctorArgs, findings: &mut Findings) -> Set {
                 findings.error(
                     CHECK,
                     line,
-                    "mend it; until then the controller does not start again. `ctl-bin config print-default` has every setting",
+                    "mend it: the controller does not start with it (ports, planet and roots are looked at then; ctl-bin config \
+                     print-default has every setting)",
                 );
             }
-            return Set::default();
+            return None;
         }
     };
-    let Some(serving) = line.serving() else { return Set::default() };
+    let serving = line.serving()?;
     if let Err(error) = serving.api.listen(serving.port) {
         findings.error(CHECK, error.to_string(), "the controller does not start again until it is mended");
     } else if let Some(file) = &line.file {
@@ -172,18 +182,19 @@ fn look_at_settings(args: &DoctorArgs, findings: &mut Findings) -> Set {
         let set = if names.is_empty() { "nothing" } else { &names.join(", ") };
         findings.ok(CHECK, format!("{} can be used; set: {set}", file.display()));
     }
-    Set {
+    Some(Set {
         port: line.set.contains_key("port").then_some(serving.port),
         bind: serving.bind,
         api: serving.api.address,
         planet: serving.planet.clone(),
-    }
+    })
 }
 
 /// Asks the controller that runs in the home, if there is one.
 fn look_at_running(
     home: &Home,
     api: SocketAddr,
+    ca: Option<&Path>,
     secret: Option<&IdentitySecret>,
     findings: &mut Findings,
 ) -> Option<Running> {
@@ -194,7 +205,7 @@ fn look_at_running(
     }
     let url = home.api_url().ok().flatten().unwrap_or_else(|| super::announce::url(api, false));
     let mut running = Running { url, status: None, peers: Vec::new() };
-    let asked = Client::of_home(home, &running.url)
+    let asked = Client::of_home(home, &running.url, ca)
         .and_then(|client| Ok((client.get("/status")?, client.get("/peer")?)));
     match asked {
         Ok((status, peers)) => {
@@ -217,6 +228,11 @@ fn look_at_running(
             CHECK,
             format!("it runs, but {error}"),
             "was the file changed since the start, restart the controller; else see what else listens there",
+        ),
+        Err(error @ CliError::Tls { .. }) => findings.error(
+            CHECK,
+            format!("it runs, and this machine does not trust its API: {error}"),
+            "say --ca FILE with the authority that signed it; the certificate has to name what stands in its URL",
         ),
         Err(error) => findings.error(
             CHECK,
