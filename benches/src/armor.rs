@@ -127,6 +127,25 @@ fn curves(criterion: &mut Criterion) {
             });
         });
     }
+    {
+        // Most of a signature is one multiplication of the base point.
+        use curve25519_dalek::constants::ED25519_BASEPOINT_POINT as BASE;
+        use curve25519_dalek::edwards::{EdwardsBasepointTableRadix32, EdwardsBasepointTableRadix256};
+        use curve25519_dalek::traits::BasepointTable as _;
+        use curve25519_dalek::{EdwardsPoint, Scalar};
+        let scalar = Scalar::from_bytes_mod_order([0xa5; 32]);
+        group.bench_function("base point, built-in table", |bencher| {
+            bencher.iter(|| EdwardsPoint::mul_base(black_box(&scalar)));
+        });
+        let table = Box::new(EdwardsBasepointTableRadix32::create(&BASE));
+        group.bench_function("base point, radix 32", |bencher| {
+            bencher.iter(|| table.mul_base(black_box(&scalar)));
+        });
+        let table = Box::new(EdwardsBasepointTableRadix256::create(&BASE));
+        group.bench_function("base point, radix 256", |bencher| {
+            bencher.iter(|| table.mul_base(black_box(&scalar)));
+        });
+    }
     let ours = x25519_dalek::StaticSecret::from([3; 32]);
     let theirs = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from([4; 32]));
     group.bench_function("X25519, x25519-dalek", |bencher| {
