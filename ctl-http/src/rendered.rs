@@ -77,7 +77,8 @@ mod tests {
         let rendered = Rendered::default();
         let text = Bytes::from(vec![b'x'; 100_000]);
         for number in 0..1_000_u64 {
-            rendered.keep(NetworkId(number % 400), number, &text);
+            // First the same ones again and again, then more than there is room for.
+            rendered.keep(NetworkId(number % if number < 500 { 100 } else { 400 }), number, &text);
             let state = rendered.lock();
             let size: usize = state.networks.values().map(|(_, text)| text.len() + ENTRY_BYTES).sum();
             assert_eq!(state.size_bytes, size);

@@ -125,6 +125,7 @@ mod tests {
                 Ok::<_, StoreError>(())
             })
             .unwrap();
+        assert_eq!(counts(&connections), (1, 1));
         connections
             .read(|late| {
                 // It sees what was written before it first read.
