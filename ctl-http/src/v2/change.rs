@@ -8,9 +8,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::problem::{Invalid, Problem};
 use crate::error::ApiError;
+
+/// Fields of a body of which it is said at once that they are wrong.
+const MAX_FIELDS: usize = 16;
 
 /// What a body says of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,7 +113,7 @@ impl<T: JsonSchema> JsonSchema for Object<T> {
 /// Reads a body as exactly what `T` is; nothing at all counts as `{}`.
 ///
 /// # Errors
-/// 400 if it is not JSON; 422 with the place of the first thing that does not fit.
+/// 400 if it is not JSON; 422 with the place of the first thing that does not fit, in each field of the body.
 pub(crate) fn read_body<T: DeserializeOwned>(body: Result<Vec<u8>, ApiError>) -> Result<T, Problem> {
     let body = body?;
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body.as_slice() };
@@ -120,11 +124,38 @@ pub(crate) fn read_body<T: DeserializeOwned>(body: Result<Vec<u8>, ApiError>) ->
         Ok(read) => end.map(|()| read).map_err(|error| ApiError::Json(error).into()),
         Err(error) if error.inner().is_data() => {
             // What follows the first wrong value may not even be JSON.
-            serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(ApiError::Json)?;
-            Err(Problem::fields(vec![Invalid::new(pointer(error.path()), error.inner().to_string())]))
+            let body = serde_json::from_slice(body).map_err(ApiError::Json)?;
+            Err(Problem::fields(all_invalid::<T>(body, error)))
         }
         Err(error) => Err(ApiError::Json(error.into_inner()).into()),
     }
+}
+
+/// Returns what does not fit in a body: the first thing in each of its fields. `first` was found in the first of them.
+fn all_invalid<T: DeserializeOwned>(
+    mut body: Value,
+    first: serde_path_to_error::Error<serde_json::Error>,
+) -> Vec<Invalid> {
+    let mut invalid = vec![Invalid::new(pointer(first.path()), first.inner().to_string())];
+    let mut error = first;
+    // serde stops at the first thing, so the rest is read once more without the field that it was in.
+    while invalid.len() < MAX_FIELDS && remove_field_of(error.path(), &mut body) {
+        match serde_path_to_error::deserialize::<_, Object<T>>(&body) {
+            // What is said of the body as a whole may come of the field that was taken out.
+            Err(next) if next.path().iter().next().is_some() => {
+                invalid.push(Invalid::new(pointer(next.path()), next.inner().to_string()));
+                error = next;
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    invalid
+}
+
+/// Removes the field of the body that a path begins with, and says whether there was one.
+fn remove_field_of(path: &serde_path_to_error::Path, body: &mut Value) -> bool {
+    let Some(serde_path_to_error::Segment::Map { key }) = path.iter().next() else { return false };
+    body.as_object_mut().is_some_and(|fields| fields.remove(key).is_some())
 }
 
 /// Writes a path as a JSON pointer.
@@ -169,6 +200,20 @@ mod tests {
         assert_eq!(read(r#"{"name":null}"#), Ok(Body { name: Change::Reset, ..Body::default() }));
         let set = Body { name: Change::Set("x".to_owned()), ..Body::default() };
         assert_eq!(read(r#"{"name":"x"}"#), Ok(set));
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named_but_not_more_than_a_few() {
+        let pointers = |body: &str| {
+            let mut pointers = read_body::<Body>(Ok(body.as_bytes().to_vec())).unwrap_err().pointers();
+            pointers.sort();
+            pointers
+        };
+        let body = r#"{"other":1,"name":5,"list":[{"number":1},{"number":300},{"number":"x"}],"a/b":null}"#;
+        assert_eq!(pointers(body), ["/a~1b", "/list/1/number", "/name", "/other"]);
+        assert_eq!(pointers(r#"{"name":5,"list":[]}"#), ["/name"]);
+        let many: Vec<_> = (0..1000).map(|number| format!("\"x{number}\":1")).collect();
+        assert_eq!(pointers(&format!("{{{}}}", many.join(","))).len(), MAX_FIELDS);
     }
 
     #[test]
