@@ -5,6 +5,7 @@
 //! crates. A target is a file of `targets/`, a `[[bin]]`, an entry of [`TARGETS`] and a folder of `corpus/`.
 
 mod credentials;
+mod http;
 mod node;
 mod packet;
 mod record;
@@ -12,6 +13,7 @@ mod text;
 mod verb;
 
 pub use credentials::{credentials, rules, world};
+pub use http::{local_conf, origin, scope};
 pub use node::node_datagram;
 pub use packet::{extended_armor, fragment, packet};
 pub use record::{recent_history, record, rules_json};
@@ -22,7 +24,7 @@ pub use verb::{circuit_test, hello, message, network_config_request};
 pub type Body = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Body); 20] = [
+pub const TARGETS: [(&str, Body); 23] = [
     ("circuit_test", circuit_test),
     ("credentials", credentials),
     ("dictionary", dictionary),
@@ -30,15 +32,18 @@ pub const TARGETS: [(&str, Body); 20] = [
     ("fragment", fragment),
     ("hello", hello),
     ("identity", identity),
+    ("local_conf", local_conf),
     ("message", message),
     ("network_config", network_config),
     ("network_config_request", network_config_request),
     ("node_datagram", node_datagram),
+    ("origin", origin),
     ("packet", packet),
     ("recent_history", recent_history),
     ("record", record),
     ("rules", rules),
     ("rules_json", rules_json),
+    ("scope", scope),
     ("settings_file", settings_file),
     ("text_config", text_config),
     ("world", world),

@@ -1,0 +1,5 @@
+#![cfg_attr(fuzzing, no_main)]
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| drop(fuzz::local_conf(data)));
+#[cfg(not(fuzzing))]
+fn main() {}
