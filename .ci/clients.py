@@ -68,6 +68,7 @@ async def ztctl(base, token):
 
 
 def zapit(base, token):
+    from zapit.models.user import TokenRequest
     from zapit.zapit import Central
 
     client = Central(token)
@@ -82,14 +83,20 @@ def zapit(base, token):
     equal(client.get_network_by_id(network.id).rulesSource, "accept;")
     user = client.get_account_status().user
     equal(client.get_user(user.id).id, user.id)
-    equal(len(client.get_random_token().token), 32)
+    secret = client.get_random_token().token
+    equal(client.add_api_token(user.id, TokenRequest(tokenName="of-zapit", token=secret)).tokenName, "of-zapit")
+    client._requestor.api_key = secret
+    equal(client.get_account_status().user.tokens, ["of-zapit"])
+    client._requestor.api_key = token
+    client.delete_api_token(user.id, "of-zapit")
+    equal(client.get_account_status().user.tokens, [])
     equal(client.get_current_organization().ownerId, user.id)
     equal([found.userId for found in client.get_organization_users(user.id)], [user.id])
     equal(client.get_organization_invitations(user.id), [])
     client.delete_network_member(network.id, MEMBER)
     client.delete_network(network.id)
     equal(client.list_networks(), [])
-    return 12
+    return 14
 
 
 def zerotier(base, token):

@@ -22,6 +22,7 @@ mod outbox;
 mod peer;
 mod rendered;
 mod rule_tests;
+mod secrets;
 mod serve;
 pub mod status;
 mod streamed;

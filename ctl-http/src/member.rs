@@ -192,7 +192,8 @@ impl Pages for InFull {
             Ok::<_, ApiError>((page, sightings))
         })?;
         for member in &page {
-            let view = render_listed(member, self.node.peer(member.address), sightings.get(&member.address));
+            let shown = self.state.shown_member(member);
+            let view = render_listed(&shown, self.node.peer(member.address), sightings.get(&member.address));
             streamed::append(out, self.after.is_none(), &view)?;
             self.after = Some(member.address);
             self.counts.total += 1;
@@ -246,6 +247,6 @@ impl State {
 
     fn render_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
         let history = tx.sightings().history(member.network, member.address)?;
-        Ok(render(member, self.node().peer(member.address), &history))
+        Ok(render(&self.shown_member(member), self.node().peer(member.address), &history))
     }
 }

@@ -18,6 +18,7 @@ use zt_proto::{Address, NetworkId};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{self, deleting, param, parse_body, reading, segment, writing};
+use crate::rendered::Rendering;
 use crate::streamed::{self, Pages, Step};
 use crate::view::network::{NetworkView, render, render_listed};
 use crate::{Shared, State, respond, rule_tests, settle, with};
@@ -91,7 +92,11 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(state))
         .then(async |id: NetworkId, state: Shared| {
-            let known = state.api.store.settled_writes().and_then(|now| state.rendered.find(id, now));
+            let known = state
+                .api
+                .store
+                .settled_writes()
+                .and_then(|now| state.rendered.find(state.rendering(id), now));
             if let Some(text) = known {
                 return extract::written(extract::JSON, StatusCode::OK, text);
             }
@@ -176,7 +181,7 @@ impl Pages for InFull {
             for id in left.take(PAGE) {
                 // One that was removed meanwhile is left out.
                 if let Some(network) = tx.networks().get(id)? {
-                    page.push(render_listed(&network, &tx.members().counts(id)?));
+                    page.push(render_listed(&self.state.shown_network(&network), &tx.members().counts(id)?));
                 }
             }
             Ok::<_, ApiError>(page)
@@ -223,18 +228,23 @@ impl NetworkChange for Map<String, Value> {
 }
 
 impl State {
+    /// Returns which of the two forms of a network the caller sees.
+    fn rendering(&self, network: NetworkId) -> Rendering {
+        Rendering { network, has_secrets: self.caller.may_change(network) }
+    }
+
     /// Renders a network as text, which is kept for who asks next.
     fn render_network(&self, id: NetworkId) -> Result<Bytes, ApiError> {
         let before = self.api.store.settled_writes();
         let view = self.api.store.read(|tx| {
             let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-            Ok::<_, ApiError>(render(&network, &tx.members().counts(id)?))
+            Ok::<_, ApiError>(render(&self.shown_network(&network), &tx.members().counts(id)?))
         })?;
         let mut text = Vec::new();
         streamed::append(&mut text, true, &view)?;
         let text = Bytes::from(text);
         if let Some(generation) = before.filter(|_| self.api.store.settled_writes() == before) {
-            self.rendered.keep(id, generation, &text);
+            self.rendered.keep(self.rendering(id), generation, &text);
         }
         Ok(text)
     }

@@ -86,6 +86,8 @@ const ROWS: &[Row] = &[
     // Of members it sets more than who may be in, so these need everything.
     ("POST PUT", "/api/v1/network", Need::Admin),
     ("POST PUT", "/api/v1/user/{id}", Need::Admin),
+    ("POST PUT", "/api/v1/user/{id}/token", Need::Admin),
+    ("DELETE", "/api/v1/user/{id}/token/{name}", Need::Admin),
     ("POST PUT DELETE", "/api/v1/network/{network}", Need::Admin),
     ("POST PUT DELETE", "/api/v1/network/{network}/member/{node}", Need::Admin),
     ("POST", "/api/v2/rules/compile", Need::Any),

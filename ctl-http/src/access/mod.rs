@@ -87,6 +87,11 @@ impl Caller {
         self.scope.as_ref().is_some_and(|scope| scope.allows(Level::Read, Some(network)))
     }
 
+    /// Says whether everything of the network may be changed, and so seen.
+    pub(crate) fn may_change(&self, network: NetworkId) -> bool {
+        self.scope.as_ref().is_some_and(|scope| scope.allows(Level::Admin, Some(network)))
+    }
+
     /// Says whether there is any network that may be seen.
     pub(crate) fn sees_some(&self) -> bool {
         let reads = |grant: scope::Grant| matches!(grant.level, Level::Read | Level::Admin);

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
+use zt_proto::Timestamp;
 
 use super::version_1;
+use crate::access::scope::Scope;
+use crate::access::tokens::{self, Secret, TokenName};
 use crate::error::ApiError;
-use crate::extract::{self, param, parse_body, reading, segment, writing};
+use crate::extract::{self, deleting, param, parse_body, reading, segment, writing};
 use crate::webhooks::organization_id;
 use crate::{Shared, State, respond, with};
-
-/// Letters and digits of a random token: 190 bits.
-const TOKEN_LENGTH: usize = 32;
 
 pub(super) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
     vec![
@@ -25,6 +26,8 @@ pub(super) fn routes(state: &Shared) -> Vec<BoxedFilter<(Response,)>> {
         users(state),
         user(state),
         update_user(state),
+        add_token(state),
+        remove_token(state),
         organization(state),
         organization_by_id(state),
         organization_users(state),
@@ -63,16 +66,21 @@ fn status(state: &Shared) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// `GET /api/v1/randomToken`: a text that nobody can guess. Nothing is stored.
+/// `GET /api/v1/randomToken`: a secret that nobody can guess, which `POST /api/v1/user/{id}/token` takes. Nothing is stored.
 fn random_token(state: &Shared) -> BoxedFilter<(Response,)> {
     version_1()
         .and(segment("randomToken"))
         .and(reading())
         .and(with(Arc::clone(state)))
         .map(|state: Shared| {
-            let token = state.draw_token();
-            let clock = (state.api.now)().0;
-            extract::json(StatusCode::OK, &json!({ "clock": clock, "raw": token, "token": token }))
+            let secret = Secret::new(|| (state.api.random)());
+            let (token, clock) = (secret.reveal(), (state.api.now)().0);
+            let hashed = Sha256::digest(token.as_bytes());
+            let hashed: String = hashed.iter().map(|byte| format!("{byte:02x}")).collect();
+            extract::json(
+                StatusCode::OK,
+                &json!({ "clock": clock, "hashed": hashed, "raw": token, "token": token }),
+            )
         })
         .boxed()
 }
@@ -119,6 +127,56 @@ fn update_user(state: &Shared) -> BoxedFilter<(Response,)> {
             respond(move || {
                 parse_body(&body?)?;
                 state.user_with_id(&id)
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `POST /api/v1/user/{id}/token`: makes a token that may do everything, as those of the hosted service may.
+fn add_token(state: &Shared) -> BoxedFilter<(Response,)> {
+    version_1()
+        .and(segment("user"))
+        .and(param())
+        .and(segment("token"))
+        .and(writing())
+        .and(with(Arc::clone(state)))
+        .then(async |id: String, body: Result<Vec<u8>, ApiError>, state: Shared| {
+            respond(move || {
+                state.user_with_id(&id)?;
+                let body = parse_body(&body?)?;
+                let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+                let name = text("tokenName").parse::<TokenName>();
+                let name = name.map_err(|error| ApiError::Unusable(format!("tokenName: {error}")))?;
+                // One that somebody thought of himself could be guessed.
+                let secret = Secret::parse(text("token").as_bytes()).ok_or_else(|| {
+                    ApiError::Unusable("token: expected one of /api/v1/randomToken".to_owned())
+                })?;
+                let (actor, now) = (&state.caller.name, state.now());
+                let order = (&name, &Scope::admin(), Timestamp(0));
+                state.api.store.write(|tx| tokens::create(tx, order, &secret, actor, now))?;
+                Ok(json!({ "tokenName": name.to_string(), "token": secret.reveal() }))
+            })
+            .await
+        })
+        .boxed()
+}
+
+/// `DELETE /api/v1/user/{id}/token/{name}`: revokes a token.
+fn remove_token(state: &Shared) -> BoxedFilter<(Response,)> {
+    version_1()
+        .and(segment("user"))
+        .and(param())
+        .and(segment("token"))
+        .and(param())
+        .and(deleting())
+        .and(with(Arc::clone(state)))
+        .then(async |id: String, name: String, state: Shared| {
+            respond(move || {
+                state.user_with_id(&id)?;
+                let (actor, now) = (&state.caller.name, state.now());
+                state.api.store.write(|tx| tokens::revoke(tx, &name, actor, now))?;
+                Ok(json!({ "tokenName": name }))
             })
             .await
         })
@@ -222,15 +280,6 @@ impl State {
             "ownerId": id,
             "ssoConfig": { "enabled": false, "mode": "" },
         })
-    }
-
-    /// Draws a text of letters and digits, each as likely as the others.
-    fn draw_token(&self) -> String {
-        const CHARACTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let bits = || (0..5).map(|shift| (self.api.random)() >> (6 * shift) & 0x3f).collect::<Vec<_>>();
-        let drawn = std::iter::repeat_with(bits).flatten();
-        let characters = drawn.filter_map(|index| CHARACTERS.get(index as usize).copied().map(char::from));
-        characters.take(TOKEN_LENGTH).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
         let mut data = Vec::new();
         for id in rest.iter().take(limit) {
             let network = tx.networks().get(*id)?.ok_or_else(no_network)?; // listed in this very transaction
-            data.push(view(tx, &network)?);
+            data.push(view(tx, &state.shown_network(&network))?);
         }
         let last = rest.get(limit.saturating_sub(1)).filter(|_| rest.len() > limit);
         Ok::<_, Problem>(NetworkPage {
@@ -65,7 +65,7 @@ pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
     let id = request.network()?;
     let (version, view) = state.api.store.read(|tx| {
         let network = find(tx, id)?;
-        Ok::<_, Problem>((version_of(&network), view(tx, &network)?))
+        Ok::<_, Problem>((version_of(&network), view(tx, &state.shown_network(&network))?))
     })?;
     Ok(Answer::record(&view, version)?.unless_known(&request.conditions))
 }

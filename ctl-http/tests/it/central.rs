@@ -225,7 +225,38 @@ fn status_user_and_random_token_are_those_of_one_user() {
     assert_eq!(get(&server, "/org-invitation"), json!([]));
     let tokens = [get(&server, "/randomToken"), get(&server, "/randomToken")];
     let texts = tokens.each_ref().map(|token| token["token"].as_str().unwrap());
-    assert!(texts[0] != texts[1] && texts.iter().all(|text| text.len() == 32));
+    assert!(texts[0] != texts[1] && texts.iter().all(|text| text.len() == 44));
+    assert!(tokens.iter().all(|token| token["raw"] == token["token"] && token["hashed"] != token["token"]));
+}
+
+/// As the resource `zerotier_token` of the Terraform provider does it.
+#[test]
+fn random_token_becomes_one_that_may_do_everything_until_it_is_removed() {
+    let server = Server::start();
+    let user = get(&server, "/status")["user"]["id"].as_str().unwrap().to_owned();
+    let secret = get(&server, "/randomToken")["token"].as_str().unwrap().to_owned();
+    let status = |path: &str| {
+        let value = format!("token {secret}");
+        client::send(server.address, "GET", path, &[("Authorization", &value)], None).status
+    };
+    assert_eq!(status("/api/v1/network"), 401, "drawing it stores nothing");
+    let order = json!({ "tokenName": "terraform", "token": secret });
+    let made = post(&server, &format!("/user/{user}/token"), &order);
+    assert_eq!(made["tokenName"], "terraform");
+    assert_eq!(status("/api/v1/network"), 200);
+    assert_eq!(get(&server, "/status")["user"]["tokens"], json!(["terraform"]));
+    for (path, order, expected) in [
+        (format!("/user/{user}/token"), json!({ "tokenName": "terraform", "token": secret }), 409),
+        (format!("/user/{user}/token"), json!({ "tokenName": "mine", "token": "easy to guess" }), 400),
+        (format!("/user/{user}/token"), json!({ "tokenName": "a b", "token": secret }), 400),
+        (format!("/user/{user}/token"), json!([]), 400),
+        ("/user/other/token".to_owned(), order, 404),
+    ] {
+        assert_eq!(send(&server, "POST", &path, Some(&order)).status, expected, "{path} {order}");
+    }
+    let path = format!("/user/{user}/token/terraform");
+    assert_eq!(send(&server, "DELETE", &path, None).status, 200);
+    assert_eq!((status("/api/v1/network"), send(&server, "DELETE", &path, None).status), (401, 404));
 }
 
 /// What members do is seen here too, with the address from which they ask.

@@ -1,5 +1,6 @@
 //! Tokens: what each kind may do, how long, and what is left of them in database, log and answers.
 
+use ctl_core::member::Credential;
 use ctl_http::{Scope, tokens};
 use ctl_store::{StoreError, TokenHash};
 use serde_json::{Value, json};
@@ -156,6 +157,48 @@ fn token_for_letting_members_in_does_that_and_nothing_else() {
     let new = format!("/controller/network/{NETWORK}/member/2222222222");
     assert_eq!(send(&server, &doorman, "POST", &new, Some(r#"{"authorized":true}"#)).status, 403);
     assert_eq!(server.get(&new).status, 404);
+}
+
+#[test]
+fn join_tokens_are_shown_to_those_who_may_change_the_network() {
+    let server = server();
+    server.post(&format!("/controller/network/{NETWORK}"), &json!({ "authTokens": { "let-me-in": 0 } }));
+    let joined = server.store.write(|tx| {
+        let mut member = tx.members().get(NETWORK.parse().unwrap(), STRANGER.parse().unwrap())?.unwrap();
+        member.authorize(Credential::Token("let-me-in".to_owned()), Timestamp(5));
+        tx.members().put(&member)
+    });
+    joined.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    let reader = token(&server, "reader", &["read", "authorize"]);
+    let admin = token(&server, "admin-of-one", &[&format!("admin@{NETWORK}")]);
+    let member = format!("member/{STRANGER}");
+    let mut shown = 0;
+    for path in [
+        format!("/controller/network/{NETWORK}"),
+        format!("/controller/network/{NETWORK}/{member}"),
+        format!("/unstable/controller/network/{NETWORK}/member"),
+        format!("/api/v2/network/{NETWORK}"),
+        format!("/api/v2/network/{NETWORK}/{member}"),
+        format!("/api/v2/network/{NETWORK}/member"),
+        "/api/v2/network".to_owned(),
+        format!("/api/v1/network/{NETWORK}"),
+        format!("/api/v1/network/{NETWORK}/{member}"),
+        "/unstable/controller/network".to_owned(),
+        "/api/v1/network".to_owned(),
+        "/api/v2/audit".to_owned(),
+    ] {
+        let seen = |token: &str| {
+            let answer = send(&server, token, "GET", &path, None);
+            (answer.status, String::from_utf8(answer.body).unwrap().contains("let-me-in"))
+        };
+        assert_eq!(seen(&reader), (200, false), "{path}");
+        shown += usize::from(seen(&admin).1);
+    }
+    assert_eq!(shown, 5, "both forms of the network, two of the member, and a list");
+    // Who lets members in gets them shown in the answer.
+    let path = format!("/controller/network/{NETWORK}/{member}");
+    let answer = send(&server, &reader, "POST", &path, Some(r#"{"authorized":true}"#));
+    assert!(!String::from_utf8(answer.body).unwrap().contains("let-me-in"));
 }
 
 #[test]
