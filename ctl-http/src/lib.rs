@@ -189,7 +189,7 @@ impl State {
         let now = (self.api.now)();
         let (result, kinds, tickets) = self.api.store.write(|tx| {
             let (result, edits) = work(tx)?;
-            let (mut kinds, mut tickets) = (Vec::new(), Vec::new());
+            let (mut kinds, mut tickets, mut happened) = (Vec::new(), Vec::new(), Vec::new());
             for edit in edits {
                 self.caller.check(&edit)?;
                 let (change, events) = (edit.change, edit.events(now));
@@ -198,9 +198,10 @@ impl State {
                 if let Some(Change::MemberRevoked { network, member }) = change {
                     tx.revoked().note(network, member, now)?;
                 }
-                webhooks::enqueue(tx, &events)?;
+                happened.extend_from_slice(&events);
                 tickets.push(self.outbox.enter(change, events));
             }
+            webhooks::enqueue(tx, &happened)?;
             Ok::<_, E>((result, kinds, tickets))
         })?;
         for kind in kinds {

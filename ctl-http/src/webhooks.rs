@@ -44,15 +44,18 @@ fn hook_type(kind: EventKind) -> Option<&'static str> {
 /// # Errors
 /// None of its own.
 pub fn enqueue(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
-    if events.is_empty() || !tx.webhooks().is_any()? {
+    let Some(Event { time, .. }) = events.first() else { return Ok(()) };
+    if !tx.webhooks().is_any()? {
         return Ok(());
     }
     for webhook in tx.webhooks().list()? {
-        for event in events {
-            let Some(kind) = hook_type(event.kind).filter(|kind| wants(&webhook, kind, event)) else {
-                continue;
-            };
-            tx.webhooks().enqueue(webhook.id, &body(&webhook, kind, event), event.time)?;
+        let told = events.iter().filter_map(|event| {
+            let kind = hook_type(event.kind).filter(|kind| wants(&webhook, kind, event))?;
+            Some(body(&webhook, kind, event))
+        });
+        let bodies: Vec<_> = told.collect();
+        if !bodies.is_empty() {
+            tx.webhooks().enqueue(webhook.id, &bodies, *time)?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::column::{Columns, NetworkColumn, U64Column};
 use crate::error::StoreError;
 
 /// What may wait for one receiver; past it, what is new is dropped and counted.
-pub const MAX_WAITING_DELIVERIES: u64 = 1000;
+pub const MAX_WAITING_DELIVERIES: u64 = 10_000;
 /// What is kept for one receiver of what was given up: the newest.
 pub const MAX_DEAD_DELIVERIES: u64 = 100;
 /// Bytes of a description, and of the reason of a failure; the rest of a reason is cut.
@@ -128,16 +128,20 @@ impl Webhooks<'_> {
         Ok(self.tx.execute("DELETE FROM webhook WHERE id = ?1", [id.0])? > 0)
     }
 
-    /// Adds something that a webhook is to be told, and says whether there was room; if not, that is counted.
-    pub fn enqueue(&self, id: WebhookId, body: &str, now: Timestamp) -> Result<bool, StoreError> {
-        if self.backlog(id)?.waiting >= MAX_WAITING_DELIVERIES {
-            self.tx.execute("UPDATE webhook SET dropped = dropped + 1 WHERE id = ?1", [id.0])?;
-            return Ok(false);
-        }
+    /// Adds what a webhook is to be told, and returns for how much of it there was room; the rest is counted.
+    pub fn enqueue(&self, id: WebhookId, bodies: &[String], now: Timestamp) -> Result<usize, StoreError> {
+        let room = MAX_WAITING_DELIVERIES.saturating_sub(self.backlog(id)?.waiting);
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bodies.len());
         let sql = "INSERT INTO webhook_delivery (webhook, body, created, attempts, next, failure, dead) \
                    VALUES (?1, ?2, ?3, 0, ?3, NULL, 0)";
-        self.tx.execute(sql, params![id.0, body, U64Column(now.0)])?;
-        Ok(true)
+        for body in bodies.iter().take(room) {
+            self.tx.execute(sql, params![id.0, body, U64Column(now.0)])?;
+        }
+        if room < bodies.len() {
+            let sql = "UPDATE webhook SET dropped = dropped + ?2 WHERE id = ?1";
+            self.tx.execute(sql, params![id.0, U64Column((bodies.len() - room) as u64)])?;
+        }
+        Ok(room)
     }
 
     /// Returns how much waits for a webhook, and until when.
@@ -331,7 +335,7 @@ mod tests {
                 let changed = Webhook { enabled: false, network: None, kinds: String::new(), ..webhook(1) };
                 hooks.put(&changed)?;
                 assert_eq!(hooks.list()?, [changed, webhook(2)]);
-                assert!(hooks.enqueue(webhook(2).id, "{}", NOW)?);
+                assert_eq!(hooks.enqueue(webhook(2).id, &["{}".to_owned()], NOW)?, 1);
                 assert!(hooks.remove(webhook(2).id)? && !hooks.remove(webhook(2).id)?);
                 assert_eq!(hooks.due(webhook(2).id, NOW, 9)?, []);
                 assert_eq!(hooks.get(webhook(2).id)?, None);
@@ -347,9 +351,7 @@ mod tests {
             .write(|tx| {
                 let (hooks, id) = (tx.webhooks(), webhook(1).id);
                 hooks.put(&webhook(1))?;
-                for body in ["a", "b", "c"] {
-                    hooks.enqueue(id, body, NOW)?;
-                }
+                assert_eq!(hooks.enqueue(id, &["a", "b", "c"].map(str::to_owned), NOW)?, 3);
                 let bodies = |now| {
                     let due = hooks.due(id, now, 9)?;
                     Ok::<_, StoreError>(
@@ -387,9 +389,9 @@ mod tests {
             .write(|tx| {
                 let (hooks, id) = (tx.webhooks(), webhook(1).id);
                 hooks.put(&webhook(1))?;
-                for number in 0..MAX_WAITING_DELIVERIES + 3 {
-                    assert_eq!(hooks.enqueue(id, "{}", NOW)?, number < MAX_WAITING_DELIVERIES);
-                }
+                let most = usize::try_from(MAX_WAITING_DELIVERIES).unwrap();
+                assert_eq!(hooks.enqueue(id, &vec!["{}".to_owned(); most - 1], NOW)?, most - 1);
+                assert_eq!(hooks.enqueue(id, &vec!["{}".to_owned(); 4], NOW)?, 1);
                 assert_eq!(hooks.backlog(id)?.waiting, MAX_WAITING_DELIVERIES);
                 assert_eq!(hooks.get(id)?.unwrap().dropped, 3);
                 let due = hooks.due(id, NOW, u32::MAX)?;
@@ -399,7 +401,11 @@ mod tests {
                 let dead = hooks.dead(id)?;
                 assert_eq!(dead.len() as u64, MAX_DEAD_DELIVERIES);
                 assert_eq!((dead[0].id, dead[99].id), (due[149].id, due[50].id));
-                assert!(hooks.enqueue(id, "{}", NOW)?, "what was given up takes no place");
+                assert_eq!(
+                    hooks.enqueue(id, &["{}".to_owned()], NOW)?,
+                    1,
+                    "what was given up takes no place"
+                );
                 Ok::<_, StoreError>(())
             })
             .unwrap();
