@@ -101,8 +101,8 @@ fn moving_in_and_out_works_as_it_stands() {
             .replace("ctl-bin &", "ctl-bin")
             .replace("9993", &port.to_string())
             .replace("NETWORK", &network)
-            .replace("/tmp/", "/root/")
-            .replace("/root/", &format!("{here}/"))
+            .replace("/tmp/", "/srv/")
+            .replace("/srv/", &format!("{here}/"))
             .replace("/var/lib/zerotier-one", &old.display().to_string())
             .replace("/var/lib/ctl-bin", &home.display().to_string());
         let mut shell = Command::new("sh");

@@ -247,15 +247,20 @@ async fn keep_until_renewed(
     (external, asked(&book))
 }
 
+/// The router was asked for one map, however often, and at the end to remove it.
+fn assert_made_and_removed(asked: &[Asked]) {
+    let (last, maps) = asked.split_last().unwrap();
+    assert!(maps.iter().all(|asked| *asked == Asked::Map { port: PORT, seconds: SECONDS }), "{maps:?}");
+    assert_eq!(*last, Asked::Remove { port: PORT });
+}
+
 #[tokio::test]
 async fn a_map_by_nat_pmp_is_made_renewed_told_and_removed_at_the_end() {
     let (book, at) = (Shared::default(), [127, 53, 51, 1]);
     let serve = serve_nat_pmp(at.into(), Arc::clone(&book));
     let (external, asked) = keep_until_renewed(at, serve, book).await;
     assert_eq!(external, SocketAddr::from((EXTERNAL_IP, EXTERNAL_PORT)));
-    let (last, maps) = asked.split_last().unwrap();
-    assert!(maps.iter().all(|asked| *asked == Asked::Map { port: PORT, seconds: SECONDS }), "{maps:?}");
-    assert_eq!(*last, Asked::Remove { port: PORT });
+    assert_made_and_removed(&asked);
 }
 
 /// A router gives a map only to who knows its nonce: a renewal names it.
@@ -265,9 +270,7 @@ async fn a_map_by_pcp_is_made_renewed_told_and_removed_at_the_end() {
     let serve = serve_pcp(at.into(), Arc::clone(&book));
     let (external, asked) = keep_until_renewed(at, serve, book).await;
     assert_eq!(external, SocketAddr::from((EXTERNAL_IP, EXTERNAL_PORT)));
-    let (last, maps) = asked.split_last().unwrap();
-    assert!(maps.iter().all(|asked| *asked == Asked::Map { port: PORT, seconds: SECONDS }), "{maps:?}");
-    assert_eq!(*last, Asked::Remove { port: PORT });
+    assert_made_and_removed(&asked);
 }
 
 #[tokio::test]
@@ -276,9 +279,7 @@ async fn a_map_by_upnp_is_made_renewed_told_and_removed_at_the_end() {
     let serve = serve_upnp(at.into(), Arc::clone(&book));
     let (external, asked) = keep_until_renewed(at, serve, book).await;
     assert_eq!(external, SocketAddr::from((EXTERNAL_IP, PORT)));
-    let (last, maps) = asked.split_last().unwrap();
-    assert!(maps.iter().all(|asked| *asked == Asked::Map { port: PORT, seconds: SECONDS }), "{maps:?}");
-    assert_eq!(*last, Asked::Remove { port: PORT });
+    assert_made_and_removed(&asked);
 }
 
 #[tokio::test]
