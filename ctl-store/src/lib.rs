@@ -25,6 +25,8 @@ mod network;
 mod occupied;
 mod pending;
 mod pool;
+#[cfg(test)]
+mod query_plan;
 mod revoked;
 mod search;
 mod sighting;

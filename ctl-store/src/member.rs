@@ -489,7 +489,7 @@ fn values<T>(rows: OfMembers<T>) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::Connections;
+    use crate::query_plan;
 
     #[test]
     fn queries_over_large_networks_read_one_narrow_tree() {
@@ -502,7 +502,7 @@ mod tests {
             (HOLDER, "SEARCH member_address USING PRIMARY KEY (network=? AND ip=?)"),
             (ADDRESSES, "COVERING INDEX member_address_order (network=? AND member>? AND member<?)"),
         ] {
-            let plan = plan(sql);
+            let plan = query_plan::of(sql);
             assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
         }
     }
@@ -515,15 +515,5 @@ mod tests {
         assert_eq!(take::<_, String>(&mut rows, address(2)), "b");
         assert_eq!(take::<_, String>(&mut rows, address(3)), "");
         assert_eq!(take::<_, String>(&mut rows, address(4)), "cd");
-    }
-
-    fn plan(sql: &str) -> String {
-        let connections = Connections::in_memory().unwrap();
-        let desk = connections.writer.desk();
-        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let count = statement.parameter_count();
-        let lines =
-            statement.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3)).unwrap();
-        lines.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
     }
 }

@@ -207,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::pool::{Connections, OpenOptions};
+    use crate::query_plan;
 
     const NETWORK: NetworkId = NetworkId(7);
 
@@ -260,11 +261,7 @@ mod tests {
     /// Every join looks for them, and there are ten thousand changes.
     #[test]
     fn the_first_and_the_last_change_are_found_by_searching() {
-        let connections = Connections::in_memory().unwrap();
-        let desk = connections.writer.desk();
-        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {BOUNDS}")).unwrap();
-        let lines = statement.query_map([], |row| row.get(3)).unwrap();
-        let plan = lines.collect::<Result<Vec<String>, _>>().unwrap().join("; ");
+        let plan = query_plan::of(BOUNDS);
         assert_eq!(plan.matches("SEARCH address_change").count(), 2, "{plan}");
         assert!(!plan.contains("SCAN address_change"), "{plan}");
     }

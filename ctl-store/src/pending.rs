@@ -156,7 +156,7 @@ const REMOVE_UNTIL: &str = "DELETE FROM member WHERE authorized = 0 AND (network
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::Connections;
+    use crate::query_plan;
 
     /// The record of a stranger that was found.
     const ONE_MEMBER: &str = "SEARCH member USING PRIMARY KEY";
@@ -186,19 +186,9 @@ mod tests {
             (REMOVE_OLDEST_IN_ALL, &["pending USING COVERING INDEX pending_age", ONE_MEMBER]),
             (REMOVE_UNTIL, &["pending USING COVERING INDEX pending_age", ONE_MEMBER]),
         ] {
-            let plan = plan(sql);
+            let plan = query_plan::of(sql);
             assert!(indices.iter().all(|index| plan.contains(index)), "{sql}: {plan}");
             assert!(!plan.contains("SCAN member") && !plan.contains("FOR ORDER BY"), "{sql}: {plan}");
         }
-    }
-
-    fn plan(sql: &str) -> String {
-        let connections = Connections::in_memory().unwrap();
-        let desk = connections.writer.desk();
-        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let count = statement.parameter_count();
-        let lines =
-            statement.query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3)).unwrap();
-        lines.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
     }
 }

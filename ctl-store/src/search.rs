@@ -288,7 +288,7 @@ fn ends(prefix: IpPrefix) -> (IpAddr, IpAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::Connections;
+    use crate::query_plan;
 
     const NETWORK: NetworkId = NetworkId(1);
 
@@ -347,11 +347,7 @@ mod tests {
     }
 
     fn plan(search: &MemberSearch) -> String {
-        let connections = Connections::in_memory().unwrap();
-        let desk = connections.writer.desk();
         let (sql, values) = statement(NETWORK, search).unwrap();
-        let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let lines = statement.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
-        lines.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
+        query_plan::with(&sql, values)
     }
 }

@@ -91,10 +91,7 @@ impl Capability {
     /// Returns what the giver of each custody entry signs: everything but the entries and the zero after them.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        framed(|out| {
-            self.write_fields(out);
-            write_extension(out);
-        })
+        framed(|out| self.write_fields(out))
     }
 
     fn write_fields(&self, out: &mut Vec<u8>) {

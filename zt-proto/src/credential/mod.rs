@@ -130,10 +130,11 @@ fn write_extension(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0]);
 }
 
-/// Returns what is signed: markers around what `write` appends.
+/// Returns what is signed: markers around the fields that `write` appends and the end of a credential.
 fn framed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = MARKER.to_vec();
     write(&mut out);
+    write_extension(&mut out);
     out.extend_from_slice(&MARKER);
     out
 }

@@ -119,10 +119,7 @@ impl CertificateOfOwnership {
     /// Returns what is signed.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        framed(|out| {
-            self.write_fields(out);
-            write_extension(out);
-        })
+        framed(|out| self.write_fields(out))
     }
 
     fn write_fields(&self, out: &mut Vec<u8>) {

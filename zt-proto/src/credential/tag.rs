@@ -52,10 +52,7 @@ impl Tag {
     /// Returns what is signed.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        framed(|out| {
-            self.write_fields(out);
-            write_extension(out);
-        })
+        framed(|out| self.write_fields(out))
     }
 
     fn write_fields(&self, out: &mut Vec<u8>) {

@@ -1,0 +1,21 @@
+//! How SQLite goes about a query, for tests: which index it searches, and that it scans no large table.
+
+use rusqlite::{ToSql, params_from_iter};
+
+use crate::pool::Connections;
+
+/// Returns the steps of the plan in an empty database of the present schema, separated by `"; "`; all parameters are 0.
+pub(crate) fn of(sql: &str) -> String {
+    let connections = Connections::in_memory().unwrap();
+    let parameters = connections.writer.desk().connection.prepare(sql).unwrap().parameter_count();
+    with(sql, vec![0; parameters])
+}
+
+/// Like [`of`], for parameters whose values may decide the plan.
+pub(crate) fn with<P: IntoIterator<Item: ToSql>>(sql: &str, parameters: P) -> String {
+    let connections = Connections::in_memory().unwrap();
+    let desk = connections.writer.desk();
+    let mut statement = desk.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.query_map(params_from_iter(parameters), |row| row.get(3)).unwrap();
+    steps.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
+}
