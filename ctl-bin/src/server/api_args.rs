@@ -49,7 +49,14 @@ impl ApiArgs {
     /// # Errors
     /// If tokens would travel in the clear and nobody said that they may (known flaw 17).
     pub(crate) fn listen(&self, port: u16) -> Result<SocketAddr, Exposed> {
-        let address = self.address.unwrap_or((Ipv4Addr::LOCALHOST, port).into());
+        self.permitted(self.address.unwrap_or((Ipv4Addr::LOCALHOST, port).into()))
+    }
+
+    /// Returns `address` if the API may listen there.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub(crate) fn permitted(&self, address: SocketAddr) -> Result<SocketAddr, Exposed> {
         let is_safe = self.is_tls() || address.ip().to_canonical().is_loopback();
         if is_safe || self.api_insecure { Ok(address) } else { Err(Exposed { address }) }
     }

@@ -1,5 +1,6 @@
 //! Everything that touches the operating system, put together.
 
+mod activation;
 mod announce;
 mod api_args;
 mod background;
@@ -70,6 +71,7 @@ use tracing::{error, info, warn};
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
+use activation::{ActivationError, Handed};
 use background::Background;
 use config::{Command, ServeArgs};
 use controller::Controller;
@@ -102,6 +104,8 @@ pub(crate) enum StartError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Exposed(#[from] api_args::Exposed),
+    #[error(transparent)]
+    Activation(#[from] ActivationError),
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
     #[error(transparent)]
@@ -242,16 +246,25 @@ fn run(order: Order) -> Result<ExitCode, StartError> {
 
 fn serve(order: &Order, rng: ChaCha20Rng) -> Result<(), StartError> {
     let Some(args) = order.line.serving() else { return Ok(()) };
+    let handed = Handed::take(args.bind, args.port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(run_controller(order, args, rng));
+    let result = runtime.block_on(run_controller(order, args, handed, rng));
     // What is still being computed is for nobody, and a write that is not committed was not acknowledged.
     runtime.shutdown_timeout(SHUTDOWN);
     result
 }
 
 /// Runs the controller until it is told to stop.
-async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -> Result<(), StartError> {
-    let address = args.api.listen(args.port)?;
+async fn run_controller(
+    order: &Order,
+    args: &ServeArgs,
+    handed: Handed,
+    mut rng: ChaCha20Rng,
+) -> Result<(), StartError> {
+    let address = match &handed.api {
+        Some(listener) => args.api.permitted(listener.local_addr()?)?,
+        None => args.api.listen(args.port)?,
+    };
     let tls =
         TlsFiles::of(&args.api.tls).map(|files| files.load().map(|loaded| (files, loaded))).transpose()?;
     let home = Arc::new(Home::open(&args.home.home)?);
@@ -263,9 +276,16 @@ async fn run_controller(order: &Order, args: &ServeArgs, mut rng: ChaCha20Rng) -
     let metrics_token = Token::new(&home.metrics_token(&mut rng)?)?;
     let metrics = Metrics::new()?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
-    let sockets = Sockets::bind(args.bind, args.port, secondary, ChaCha20Rng::from_seed(draw_seed(&mut rng)))
-        .map_err(|source| udp_error(args.port, source))?;
-    let listener = TcpListener::bind(address).await.map_err(|source| api_error(address, source))?;
+    let sockets_rng = ChaCha20Rng::from_seed(draw_seed(&mut rng));
+    let sockets = match handed.udp {
+        udp if udp.is_empty() => Sockets::bind(args.bind, args.port, secondary, sockets_rng),
+        udp => Sockets::handed(udp, args.bind, secondary, sockets_rng),
+    };
+    let sockets = sockets.map_err(|source| udp_error(args.port, source))?;
+    let listener = match handed.api {
+        Some(listener) => TcpListener::from_std(listener)?,
+        None => TcpListener::bind(address).await.map_err(|source| api_error(address, source))?,
+    };
     let address = listener.local_addr()?;
     // Whoever cannot serve takes nothing away from another that can.
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);

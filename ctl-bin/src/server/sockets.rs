@@ -54,8 +54,13 @@ impl Bound {
         if ip.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        socket.set_nonblocking(true)?;
         socket.bind(&SocketAddr::from((ip, port)).into())?;
+        Self::of(socket, ip)
+    }
+
+    /// Makes a socket ready that is bound to `ip` already.
+    fn of(socket: Socket, ip: IpAddr) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         tell_local_address(&socket, ip)?;
         // A state made for the socket itself would forbid the network to cut datagrams; but paths that carry less than
         // 1460 bytes exist, and clients let theirs be cut (`vl1.md` §17.2). So it is made for another one.
@@ -151,7 +156,32 @@ impl Sockets {
         secondary: SecondaryPort,
         rng: ChaCha20Rng,
     ) -> io::Result<Self> {
-        let bound = bind(only, port)?;
+        Self::with_primary(bind(only, port)?, only, secondary, rng)
+    }
+
+    /// Likewise with sockets for the primary port that somebody else has bound, IPv4 first.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub(super) fn handed(
+        udp: Vec<std::net::UdpSocket>,
+        only: Option<IpAddr>,
+        secondary: SecondaryPort,
+        rng: ChaCha20Rng,
+    ) -> io::Result<Self> {
+        let bound = udp.into_iter().map(|socket| {
+            let ip = socket.local_addr()?.ip();
+            Bound::of(socket.into(), ip)
+        });
+        Self::with_primary(bound.collect::<io::Result<_>>()?, only, secondary, rng)
+    }
+
+    fn with_primary(
+        bound: Vec<Bound>,
+        only: Option<IpAddr>,
+        secondary: SecondaryPort,
+        rng: ChaCha20Rng,
+    ) -> io::Result<Self> {
         if only.is_none() && bound.len() == 1 {
             warn!("no IPv6 on this machine; clients reach the controller over IPv4 only");
         }

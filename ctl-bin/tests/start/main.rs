@@ -1,6 +1,8 @@
 //! Starting, stopping and failing to start: what somebody sees who runs the program.
 
 #[cfg(test)]
+mod activation;
+#[cfg(test)]
 mod apply;
 #[cfg(test)]
 mod backup;
