@@ -9,6 +9,8 @@ mod clock;
 pub(crate) mod config;
 mod controller;
 pub(crate) mod doctor;
+#[cfg(test)]
+mod documents;
 mod export;
 mod hand_over;
 pub(crate) mod home;
