@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ctl_store::{StoreError, TokenHash};
 use http_body::Body;
 use tower_service::Service;
-use tracing::{Instrument, debug, debug_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, debug_span, trace_span};
 use warp::filters::BoxedFilter;
 use warp::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -22,7 +23,7 @@ use warp::reply::Response;
 use zt_proto::Timestamp;
 
 use crate::Api;
-use crate::access::endpoints::{Demand, Need};
+use crate::access::endpoints::{self, Demand, Need};
 use crate::access::failures::Failures;
 use crate::access::scope::Scope;
 use crate::access::token::presented;
@@ -53,6 +54,29 @@ tokio::task_local! {
 pub(crate) fn request_id() -> Option<String> {
     let id = REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned)).ok()?;
     id.ok()
+}
+
+/// Begins what is told of a request to who collects traces: never its query, which may have a token.
+fn trace<B>(request: &Request<B>, id: &HeaderValue) -> Span {
+    let (method, path) = (request.method(), request.uri().path());
+    let span = trace_span!(
+        target: crate::SPANS,
+        "request",
+        otel.kind = "server",
+        otel.name = Empty,
+        otel.status_code = Empty,
+        http.request.method = %method,
+        http.response.status_code = Empty,
+        http.route = Empty,
+        url.path = path,
+        id = id.to_str().unwrap_or_default(),
+    );
+    if !span.is_disabled() {
+        // A name for each path would be one for each member.
+        let route = endpoints::pattern(method, path).unwrap_or_default();
+        span.record("http.route", route).record("otel.name", format!("{method} {route}").trim_end());
+    }
+    span
 }
 
 /// Stands before the routes.
@@ -94,8 +118,13 @@ impl Gate {
     {
         let id = self.id_of(request.headers());
         let span = debug_span!("request", id = id.to_str().unwrap_or_default());
+        let trace = trace(&request, &id);
         let answer = REQUEST_ID.scope(id.clone(), self.answer_with_id(remote, request)).instrument(span);
-        let mut response = answer.await;
+        let mut response = answer.instrument(trace.clone()).await;
+        trace.record("http.response.status_code", response.status().as_u16());
+        if response.status().is_server_error() {
+            trace.record("otel.status_code", "ERROR");
+        }
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
         response
     }

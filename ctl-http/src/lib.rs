@@ -15,6 +15,7 @@ pub mod events;
 mod extract;
 mod gate;
 pub mod local_conf;
+pub mod log_levels;
 mod member;
 pub mod metrics;
 mod network;
@@ -52,6 +53,7 @@ pub use access::{Access, tokens};
 pub use backups::Backups;
 pub use events::Events;
 pub use local_conf::LocalConf;
+pub use log_levels::LogLevels;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
 pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetStatus};
@@ -62,6 +64,9 @@ use error::ApiError;
 use gate::Gate;
 use outbox::{Outbox, Ticket};
 use rendered::Rendered;
+
+/// The target of spans that are for who collects traces, and for no log; all of level TRACE.
+pub const SPANS: &str = "ctl_traces";
 
 /// What the API needs.
 #[derive(Clone)]
@@ -83,6 +88,7 @@ pub struct Api {
     /// Gets what happened through the API, and has what happened elsewhere.
     pub events: Events,
     pub backups: Arc<dyn Backups>,
+    pub log_levels: Arc<dyn LogLevels>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Bits that nobody can guess, for ids of networks and for tokens.
     pub random: Arc<dyn Fn() -> u32 + Send + Sync>,

@@ -137,6 +137,10 @@ impl Client {
         self.send("POST", path, Some(body))
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        self.send("PUT", path, Some(body))
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Result<Value, CliError> {
         self.send("DELETE", path, None)
     }

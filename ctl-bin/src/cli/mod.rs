@@ -6,6 +6,7 @@ pub(crate) mod apply;
 pub(crate) mod args;
 pub(crate) mod client;
 pub(crate) mod health;
+pub(crate) mod log_level;
 pub(crate) mod member;
 mod network;
 pub(crate) mod progress;

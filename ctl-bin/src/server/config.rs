@@ -17,11 +17,13 @@ use super::logs::{LogFormat, LogLevel};
 use super::manual::{CompletionsArgs, ManArgs};
 use super::settings::ConfigCommand;
 use super::token::TokenCommand;
+use super::traces::Endpoint;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
 use crate::cli::apply::ApplyArgs;
 use crate::cli::args::{MemberCommand, NetworkCommand};
 use crate::cli::health::HealthArgs;
+use crate::cli::log_level::LogLevelArgs;
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Member(MemberCommand),
     Apply(ApplyArgs),
+    LogLevel(LogLevelArgs),
     Doctor(DoctorArgs),
     Health(HealthArgs),
     #[command(subcommand)]
@@ -131,6 +134,10 @@ pub(crate) struct ServeArgs {
     pub backups: ScheduleArgs,
     #[command(flatten)]
     pub log: LogArgs,
+    /// Sends traces of requests and answers to this OpenTelemetry collector, by OTLP over HTTP, for example
+    /// http://127.0.0.1:4318 [default: the variable OTEL_EXPORTER_OTLP_ENDPOINT]; for programs built with the feature otel
+    #[arg(long, value_name = "URL", env = "CTL_OTEL_ENDPOINT", help_heading = "Log")]
+    pub otel_endpoint: Option<Endpoint>,
 }
 
 impl ServeArgs {

@@ -42,6 +42,7 @@ mod takeover;
 mod tally;
 mod tls;
 mod token;
+mod traces;
 mod turns;
 mod udp;
 mod verify;
@@ -86,6 +87,7 @@ use sockets::Sockets;
 use takeover::Takeover;
 use tally::Tally;
 use tls::TlsFiles;
+use traces::Traces;
 use worlds::WorldFiles;
 
 /// Neither the command line nor the settings can be used.
@@ -191,9 +193,17 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(EXIT_NOT_UNDERSTOOD);
         }
     };
-    let args = &line.serving().unwrap_or(&line.cli.serve).log;
+    let serving = line.serving();
+    let traces = match serving.map(|args| Traces::start(args.otel_endpoint.as_ref())).transpose() {
+        Ok(traces) => traces.flatten(),
+        Err(error) => {
+            tell(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let args = &serving.unwrap_or(&line.cli.serve).log;
     let level = args.log_level.clone().unwrap_or_else(LogLevel::usual);
-    let log = logs::start(&level, args.log_format, line.serving().is_some());
+    let log = logs::start(&level, args.log_format, serving.is_some(), traces.as_ref());
     match run(Order { words, line, log }) {
         Ok(code) => code,
         Err(error) => {
@@ -236,6 +246,7 @@ fn run(order: Order) -> Result<ExitCode, StartError> {
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
         Some(Command::Apply(args)) => return Ok(cli::apply::run(&args)?),
+        Some(Command::LogLevel(args)) => cli::log_level::run(&args)?,
         Some(Command::Token(command)) => token::run(&command, clock::wall(), &mut rng)?,
         Some(Command::Import(args)) => return Ok(import::run(&args, clock::wall(), &mut rng)?),
         Some(Command::Export(args)) => export::run(&args)?,
@@ -330,6 +341,7 @@ async fn run_controller(
         changes: change_sender,
         events: happened.clone(),
         backups: Arc::new(backup::shelf::Shelf::new(Home::clone(&home), identity.address, &args.backups)),
+        log_levels: Arc::new(order.log.clone()),
         now: Arc::new(clock::wall),
         random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
     };

@@ -124,6 +124,8 @@ const ROWS: &[Row] = &[
     ("GET POST", "/api/v2/webhooks", Need::Admin),
     ("GET PATCH DELETE", "/api/v2/webhooks/{webhook}", Need::Admin),
     ("POST", "/api/v2/webhooks/{webhook}/rotate", Need::Admin),
+    // May fill the disk, or keep from the log what somebody does.
+    ("GET PUT", "/api/v2/log-level", Need::Admin),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),
     ("POST", "/api/v2/tokens/{name}/rotate", Need::Admin),
@@ -139,14 +141,7 @@ pub(crate) struct Demand {
 impl Demand {
     /// Returns what a request needs. HEAD is like GET.
     pub(crate) fn of(method: &Method, path: &str) -> Self {
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
-        let found = segments(path).and_then(|segments| {
-            ROWS.iter().find_map(|(methods, pattern, need)| {
-                let takes_method = methods.split(' ').any(|taken| taken == method.as_str());
-                let network = takes_method.then(|| matched(pattern, &segments)).flatten()?;
-                Some(Self { need: *need, network })
-            })
-        });
+        let found = row(method, path).map(|((_, _, need), network)| Self { need: *need, network });
         found.unwrap_or(Self { need: Need::Admin, network: None })
     }
 
@@ -163,6 +158,22 @@ impl Demand {
             Need::Admin => allows(Level::Admin),
         }
     }
+}
+
+/// Returns the pattern of the endpoint that takes a request.
+pub(crate) fn pattern(method: &Method, path: &str) -> Option<&'static str> {
+    row(method, path).map(|((_, pattern, _), _)| *pattern)
+}
+
+/// Returns the row of a request, and the network that it names.
+fn row(method: &Method, path: &str) -> Option<(&'static Row, Option<NetworkId>)> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let segments = segments(path)?;
+    ROWS.iter().find_map(|row @ (methods, pattern, _)| {
+        let takes_method = methods.split(' ').any(|taken| taken == method.as_str());
+        let network = takes_method.then(|| matched(pattern, &segments)).flatten()?;
+        Some((row, network))
+    })
 }
 
 /// Takes a path apart as the routes do; `None` if they would take none of it.

@@ -10,6 +10,7 @@ use super::backups::{BackupList, BackupView};
 use super::bulk::{Bulk, BulkAnswer};
 use super::dry_run::DryRun;
 use super::endpoint::{Conditional, Endpoint, Handler};
+use super::log_level::LogLevelView;
 use super::member_page::MemberPage;
 use super::member_record::{MemberChange, MemberView};
 use super::network::{MAX_PAGE, NetworkPage};
@@ -18,8 +19,8 @@ use super::node::{PeerPage, PeerView, Planet, Status};
 use super::pending::PendingList;
 use super::webhooks::{WebhookList, WebhookView};
 use super::{
-    audit, backups, bulk, events, member, member_page, network, node, pending, rules, schema, tokens,
-    webhooks,
+    audit, backups, bulk, events, log_level, member, member_page, network, node, pending, rules, schema,
+    tokens, webhooks,
 };
 
 const NETWORKS: &str = "/api/v2/network";
@@ -32,6 +33,7 @@ const BACKUPS: &str = "/api/v2/backups";
 const BACKUP: &str = "/api/v2/backups/{backup}";
 const WEBHOOKS: &str = "/api/v2/webhooks";
 const WEBHOOK: &str = "/api/v2/webhooks/{webhook}";
+const LOG_LEVEL: &str = "/api/v2/log-level";
 const RULES: &str = "/api/v2/network/{network}/rules";
 
 /// What is served, and what is documented.
@@ -193,6 +195,11 @@ fn operations() -> Vec<Endpoint> {
             .query("network", "only what is about this network", id_text("^[0-9a-f]{16}$"))
             .query("member", "only what is about this node", id_text("^[0-9a-f]{10}$"))
             .gives::<AuditPage>(200, "a page"),
+        get(LOG_LEVEL, "getLogLevel", "What the controller logs", log_level::get)
+            .gives::<LogLevelView>(200, "the levels in force"),
+        put(LOG_LEVEL, "setLogLevel", "Changes what the controller logs, until its next start", log_level::put)
+            .takes_schema(schema::log_level)
+            .gives::<LogLevelView>(200, "the levels in force"),
         get(TOKENS, "listTokens", "The tokens of the API, without their secrets", tokens::list).gives_schema(
             200,
             "all of them",

@@ -13,6 +13,7 @@ mod endpoint;
 mod endpoints;
 mod etag;
 mod events;
+mod log_level;
 mod member;
 mod member_page;
 mod member_record;

@@ -6,6 +6,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::events::EventView;
+use super::log_level::MAX_LEVELS;
 use crate::webhooks::HOOK_TYPES;
 
 /// A rule as JSON; `{"type":"RAW","hex":"…"}` holds any other.
@@ -152,6 +153,20 @@ pub(crate) fn nothing(_: &mut SchemaGenerator) -> Schema {
 /// Bytes.
 pub(crate) fn file(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "contentMediaType": "application/octet-stream" })
+}
+
+/// A level, then those of modules.
+const LEVELS: &str =
+    "^(error|warn|info|debug|trace|off)(,[a-z0-9_]+(::[a-z0-9_]+)*=(error|warn|info|debug|trace|off))*$";
+
+pub(crate) fn log_level(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "required": ["levels"], "additionalProperties": false,
+        "properties": { "levels": {
+            "type": "string", "maxLength": MAX_LEVELS, "pattern": LEVELS,
+            "examples": ["info", "info,ctl_bin::vl1=debug"],
+        } },
+    })
 }
 
 fn webhook_properties() -> Value {

@@ -16,6 +16,7 @@ mod guessing;
 mod limits;
 mod lists;
 mod local_conf;
+mod log_levels;
 mod metrics;
 mod pending;
 mod rule_tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
-    Access, Api, Backups, Events, FlowStatus, LocalConf, Metrics, NodeStatus, PathStatus, PeerRole,
+    Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus, PeerRole,
     PeerStatus, PlanetStatus, Serving, Token,
 };
 use ctl_store::{Client, Store, StoreError};
@@ -26,6 +26,7 @@ use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity, Timestamp};
 
 use crate::backups::InMemory;
 use crate::client::{self, Answer};
+use crate::log_levels::Known;
 
 pub(crate) const TOKEN: &str = "k3yk3yk3yk3yk3yk3yk3yk3y";
 pub(crate) const METRICS_TOKEN: &str = "m3tricsm3tricsm3tricsm3t";
@@ -57,6 +58,7 @@ pub(crate) struct Options {
     pub(crate) serving: Serving,
     pub(crate) heartbeat: Duration,
     pub(crate) backups: Arc<dyn Backups>,
+    pub(crate) log_levels: Arc<dyn LogLevels>,
 }
 
 impl Default for Options {
@@ -73,6 +75,7 @@ impl Default for Options {
             serving: Serving::default(),
             heartbeat: Duration::from_secs(15),
             backups: Arc::new(InMemory::default()),
+            log_levels: Arc::new(Known::default()),
         }
     }
 }
@@ -110,6 +113,7 @@ impl Server {
             changes: changed,
             events: events.clone(),
             backups: options.backups,
+            log_levels: options.log_levels,
             now: Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed))),
             random: options.random,
         };

@@ -101,6 +101,8 @@ fn every_kind_of_token_may_do_at_each_endpoint_what_the_table_says_and_nothing_e
         ("POST", "/api/v2/backups".to_owned(), "-----y"),
         ("GET", "/api/v2/backups/x".to_owned(), "-----y"),
         ("DELETE", "/api/v2/backups/x".to_owned(), "-----y"),
+        ("GET", "/api/v2/log-level".to_owned(), "-----y"),
+        ("PUT", "/api/v2/log-level".to_owned(), "-----y"),
         ("GET", "/api/v2/tokens".to_owned(), "-----y"),
         ("POST", "/api/v2/tokens".to_owned(), "-----y"),
         ("GET", "/api/v2/tokens/reader".to_owned(), "-----y"),

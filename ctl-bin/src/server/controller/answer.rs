@@ -11,10 +11,10 @@ use ctl_core::pending::{Admission, Source};
 use ctl_core::{
     Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide, issue,
 };
-use ctl_http::webhooks;
+use ctl_http::{SPANS, webhooks};
 use ctl_store::{StoreError, Tx};
 use rand_core::Rng;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, trace_span, warn};
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, Timestamp};
@@ -95,6 +95,7 @@ impl Controller {
         let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
         let member = identity.address;
         let source = Source::of(from.map(|from| from.ip()));
+        let _answering = trace_span!(target: SPANS, "answer", otel.kind = "server", %network, %member).entered();
         let told = self.tell(
             (network, member),
             || self.prepare(&request, Some(said), source, now),
@@ -178,7 +179,8 @@ impl Controller {
         let (network, member) = (request.network, request.identity.address);
         Ok(match self.decide_and_save(request, source, issued, now)? {
             Decision::Admit { config, member: changed } => {
-                let issued = self.memo.issue(&config, &self.secret)?;
+                let signing = trace_span!(target: SPANS, "sign");
+                let issued = signing.in_scope(|| self.memo.issue(&config, &self.secret))?;
                 if changed.is_none()
                     && let Some(said) = said
                 {
@@ -210,6 +212,7 @@ impl Controller {
         issued: Timestamp,
         now: Now,
     ) -> Result<Decision, StoreError> {
+        let deciding = trace_span!(target: SPANS, "decide").entered();
         let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
             let (decision, stored) = self.decide_in(tx, request, issued, View::Committed)?;
             let is_to_be_saved = match changed(&decision) {
@@ -228,9 +231,11 @@ impl Controller {
             };
             Ok::<_, StoreError>((decision, stored, is_to_be_saved))
         })?;
+        drop(deciding);
         if !is_to_be_saved {
             return Ok(decision);
         }
+        let _saving = trace_span!(target: SPANS, "save").entered();
         let saved = self.store.write_aside(|tx| {
             let (decision, stored) = self.decide_in(tx, request, issued, View::Own)?;
             let mut is_saved = true;

@@ -4,16 +4,18 @@ mod limit;
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ctl_http::{LogLevels, SPANS};
 use tokio::time::sleep;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
+use super::traces::Traces;
 use limit::Limit;
 
 /// Where programs in Rust usually have it.
@@ -26,6 +28,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// What is logged: a level, and others for modules.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LogLevel {
+    /// As it was written.
+    text: String,
     targets: Targets,
 }
 
@@ -35,7 +39,13 @@ impl LogLevel {
     /// Returns what is logged if this program is not told anything itself.
     pub(crate) fn usual() -> Self {
         let usual = std::env::var(USUAL_VARIABLE).ok().and_then(|text| text.parse().ok());
-        usual.unwrap_or_else(|| Self { targets: DEFAULT.parse().unwrap_or_default() })
+        usual.unwrap_or_else(|| Self { text: DEFAULT.to_owned(), targets: DEFAULT.parse().unwrap_or_default() })
+    }
+
+    /// Returns what is enabled: beside the log, what is for traces if there are any.
+    fn enabled(&self, has_traces: bool) -> Targets {
+        let traces = if has_traces { LevelFilter::TRACE } else { LevelFilter::OFF };
+        self.targets.clone().with_target(SPANS, traces)
     }
 }
 
@@ -64,7 +74,7 @@ impl FromStr for LogLevel {
                 None => targets.with_default(level(part)?),
             };
         }
-        Ok(Self { targets })
+        Ok(Self { text: text.to_owned(), targets })
     }
 }
 
@@ -82,26 +92,40 @@ pub(crate) enum LogFormat {
 pub(crate) struct Log {
     targets: reload::Handle<Targets, Registry>,
     limit: Arc<Limit>,
+    levels: Arc<Mutex<String>>,
+    has_traces: bool,
 }
 
-/// Begins to log, on standard error. With `is_limited` it is bounded how often one message comes.
-pub(crate) fn start(level: &LogLevel, format: LogFormat, is_limited: bool) -> Log {
-    let (filter, targets) = reload::Layer::new(level.targets.clone());
+/// Begins to log, on standard error, and to send traces if there is a way for them. With `is_limited` it is bounded how
+/// often one message comes.
+pub(crate) fn start(level: &LogLevel, format: LogFormat, is_limited: bool, traces: Option<&Traces>) -> Log {
+    let (filter, targets) = reload::Layer::new(level.enabled(traces.is_some()));
     let limit = Arc::new(Limit::default());
     let limiting = is_limited.then(|| limit::Limiting(Arc::clone(&limit)));
     let lines = match format {
         LogFormat::Text => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed(),
     };
-    registry().with(filter).with(limiting).with(lines).init();
-    Log { targets, limit }
+    let layers = match traces {
+        None => vec![lines],
+        // What is for traces is not part of a line.
+        Some(traces) => vec![
+            lines.with_filter(filter_fn(|metadata| metadata.target() != SPANS)).boxed(),
+            traces.layer(),
+        ],
+    };
+    registry().with(filter).with(limiting).with(layers).init();
+    let levels = Arc::new(Mutex::new(level.text.clone()));
+    Log { targets, limit, levels, has_traces: traces.is_some() }
 }
 
 impl Log {
     /// Changes from now on what is logged.
     pub(crate) fn set(&self, level: &LogLevel) {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        levels.clone_from(&level.text);
         // An error would mean that nothing is logged at all.
-        self.targets.reload(level.targets.clone()).unwrap_or(());
+        self.targets.reload(level.enabled(self.has_traces)).unwrap_or(());
     }
 
     /// Says every now and then what was left out; never ends.
@@ -110,6 +134,16 @@ impl Log {
             sleep(REPORT_EVERY).await;
             self.limit.report();
         }
+    }
+}
+
+impl LogLevels for Log {
+    fn current(&self) -> String {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, levels: &str) -> Result<(), String> {
+        levels.parse().map(|level| self.set(&level))
     }
 }
 

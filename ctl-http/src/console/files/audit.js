@@ -11,6 +11,7 @@ const WORDS = {
   "member.create": "Member added", "member.update": "Member changed", "member.remove": "Member removed",
   "token.create": "Token made", "token.rotate": "Token rotated", "token.revoke": "Token revoked",
   "backup.create": "Backup made", "backup.fetch": "Backup fetched", "backup.remove": "Backup deleted",
+  "log-level.update": "Log levels changed",
   "webhook.create": "Webhook made", "webhook.update": "Webhook changed", "webhook.rotate": "Webhook rotated", "webhook.remove": "Webhook deleted",
 };
 /** Fields that change with every change, and say nothing by themselves. */
