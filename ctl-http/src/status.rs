@@ -175,9 +175,12 @@ fn ok_or_unavailable(is_ok: bool) -> StatusCode {
 }
 
 async fn is_database_ready(state: Shared) -> bool {
-    // Any read will do; there is no network 0.
-    let read = move || state.api.store.read(|tx| tx.networks().get(NetworkId(0)));
-    matches!(tokio::task::spawn_blocking(read).await, Ok(Ok(_)))
+    // Any read will do, and there is no network 0; but what was read before is remembered.
+    let look = move || {
+        let store = &state.api.store;
+        store.is_in_place() && store.read(|tx| tx.networks().get(NetworkId(0))).is_ok()
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
 }
 
 /// `GET /status`: the node status.

@@ -111,6 +111,12 @@ impl Store {
         Ok(Self::of(Connections::in_memory()?))
     }
 
+    /// Says whether the file that was opened is still where it was. If not (its disk went, or somebody moved it away), what is
+    /// read may only be remembered, and nothing can be written that lasts.
+    pub fn is_in_place(&self) -> bool {
+        self.connections.is_in_place()
+    }
+
     fn of(connections: Connections) -> Self {
         Self { connections: Arc::new(connections), generations: Arc::default() }
     }

@@ -1,5 +1,6 @@
 //! Connections: one that writes, a few that read, and what is set on each of them.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,10 +39,24 @@ impl Default for OpenOptions {
     }
 }
 
+/// What a file is, whatever it is called: its device and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    /// `None` if there is no file at `path`.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self(metadata.dev(), metadata.ino()))
+    }
+}
+
 /// The connections to one database.
 pub(crate) struct Connections {
     /// Where it is; `None` in memory, and where it is only looked at.
     path: Option<PathBuf>,
+    /// Which file that was when it was opened.
+    opened: Option<FileId>,
     pub(crate) writer: Writer,
     /// `None` in memory, where a second connection would be a second database: there the writer reads.
     readers: Option<r2d2::Pool<SqliteConnectionManager>>,
@@ -78,6 +93,7 @@ impl Connections {
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
         Ok(Self {
+            opened: FileId::of(&path),
             path: Some(path),
             writer: Writer::new(writer),
             readers: Some(readers),
@@ -99,6 +115,11 @@ impl Connections {
         Ok(())
     }
 
+    /// See [`crate::Store::is_in_place`].
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.path.as_deref().is_none_or(|path| self.opened.is_some() && FileId::of(path) == self.opened)
+    }
+
     pub(crate) fn caches(&self) -> &Caches {
         &self.caches
     }
@@ -114,6 +135,7 @@ impl Connections {
         configure(&mut connection)?;
         Ok(Self {
             path: None,
+            opened: None,
             writer: Writer::ungrouped(connection),
             readers: None,
             is_read_only: true,
@@ -127,6 +149,7 @@ impl Connections {
         migrate::migrate(&mut writer)?;
         Ok(Self {
             path: None,
+            opened: None,
             writer: Writer::ungrouped(writer),
             readers: None,
             is_read_only: false,

@@ -54,6 +54,14 @@ fn whoever_watches_learns_without_a_token_whether_it_lives_and_is_ready() {
     };
     let output = health();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"ready\n"[..]));
+    // What was read before is remembered, and does not make a database that is gone ready.
+    let (database, away) = (home.join("controller.db"), home.join("away"));
+    std::fs::rename(&database, &away).unwrap();
+    let (status, body) = request(api(port), "GET", "/health/ready", "", None);
+    assert_eq!((status, &body["ready"], &body["database"]), (503, &false.into(), &false.into()));
+    assert_eq!(health().status.code(), Some(1));
+    std::fs::rename(&away, &database).unwrap();
+    assert_eq!(health().status.code(), Some(0));
     drop(process);
     assert_eq!(health().status.code(), Some(4));
 }
