@@ -17,7 +17,7 @@ const NOTHING: &str = "none";
 pub(crate) struct ConnectArgs {
     #[command(flatten)]
     pub home: HomeArgs,
-    /// Address of the API, for a controller elsewhere [default: the controller that runs in the home]
+    /// Address of the API, for a controller elsewhere [default: the one of the home]
     #[arg(long, value_name = "URL", env = "CTL_URL")]
     pub url: Option<String>,
     /// File with the token [default: the variable CTL_TOKEN; without --url the token of the home]
@@ -131,6 +131,9 @@ pub(crate) struct NetworkDeleteArgs {
     /// Does not ask
     #[arg(long)]
     pub yes: bool,
+    /// Prints the record that was deleted, as the API had it
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -240,6 +243,9 @@ pub(crate) struct MemberListArgs {
     /// Addresses, or names that only one member has
     #[arg(value_name = "MEMBER", required = true)]
     pub members: Vec<String>,
+    /// Prints the records as the API has them; of what could not be done, the reason
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }

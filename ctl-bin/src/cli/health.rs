@@ -12,6 +12,9 @@ use super::{CliError, Client};
 /// Exit codes: 0 it is, 1 it is not, 4 no controller answers.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
+    /// Prints what the API answers
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -23,7 +26,11 @@ pub(crate) fn run(args: &HealthArgs) -> Result<(), CliError> {
     let body: Option<Value> = serde_json::from_slice(&body).ok();
     match (status, body) {
         (200, Some(body)) if super::flag(&body, "ready") => {
-            show("ready");
+            if args.json {
+                super::show_json(&body);
+            } else {
+                show("ready");
+            }
             Ok(())
         }
         (503, Some(body)) => Err(CliError::NotReady { says: super::table::printable(&body.to_string()) }),

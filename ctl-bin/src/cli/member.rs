@@ -183,8 +183,8 @@ fn delete(args: &MemberDeleteArgs) -> Result<(), CliError> {
         if let [one] = members.as_slice() { one.clone() } else { format!("{} members", members.len()) };
     confirm(&format!("Delete {} of network {network}?", super::table::printable(&what)), args.yes)?;
     each(&args.list, "deleted", |place| {
-        place.existing()?;
-        place.client.delete(&place.path())
+        let member = place.existing()?;
+        place.client.delete(&place.path()).map(|_| member)
     })
 }
 
@@ -197,19 +197,25 @@ fn each(
     let client = Client::new(&args.connect)?;
     let network = network::find(&client, &args.network)?;
     client.get(&network::path(network)).map_err(network::missing(network))?;
-    let mut failures = Vec::new();
+    let (mut failures, mut records) = (Vec::new(), Vec::new());
     for name in &args.members {
         let result =
             Place::find(&client, network, name).and_then(|place| work(&place).map(|member| (place, member)));
         match result {
+            Ok((_, member)) if args.json => records.push(member),
             Ok((place, member)) => show(&format!("{}: {}", paint(done, GOOD), title(&place, &member))),
             Err(error) => {
-                if args.members.len() > 1 {
+                if args.json {
+                    records.push(json!({ "member": name, "error": error.to_string() }));
+                } else if args.members.len() > 1 {
                     show(&format!("{}: {error}", paint("failed", BAD)));
                 }
                 failures.push(error);
             }
         }
+    }
+    if args.json {
+        show_json(&Value::Array(records));
     }
     let (failed, count) = (failures.len(), args.members.len());
     match (failures.pop(), count) {

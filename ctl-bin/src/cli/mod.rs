@@ -97,7 +97,7 @@ pub(crate) enum CliError {
     NotApplied,
     #[error("{what} was changed by somebody else meanwhile, and stays as it is now; try again")]
     Changed { what: String },
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; name a file that the user that runs this can read", path.display())]
     Document { path: PathBuf, source: io::Error },
     #[error("{}:{reason}", path.display())]
     InDocument { path: PathBuf, reason: String },

@@ -129,7 +129,11 @@ fn delete(args: &NetworkDeleteArgs) -> Result<(), CliError> {
         args.yes,
     )?;
     client.delete(&path(id)).map_err(missing(id))?;
-    show(&format!("deleted: network {id} with {total} members"));
+    if args.json {
+        show_json(&network);
+    } else {
+        show(&format!("deleted: network {id} with {total} members"));
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use serde_json::Value;
 use zt_proto::Address;
 
 use super::home::Home;
@@ -13,6 +14,11 @@ use super::worlds::Worlds;
 pub(super) fn say(text: &str) {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).unwrap_or(());
+}
+
+/// Prints for programs.
+pub(super) fn say_json(value: &Value) {
+    say(&format!("{value:#}"));
 }
 
 /// Tells that the node is ready, and what to do next, in lines to paste.

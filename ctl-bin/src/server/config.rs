@@ -21,9 +21,10 @@ use super::traces::Endpoint;
 use super::world_args::{MoonCommand, PlanetCommand};
 use super::worlds::PlanetSource;
 use crate::cli::apply::ApplyArgs;
-use crate::cli::args::{MemberCommand, NetworkCommand};
+use crate::cli::args::{ConnectArgs, MemberCommand, NetworkCommand};
 use crate::cli::health::HealthArgs;
 use crate::cli::log_level::LogLevelArgs;
+use crate::cli::progress::ProgressArgs;
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -159,6 +160,11 @@ pub(crate) struct BackupArgs {
     /// Leaves only so many backups of this controller in the directory: the newest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
+    /// Prints as JSON what was made
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +186,11 @@ pub(crate) struct RestoreArgs {
     pub home: HomeArgs,
     #[command(flatten)]
     pub key: KeyArgs,
+    /// Prints as JSON what was restored
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +208,8 @@ pub(crate) struct VerifyArgs {
     /// Prints the report as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 /// What opens an encrypted backup.
@@ -304,6 +317,8 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub progress: ProgressArgs,
+    #[command(flatten)]
     pub home: HomeArgs,
 }
 
@@ -319,6 +334,11 @@ pub(crate) struct ExportArgs {
     /// Replaces what is there
     #[arg(long)]
     pub force: bool,
+    /// Prints as JSON what was written
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
     #[command(flatten)]
     pub home: HomeArgs,
 }
@@ -354,9 +374,10 @@ pub(crate) enum RulesCommand {
     Decompile(RulesDecompileArgs),
     /// Lays out a source in the one usual way
     Format(RulesFormatArgs),
-    /// Runs the tests of a source, or those of a network with its members
+    /// Runs the tests of a source, or those of a network with its members: of the home, or with --url of a controller
+    /// elsewhere
     Test(RulesTestArgs),
-    /// Says why a packet passes or not, rule by rule
+    /// Says why a packet passes or not, rule by rule, in a network of the home, or with --url of a controller elsewhere
     Explain(RulesExplainArgs),
 }
 
@@ -401,8 +422,11 @@ pub(crate) struct RulesTestArgs {
     /// Network whose members, and without FILE whose rules, are used
     #[arg(long, value_name = "ID")]
     pub network: Option<NetworkId>,
+    /// Prints what came of them as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Args)]
@@ -419,8 +443,11 @@ pub(crate) struct RulesExplainArgs {
     /// The packet in words, for example: tcp 443
     #[arg(value_name = "PACKET", required = true)]
     pub packet: Vec<String>,
+    /// Prints the explanation as JSON
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
-    pub home: HomeArgs,
+    pub connect: ConnectArgs,
 }
 
 /// Returns the usual place for a program's data: of the system for root, of the user otherwise.

@@ -2,11 +2,12 @@
 
 use ctl_store::export::{ExportError, Exported, Format, export};
 use ctl_store::{Store, StoreError};
+use serde_json::json;
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::{ExportArgs, ExportFormat};
 use super::home::{Home, HomeError};
-use super::import::Meter;
+use crate::cli::progress::Progress;
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
@@ -21,16 +22,25 @@ pub(crate) enum MoveOutError {
 
 /// Exports what is in the home, beside a controller that may be running.
 pub(crate) fn run(args: &ExportArgs) -> Result<(), MoveOutError> {
-    let home = Home::open(&args.home.home)?;
+    let home = Home::open_existing(&args.home.home)?;
     let store = Store::open_read_only(&home.database())?;
     let format = match args.format {
         ExportFormat::ControllerD => Format::ControllerD,
         ExportFormat::Json => Format::Json,
     };
-    let mut meter = Meter::new();
-    let exported = export(&store, format, &args.path, args.force, &mut |records| meter.show_records(records));
-    meter.clear();
+    let shown = Progress::unknown("exporting", args.progress);
+    let exported = export(&store, format, &args.path, args.force, &mut |records| {
+        shown.say(|| format!("{records} records"));
+    });
+    drop(shown);
     let Exported { networks, members, warnings } = exported?;
+    if args.json {
+        let warnings = if format == Format::ControllerD { warnings } else { Vec::new() };
+        say_json(
+            &json!({ "path": args.path, "networks": networks, "members": members, "warnings": warnings }),
+        );
+        return Ok(());
+    }
     for warning in warnings.iter().filter(|_| format == Format::ControllerD) {
         say(&format!("warning: {warning}"));
     }

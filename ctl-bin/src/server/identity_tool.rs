@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rand_core::CryptoRng;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 use zt_crypto::identity::fingerprint;
 use zt_crypto::{IdentitySecret, VerifiedIdentity, signature};
 use zt_proto::PublicIdentity;
 use zt_proto::credential::Signature;
 
-use super::announce::say;
+use super::announce::{say, say_json};
+use crate::cli::progress::{Progress, ProgressArgs};
 
 /// The longest identity in a file: several times one with its secret.
 const MAX_IDENTITY_BYTES: u64 = 4096;
@@ -43,6 +45,11 @@ pub(crate) struct NewArgs {
     /// File for the public half [default: beside it, with .public at its end]
     #[arg(long, value_name = "FILE")]
     pub public: Option<PathBuf>,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +57,9 @@ pub(crate) struct OneArgs {
     /// Identity, with or without its secret, or its file; - is standard input
     #[arg(value_name = "IDENTITY|FILE")]
     pub identity: String,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +70,9 @@ pub(crate) struct SignArgs {
     /// What to sign; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +86,9 @@ pub(crate) struct VerifyArgs {
     /// Signature, as `identity sign` prints it
     #[arg(value_name = "SIGNATURE")]
     pub signature: String,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Why a command was not done, or what is wrong.
@@ -82,7 +98,7 @@ pub(crate) enum IdentityError {
     Exists { path: PathBuf },
     #[error("cannot write {}: {source}; name another file", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("cannot read {name}: {source}")]
+    #[error("cannot read {name}: {source}; name a file that the user that runs this can read")]
     Read { name: String, source: io::Error },
     #[error("{name} has more than {limit} bytes, expected at most that")]
     TooLong { name: String, limit: u64 },
@@ -100,11 +116,19 @@ pub(crate) fn run(command: &IdentityCommand, rng: &mut impl CryptoRng) -> Result
         IdentityCommand::New(args) => make(args, rng),
         IdentityCommand::Validate(args) => {
             let identity = read(&args.identity)?;
-            say(&format!("valid: {}, whose address belongs to its keys", identity.address));
+            if args.json {
+                say_json(&to_json(&identity));
+            } else {
+                say(&format!("valid: {}, whose address belongs to its keys", identity.address));
+            }
             Ok(())
         }
         IdentityCommand::Show(args) => {
             let identity = read(&args.identity)?;
+            if args.json {
+                say_json(&to_json(&identity));
+                return Ok(());
+            }
             say(&format!(
                 "address: {}\npublic: {identity}\nfingerprint: {}",
                 identity.address,
@@ -125,11 +149,29 @@ fn make(args: &NewArgs, rng: &mut impl CryptoRng) -> Result<(), IdentityError> {
             return Err(IdentityError::Exists { path: path.clone() });
         }
     }
+    let shown = Progress::unknown("looking for an address", args.progress);
     let secret = IdentitySecret::generate(rng);
+    drop(shown);
     write_new(&args.file, secret.to_text().as_bytes(), 0o600)?;
     write_new(&public, secret.public().to_string().as_bytes(), 0o644)?;
+    if args.json {
+        let mut value = to_json(secret.public());
+        if let Value::Object(fields) = &mut value {
+            fields.insert("secretFile".to_owned(), json!(args.file));
+            fields.insert("publicFile".to_owned(), json!(public));
+        }
+        say_json(&value);
+        return Ok(());
+    }
     say(&format!("identity: {} in {} and {}", secret.address(), args.file.display(), public.display()));
     Ok(())
+}
+
+/// What everybody may know of an identity.
+fn to_json(identity: &PublicIdentity) -> Value {
+    json!({
+        "address": identity.address.to_string(), "public": identity.to_string(), "fingerprint": hex(&fingerprint(identity)),
+    })
 }
 
 /// Writes a file that is not there, closed to others from its first moment.
@@ -171,7 +213,11 @@ fn sign(args: &SignArgs) -> Result<(), IdentityError> {
     let secret: IdentitySecret = text.trim().parse().map_err(|error| invalid(format!("{error}")))?;
     secret.verify().map_err(|error| invalid(error.to_string()))?;
     let Signature(signature) = secret.sign(&read_bytes(&args.file, MAX_SIGNED_BYTES)?);
-    say(&hex(&signature));
+    if args.json {
+        say_json(&json!({ "address": secret.address().to_string(), "signature": hex(&signature) }));
+    } else {
+        say(&hex(&signature));
+    }
     Ok(())
 }
 
@@ -183,7 +229,11 @@ fn verify(args: &VerifyArgs) -> Result<(), IdentityError> {
     let signed = read_bytes(&args.file, MAX_SIGNED_BYTES)?;
     let wrong = |_| IdentityError::WrongSignature { name: identity.address.to_string() };
     signature::verify(&identity, &signed, &signature).map_err(wrong)?;
-    say(&format!("right: {} is signed by {}", args.file.display(), identity.address));
+    if args.json {
+        say_json(&json!({ "address": identity.address.to_string(), "file": args.file }));
+    } else {
+        say(&format!("right: {} is signed by {}", args.file.display(), identity.address));
+    }
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! `ctl-bin import`: moves in from another controller (`docs/migration.md`).
 
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read};
 use std::mem;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ctl_store::import::{self, ImportError, Options, Progress, Report, Source};
+use ctl_store::import::{self, ImportError, Options, Progress as Imported, Report, Source};
 use ctl_store::{OpenOptions, Store, StoreError};
 use rand_core::Rng;
 use serde_json::json;
@@ -15,10 +15,11 @@ use tempfile::TempDir;
 use zt_crypto::IdentitySecret;
 use zt_proto::{Address, Timestamp};
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::ImportArgs;
 use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
 use super::lease::{self, Held, Holder, LeaseError};
+use crate::cli::progress::Progress;
 
 /// Everything was done, and somebody should read the report.
 const EXIT_ATTENTION: u8 = 3;
@@ -165,12 +166,11 @@ fn import_records(
         overwrite: args.overwrite,
         trust_authorizations: args.trust_authorizations,
     };
-    let mut meter = Meter::new();
-    let report = import::import(source, store, &options, &mut |progress| {
-        meter.show(progress);
+    let shown = Progress::unknown("importing", args.progress);
+    let report = import::import(source, store, &options, &mut |Imported { networks, members }| {
+        shown.say(|| format!("{networks} networks, {members} members"));
         on_the_way();
     });
-    meter.clear();
     Ok(report?)
 }
 
@@ -380,7 +380,7 @@ fn print(args: &ImportArgs, source: &Source, done: &Done) {
             "dryRun": args.dry_run, "path": args.path, "files": plan.remarks, "home": source.home, "report": report,
             "needsAttention": report.needs_attention(),
         });
-        say(&format!("{value:#}"));
+        say_json(&value);
         return;
     }
     if args.dry_run {
@@ -395,37 +395,5 @@ fn print(args: &ImportArgs, source: &Source, done: &Done) {
             "next: start the controller"
         };
         say(&format!("{next}; the old one must not run any more, as both would have one address"));
-    }
-}
-
-/// Shows on a terminal how far it got.
-pub(super) struct Meter {
-    is_terminal: bool,
-}
-
-impl Meter {
-    pub(super) fn new() -> Self {
-        Self { is_terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        let Progress { networks, members } = progress;
-        self.write(&format!("\r{networks} networks, {members} members"));
-    }
-
-    pub(super) fn show_records(&mut self, records: u64) {
-        self.write(&format!("\r{records} records"));
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.write("\r\x1b[K");
-    }
-
-    fn write(&self, text: &str) {
-        if self.is_terminal {
-            let mut out = io::stderr().lock();
-            // Nobody is told that nobody looks.
-            write!(out, "{text}").and_then(|()| out.flush()).unwrap_or(());
-        }
     }
 }

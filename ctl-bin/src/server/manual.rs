@@ -35,7 +35,12 @@ pub(crate) struct ManError {
 pub(crate) fn completions(args: &CompletionsArgs) {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ctl-bin", &mut script);
-    super::announce::say(String::from_utf8_lossy(&script).trim_end());
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if args.shell == Shell::Bash {
+        // clap_complete 4.6 writes a hyphen in the name of the program in two ways, so that nothing below it is found.
+        script = script.replace("ctl__subcmd__bin", "ctl__bin");
+    }
+    super::announce::say(script.trim_end());
 }
 
 /// Writes a page for each command.

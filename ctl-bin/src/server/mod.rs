@@ -165,7 +165,7 @@ pub(crate) enum StartError {
 
 impl StartError {
     fn exit_code(&self) -> ExitCode {
-        if let Self::Cli(error) = self {
+        if let Self::Cli(error) | Self::Rules(rules::RulesError::Cli(error)) = self {
             return error.exit_code();
         }
         // What could not be looked at is another thing than what is known to be broken.

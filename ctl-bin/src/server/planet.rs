@@ -1,10 +1,11 @@
 //! `ctl-bin planet`: the roots that clients know instead of the public ones (`vl1.md` §15, §16.7).
 
 use rand_core::CryptoRng;
+use serde_json::{Map, Value};
 use zt_proto::Timestamp;
 use zt_proto::world::{World, WorldKind};
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::world_args::{PlanetCommand, PlanetShowArgs};
 use super::world_maker::{self, WorldError};
 use super::{share, world_file};
@@ -18,6 +19,10 @@ pub(crate) fn run(
     match command {
         PlanetCommand::Create(args) => {
             let planet = world_maker::create(WorldKind::Planet, args, now, rng)?;
+            if args.json {
+                say_json(&shared(&planet).into());
+                return Ok(());
+            }
             let out = args.out.display();
             say(&format!(
                 "planet: {} bytes in {out}, {}\n\
@@ -30,6 +35,10 @@ pub(crate) fn run(
         }
         PlanetCommand::Roll(args) => {
             let planet = world_maker::roll(WorldKind::Planet, args, now, rng)?;
+            if args.json {
+                say_json(&shared(&planet).into());
+                return Ok(());
+            }
             say(&format!(
                 "planet: version {}, {}\n\
                  A root that runs on this home hands it out within seconds; clients ask for it with their next HELLO, at\n\
@@ -39,9 +48,18 @@ pub(crate) fn run(
             ));
         }
         PlanetCommand::Show(args) => show(args)?,
-        PlanetCommand::Verify(args) => say(&world_maker::verify(WorldKind::Planet, args)?),
+        PlanetCommand::Verify(args) => world_maker::verify(WorldKind::Planet, args)?,
     }
     Ok(())
+}
+
+/// Returns a planet with what phones take of it.
+fn shared(planet: &World) -> Map<String, Value> {
+    let bytes = world_file::to_bytes(planet);
+    let mut fields = world_file::to_json(planet);
+    fields.insert("base64".to_owned(), share::base64(&bytes).into());
+    fields.insert("link".to_owned(), share::link(&bytes).into());
+    fields
 }
 
 fn roots(world: &World) -> String {
@@ -62,6 +80,8 @@ fn show(args: &PlanetShowArgs) -> Result<(), WorldError> {
         say(&link);
     } else if args.qr {
         say(&share::terminal(&link)?);
+    } else if args.json {
+        say_json(&shared(&planet).into());
     } else if args.qr_png.is_none() {
         say(world_file::describe(&planet).trim_end());
     }

@@ -5,15 +5,17 @@ use std::io::{self, BufReader};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use tempfile::TempDir;
 use zt_crypto::IdentitySecret;
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::backup::archive::{self, ArchiveError, Manifest};
 use super::backup::sealing::{Key, SealingError};
 use super::backup::{causes, folder};
 use super::config::RestoreArgs;
 use super::home::{self, DATABASE, Home, HomeError, IDENTITY_SECRET};
+use crate::cli::progress::{Progress, ProgressArgs};
 
 /// How the directory begins in which a backup is unpacked.
 const STAGING: &str = ".ctl-bin-restore-";
@@ -56,7 +58,7 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), RestoreError> {
         fs::create_dir_all(parent).map_err(failed)?;
         staging_in(parent).map_err(failed)?
     };
-    let manifest = unpack(&args.file, &key, staging.path())?;
+    let manifest = unpack(&args.file, &key, staging.path(), args.progress)?;
     if is_there {
         let home = Home::open(target)?;
         let _lock = home.lock()?;
@@ -65,6 +67,12 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), RestoreError> {
         // The whole home in one step; had somebody else made it meanwhile with anything in it, this would fail.
         fs::rename(staging.path(), target).map_err(failed)?;
         sync(folder::parent(target)).map_err(failed)?;
+    }
+    if args.json {
+        say_json(&json!({
+            "controller": manifest.controller, "created": manifest.created, "files": manifest.files.len(), "home": target,
+        }));
+        return Ok(());
     }
     let created = folder::utc(manifest.created);
     say(&format!(
@@ -109,7 +117,12 @@ fn staging_in(folder: &Path) -> io::Result<TempDir> {
 
 /// Unpacks a backup into an empty directory and checks all of it: every byte by its hash, the identity, the database.
 /// Everything is on the disk when this returns.
-pub(super) fn unpack(path: &Path, key: &Key, into: &Path) -> Result<Manifest, RestoreError> {
+pub(super) fn unpack(
+    path: &Path,
+    key: &Key,
+    into: &Path,
+    progress: ProgressArgs,
+) -> Result<Manifest, RestoreError> {
     let open = |source| RestoreError::Open { path: path.to_owned(), source };
     let file = File::open(path).map_err(open)?;
     let metadata = file.metadata().map_err(open)?;
@@ -124,8 +137,10 @@ pub(super) fn unpack(path: &Path, key: &Key, into: &Path) -> Result<Manifest, Re
         let mode = home::kept_mode(&entry.name).unwrap_or(0o600);
         OpenOptions::new().write(true).create_new(true).mode(mode).open(target)
     };
-    let manifest = archive::read(BufReader::new(file), metadata.len(), key, place)
+    let shown = Progress::bytes("unpacking", metadata.len(), progress);
+    let manifest = archive::read(BufReader::new(shown.reader(file)), metadata.len(), key, place)
         .map_err(|reason| RestoreError::Archive { path: path.to_owned(), reason })?;
+    drop(shown);
     check(into, &manifest).map_err(|reason| RestoreError::Content { path: path.to_owned(), reason })?;
     let synced = manifest.files.iter().try_for_each(|file| sync(&into.join(&file.name)));
     synced

@@ -7,10 +7,10 @@ use ctl_http::{Grant, Scope, ScopeError};
 use ctl_store::{ApiToken, Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use zt_proto::Timestamp;
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::{HomeArgs, Period};
 use super::home::{Home, HomeError};
 
@@ -41,6 +41,9 @@ pub(crate) struct TokenCreateArgs {
     /// When it ends, from now, for example 90d [default: never]
     #[arg(long, value_name = "TIME")]
     pub expires_in: Option<Period>,
+    /// Prints as JSON what was made, with its secret
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub home: HomeArgs,
 }
@@ -64,6 +67,9 @@ pub(crate) struct TokenRotateArgs {
     /// Ends the old secret at once
     #[arg(long)]
     pub now: bool,
+    /// Prints as JSON what was made, with its secret
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub home: HomeArgs,
 }
@@ -72,6 +78,9 @@ pub(crate) struct TokenRotateArgs {
 pub(crate) struct TokenRevokeArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Prints as JSON what it was
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub home: HomeArgs,
 }
@@ -102,8 +111,8 @@ pub(crate) fn run(
             let store = open(&args.home)?;
             warn_of_unknown_networks(&store, &scope)?;
             let order = (&args.name, &scope, expires);
-            store.write(|tx| tokens::create(tx, order, &secret, ACTOR, now))?;
-            say(secret.reveal());
+            let token = store.write(|tx| tokens::create(tx, order, &secret, ACTOR, now))?;
+            reveal(&token, &secret, args.json);
         }
         TokenCommand::Ls(args) => {
             let store = Store::open_read_only(&Home::open_existing(&args.home.home)?.database())?;
@@ -113,13 +122,17 @@ pub(crate) fn run(
             let grace = args.grace.map_or(if args.now { 0 } else { DEFAULT_GRACE }, millis).min(MAX_GRACE);
             let secret = Secret::new(|| rng.next_u32());
             let store = open(&args.home)?;
-            store.write(|tx| tokens::rotate(tx, (&args.name, grace), &secret, ACTOR, now))?;
-            say(secret.reveal());
+            let token = store.write(|tx| tokens::rotate(tx, (&args.name, grace), &secret, ACTOR, now))?;
+            reveal(&token, &secret, args.json);
         }
         TokenCommand::Revoke(args) => {
             let store = open(&args.home)?;
-            store.write(|tx| tokens::revoke(tx, &args.name, ACTOR, now))?;
-            say(&format!("revoked: {}", args.name));
+            let token = store.write(|tx| tokens::revoke(tx, &args.name, ACTOR, now))?;
+            if args.json {
+                say_json(&to_json(&token));
+            } else {
+                say(&format!("revoked: {}", args.name));
+            }
         }
     }
     Ok(())
@@ -143,23 +156,33 @@ fn warn_of_unknown_networks(store: &Store, scope: &Scope) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Prints a secret, this once.
+fn reveal(token: &ApiToken, secret: &Secret, as_json: bool) {
+    if !as_json {
+        return say(secret.reveal());
+    }
+    let mut value = to_json(token);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("secret".to_owned(), secret.reveal().into());
+    }
+    say_json(&value);
+}
+
+/// Returns a token as the API shows it.
+fn to_json(token: &ApiToken) -> Value {
+    json!({
+        "name": token.name,
+        "scope": token.scope.split(' ').collect::<Vec<_>>(),
+        "created": token.created.0,
+        "lastUsed": token.last_used.0,
+        "expires": token.expires.0,
+        "previousSecretValidUntil": token.previous.map(|(_, until)| until.0),
+    })
+}
+
 fn list(tokens: &[ApiToken], as_json: bool) {
     if as_json {
-        let tokens: Vec<_> = tokens
-            .iter()
-            .map(|token| {
-                json!({
-                    "name": token.name,
-                    "scope": token.scope.split(' ').collect::<Vec<_>>(),
-                    "created": token.created.0,
-                    "lastUsed": token.last_used.0,
-                    "expires": token.expires.0,
-                    "previousSecretValidUntil": token.previous.map(|(_, until)| until.0),
-                })
-            })
-            .collect();
-        say(&json!(tokens).to_string());
-        return;
+        return say_json(&tokens.iter().map(to_json).collect());
     }
     let width = tokens.iter().map(|token| token.name.len()).max().unwrap_or(0);
     for token in tokens {

@@ -15,6 +15,7 @@ use super::backup::{causes, folder};
 use super::config::VerifyArgs;
 use super::home::{DATABASE, Home, HomeError};
 use super::restore::{self, RestoreError};
+use crate::cli::progress::{Progress, ProgressArgs};
 
 /// What an SQLite database begins with.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -34,7 +35,7 @@ pub(crate) enum VerifyError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Key(#[from] SealingError),
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; name a file that the user that runs this can read", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error(
         "a directory to rehearse the restore in cannot be made: {0}; set TMPDIR to one with enough space"
@@ -62,7 +63,7 @@ fn counted(count: usize, what: &str) -> String {
 /// Looks, and says what was found as the command line wants it.
 pub(crate) fn run(args: &VerifyArgs, now: Timestamp) -> Result<(), VerifyError> {
     let key = Key::choose(args.key.identity_file.as_deref(), args.key.passphrase_file.as_deref())?;
-    let look = Look { now, deep: args.deep, json: args.json };
+    let look = Look { now, deep: args.deep, json: args.json, progress: args.progress };
     let Some(path) = &args.file else {
         let home = Home::open_existing(&args.home.home)?;
         let controller = home.known_identity()?;
@@ -76,7 +77,8 @@ pub(crate) fn run(args: &VerifyArgs, now: Timestamp) -> Result<(), VerifyError> 
     // Everything that a restore does, but for putting it where a controller would find it.
     let staging =
         tempfile::Builder::new().prefix("ctl-bin-verify-").tempdir().map_err(VerifyError::Temporary)?;
-    let manifest = restore::unpack(path, &key, staging.path()).map_err(VerifyError::Rehearsal)?;
+    let manifest =
+        restore::unpack(path, &key, staging.path(), args.progress).map_err(VerifyError::Rehearsal)?;
     let database = staging.path().join(DATABASE);
     // As the controller does it at its start; a database of an older release is brought to this one.
     drop(Store::open(&database).map_err(|reason| look.unsound(path, reason))?);
@@ -97,13 +99,18 @@ struct Look {
     now: Timestamp,
     deep: bool,
     json: bool,
+    progress: ProgressArgs,
 }
 
 impl Look {
     fn examine(&self, database: &Path, controller: Option<Address>) -> Result<Report, VerifyError> {
         let mut scratch = Scratch::new();
+        let shown = Progress::unknown("checking the database", self.progress);
+        let mut checked_count = 0_u64;
         let mut judge = |identity: &PublicIdentity| {
             let checked = self.deep.then(|| VerifiedIdentity::verify_with(*identity, &mut scratch))?;
+            checked_count += 1;
+            shown.say(|| format!("checking the database, {checked_count} identities"));
             checked.err().map(|error| error.to_string())
         };
         ctl_store::verify_database(database, controller, self.now, &mut judge)

@@ -43,7 +43,7 @@ pub(crate) struct WorldCreateArgs {
     #[arg(long = "endpoint", value_name = "IP/PORT", required_unless_present = "roots")]
     pub endpoints: Vec<EndpointText>,
     /// Another root: its identity.public, or the text in it, and where clients reach it; at most 4 roots in all
-    #[arg(long = "root", value_name = "IDENTITY@IP/PORT[,IP/PORT…]")]
+    #[arg(long = "root", value_name = "IDENTITY@IP/PORT[,IP/PORT...]")]
     pub roots: Vec<RootArg>,
     /// Ten hexadecimal digits [default: the address of this node]
     #[arg(long, value_name = "ID")]
@@ -51,6 +51,9 @@ pub(crate) struct WorldCreateArgs {
     /// File to write for the clients; the node's own copy goes to its home
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +64,7 @@ pub(crate) struct WorldRollArgs {
     #[arg(long = "endpoint", value_name = "IP/PORT")]
     pub endpoints: Vec<EndpointText>,
     /// A root that is new, or has new addresses
-    #[arg(long = "root", value_name = "IDENTITY@IP/PORT[,IP/PORT…]")]
+    #[arg(long = "root", value_name = "IDENTITY@IP/PORT[,IP/PORT...]")]
     pub roots: Vec<RootArg>,
     /// Address of a root that is none any more
     #[arg(long = "remove", value_name = "ADDRESS")]
@@ -69,6 +72,9 @@ pub(crate) struct WorldRollArgs {
     /// File to write for clients to come
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +94,9 @@ pub(crate) struct PlanetShowArgs {
     /// Writes the link as a QR code into a picture
     #[arg(long, value_name = "FILE.png")]
     pub qr_png: Option<PathBuf>,
+    /// Prints as JSON what it contains, with base64 and link
+    #[arg(long, group = "form")]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +104,9 @@ pub(crate) struct MoonShowArgs {
     /// Moon; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +117,9 @@ pub(crate) struct WorldVerifyArgs {
     /// The version that clients have: says whether they take FILE as the next one
     #[arg(long, value_name = "OLD")]
     pub after: Option<PathBuf>,
+    /// Prints as JSON what is otherwise said in words
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A root as the command line names it.

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
 use zt_crypto::signature::verify_world;
 use zt_proto::codec::{DecodeError, Reader};
 use zt_proto::inet::{EndpointText, is_usable_path};
-use zt_proto::world::{World, WorldKind};
+use zt_proto::world::{Root, World, WorldKind};
 
 /// The longest file that is read: several times the largest world.
 const MAX_BYTES: u64 = 65_536;
@@ -16,7 +17,7 @@ const MAX_BYTES: u64 = 65_536;
 /// Why a file is no planet or moon.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorldFileError {
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}: {source}; name a file that the user that runs this can read")]
     Io { file: String, source: io::Error },
     #[error("{file} is neither a planet nor a moon: {source}")]
     Malformed { file: String, source: DecodeError },
@@ -100,6 +101,27 @@ pub(super) fn describe(world: &World) -> String {
         }
     }
     text
+}
+
+/// Says what a world is, for programs.
+pub(super) fn to_json(world: &World) -> Map<String, Value> {
+    let root = |root: &Root| {
+        let endpoints: Vec<_> =
+            root.endpoints.iter().map(|endpoint| EndpointText(*endpoint).to_string()).collect();
+        json!({
+            "address": root.identity.address.to_string(), "identity": root.identity.to_string(), "endpoints": endpoints,
+        })
+    };
+    let key: String = world.update_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    Map::from_iter([
+        ("kind".to_owned(), name_of(world.kind).into()),
+        ("id".to_owned(), format!("{:010x}", world.id).into()),
+        ("timestamp".to_owned(), world.timestamp.0.into()),
+        ("updateKey".to_owned(), key.into()),
+        ("isSignedByUpdateKey".to_owned(), verify_world(&world.update_key, world).is_ok().into()),
+        ("sizeBytes".to_owned(), to_bytes(world).len().into()),
+        ("roots".to_owned(), world.roots.iter().map(root).collect()),
+    ])
 }
 
 /// Returns what clients would stumble over.

@@ -11,6 +11,7 @@ use zt_proto::inet::{self, EndpointText};
 use zt_proto::world::{Root, World, WorldKind};
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
+use super::announce::{say, say_json};
 use super::home::{Home, HomeError};
 use super::share::ShareError;
 use super::world_args::{RootArg, WorldCreateArgs, WorldRollArgs, WorldVerifyArgs};
@@ -202,8 +203,19 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), WorldError> {
     fs::write(path, bytes).map_err(|source| WorldError::Out { path: path.display().to_string(), source })
 }
 
-/// Checks a world; returns what to say if it is good.
-pub(super) fn verify(kind: WorldKind, args: &WorldVerifyArgs) -> Result<String, WorldError> {
+/// Checks a world, and says so if it is good.
+pub(super) fn verify(kind: WorldKind, args: &WorldVerifyArgs) -> Result<(), WorldError> {
+    let (world, words) = judge(kind, args)?;
+    if args.json {
+        say_json(&world_file::to_json(&world).into());
+    } else {
+        say(&words);
+    }
+    Ok(())
+}
+
+/// Returns a world that is good, and what to say of it.
+fn judge(kind: WorldKind, args: &WorldVerifyArgs) -> Result<(World, String), WorldError> {
     let world = world_file::read(&args.file, Some(kind))?;
     let file = args.file.display().to_string();
     let problems = world_file::problems(&world);
@@ -212,11 +224,11 @@ pub(super) fn verify(kind: WorldKind, args: &WorldVerifyArgs) -> Result<String, 
     }
     let Some(old) = &args.after else {
         let (count, plural) = (world.roots.len(), if world.roots.len() == 1 { "" } else { "s" });
-        return Ok(format!("{file}: a good {} with {count} root{plural}", name_of(kind)));
+        return Ok((world, format!("{file}: a good {} with {count} root{plural}", name_of(kind))));
     };
     let known = world_file::read(old, Some(kind))?;
     if may_replace(&known, &world) {
-        return Ok(format!("{file}: the next version to those who have {}", old.display()));
+        return Ok((world, format!("{file}: the next version to those who have {}", old.display())));
     }
     let reason = if known.id != world.id {
         "it has another id"

@@ -24,9 +24,11 @@ fn collector() -> (SocketAddr, Receiver<(String, Vec<u8>)>) {
         for stream in listener.incoming() {
             let sender = sender.clone();
             // One that was closed has nothing more to tell.
-            thread::spawn(move || while let Some(request) = take(stream.as_ref().unwrap()) {
-                if sender.send(request).is_err() {
-                    return;
+            thread::spawn(move || {
+                while let Some(request) = take(stream.as_ref().unwrap()) {
+                    if sender.send(request).is_err() {
+                        return;
+                    }
                 }
             });
         }
@@ -54,7 +56,9 @@ fn take(mut stream: &TcpStream) -> Option<(String, Vec<u8>)> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n").unwrap();
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
+        .unwrap();
     Some((path, body))
 }
 
@@ -84,7 +88,11 @@ fn start(home: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (Contro
 
 fn get(api: SocketAddr, path: &str, token: &str) -> String {
     let mut stream = TcpStream::connect(api).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nX-ZT1-Auth: {token}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nX-ZT1-Auth: {token}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -14,7 +14,7 @@ use crate::program::{free_port, home, serve};
 use crate::snapshot::expect;
 
 /// Runs a command with nothing in the environment that would tell it where the controller is.
-fn ctl(home: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn ctl(home: &Path, arguments: &[&str]) -> Output {
     bare(arguments).env("CTL_HOME", home).output().unwrap()
 }
 
@@ -104,6 +104,24 @@ fn members_are_let_in_listed_changed_and_forgotten() {
     assert!(shown.contains("1122334455"), "{shown}");
     printed(ctl(&home, &["member", "delete", "n", "printer", "--yes"]));
     assert_eq!(ctl(&home, &["member", "show", "n", "1122334455"]).status.code(), Some(6));
+}
+
+/// Not where the output is no terminal, and not where somebody does not want them.
+#[test]
+fn colours_are_for_those_who_see_and_want_them() {
+    let (_folder, home) = home();
+    let (_process, _) = serve(&home, free_port());
+    json(ctl(&home, &["network", "create", "--name", "n", "--json"]));
+    let has_colours = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = bare(arguments);
+        command.env_remove("NO_COLOR").env("CTL_HOME", &home).envs(variables.iter().copied());
+        printed(command.output().unwrap()).contains('\u{1b}')
+    };
+    let list = ["network", "ls"];
+    assert!(!has_colours(&[], &list), "the output is no terminal");
+    assert!(has_colours(&[("CLICOLOR_FORCE", "1")], &list));
+    assert!(!has_colours(&[("CLICOLOR_FORCE", "1")], &["network", "ls", "--json"]));
+    assert!(!has_colours(&[("NO_COLOR", "1")], &list));
 }
 
 /// Asking to put out somebody who is not there must not add him.

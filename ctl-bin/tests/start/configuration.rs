@@ -193,3 +193,62 @@ fn a_log_for_programs_is_one_object_a_line() {
     let (code, error) = said(&output);
     assert!(code == Some(2) && error.contains("info,ctl_bin::vl1=debug"), "{error}");
 }
+
+/// The levels are changed over the API, and are again what the settings say when those are read again.
+#[test]
+fn levels_of_the_log_are_changed_while_the_controller_runs_and_the_last_word_counts() {
+    let (_folder, home) = home();
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    fs::write(
+        home.join("ctl.toml"),
+        format!("planet = 'none'\nport = {}\nlog-level = 'warn'\n", free_port()),
+    )
+    .unwrap();
+    let (process, pid) = start(&program(&home));
+    let log_level = |levels: &[&str]| program(&home).arg("log-level").args(levels).output().unwrap();
+    let in_force = || String::from_utf8(log_level(&[]).stdout).unwrap();
+    assert_eq!(in_force(), "warn\n");
+    let mark = process.mark();
+    assert_eq!(log_level(&["warn,ctl_http=debug"]).stdout, b"warn,ctl_http=debug\n");
+    drop(in_force());
+    process.wait_for(mark, START_LIMIT, "each request", |line| {
+        line.text.contains("request answered").then_some(())
+    });
+    let (code, error) = said(&log_level(&["loud"]));
+    assert!(code == Some(1) && error.contains("/levels") && error.contains("got \"loud\""), "{error}");
+    assert_eq!(in_force(), "warn,ctl_http=debug\n");
+    hang_up(&pid);
+    let deadline = crate::process::now() + START_LIMIT;
+    while in_force() != "warn\n" {
+        assert!(crate::process::now() < deadline, "what the settings say is not in force");
+    }
+}
+
+/// Nothing is there to be wrong.
+#[test]
+fn a_home_without_settings_has_nothing_to_check() {
+    let (_folder, home) = home();
+    let output = program(&home).args(["config", "check"]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(said, format!("there is no {}: nothing to check\n", home.join("ctl.toml").display()));
+    // Variables are settings too.
+    let output = program(&home).args(["config", "check"]).env("CTL_PORT", "1234").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().ends_with("nothing to check\nport: 1234\n"));
+    assert!(!home.exists());
+}
+
+/// With the feature, `tests/otel` looks at what is sent.
+#[cfg(not(feature = "otel"))]
+#[test]
+fn traces_are_refused_by_a_program_that_has_none() {
+    let (_folder, home) = home();
+    let output = program(&home).args(["--otel-endpoint", "http://127.0.0.1:4318"]).output().unwrap();
+    let (code, error) = said(&output);
+    assert!(
+        code == Some(1) && error.contains("otel-endpoint") && error.contains("--features otel"),
+        "{error}"
+    );
+    assert!(!home.exists());
+}

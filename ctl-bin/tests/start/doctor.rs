@@ -187,3 +187,42 @@ fn settings_that_cannot_be_used_are_named_and_no_root_is_asked() {
     let (_, said) = told(doctor(&home, &[]));
     assert!(said.contains("can be used; set: planet, port") && said.contains("told to know none"), "{said}");
 }
+
+/// From another machine there is the API alone: whether it is reached, trusted, takes the token, and what it says.
+#[test]
+fn a_controller_elsewhere_is_looked_at_over_its_api() {
+    let (folder, home) = home();
+    let port = free_port();
+    let (process, _) = serve(&home, port);
+    let url = format!("http://127.0.0.1:{port}/");
+    let wrong = folder.path().join("wrong");
+    fs::write(&wrong, "not the token").unwrap();
+    let remote = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
+        command.args(["doctor", "--home", "/nowhere", "--url", &url]).args(more);
+        command.env_remove("CTL_TOKEN").env("NO_COLOR", "1");
+        told(command.output().unwrap())
+    };
+    let (code, said) = remote(&["--token-file", text(&home.join("authtoken.secret"))]);
+    assert_eq!(code, 0, "{said}");
+    for part in [
+        "answers at http://127.0.0.1",
+        "ready to serve",
+        "it is taken",
+        "ctl-bin/",
+        "as here",
+        "0 errors, 1 warning",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (code, said) = remote(&["--token-file", text(&wrong)]);
+    assert!(code == 1 && said.contains("error   token") && said.contains("ctl-bin token create"), "{said}");
+    let (code, said) = remote(&[]);
+    assert!(code == 0 && said.contains("warning token") && said.contains("CTL_TOKEN"), "{said}");
+    drop(process);
+    let (code, said) = remote(&["--token-file", text(&wrong)]);
+    assert!(
+        code == 1 && said.contains("no controller answers") && said.contains("-> see whether it runs"),
+        "{said}"
+    );
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::backup::{names, printed, run, text};
 use crate::program::{home, refused};
@@ -66,4 +67,62 @@ fn shells_and_man_know_every_command() {
         let text = fs::read_to_string(dir.join(page)).unwrap();
         assert!(text.contains(".TH") && text.contains(".SH SYNOPSIS"), "{page}: {text}");
     }
+    // Each page renders without a complaint, where there is something that renders.
+    for page in names(&dir) {
+        let mut groff = Command::new("groff");
+        let Ok(output) = groff.args(["-man", "-Tascii", "-P-cbou", "-ww"]).arg(dir.join(&page)).output()
+        else {
+            println!("NOT CHECKED: there is no groff here");
+            return;
+        };
+        assert!(output.status.success() && output.stderr.is_empty(), "{page}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("SYNOPSIS"), "{page}");
+    }
+}
+
+/// What a shell proposes after some words: the shell itself is asked, where it is there.
+#[test]
+fn shells_complete_commands_and_options() {
+    let (folder, _) = home();
+    let file = |shell: &str| {
+        let path = folder.path().join(shell);
+        fs::write(&path, printed(run(&["completions", shell]))).unwrap();
+        path
+    };
+    let ask = |program: &str, arguments: &[&str]| match Command::new(program).args(arguments).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{output:?}");
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+        Err(_) => {
+            println!("NOT CHECKED: there is no {program} here");
+            None
+        }
+    };
+    let bash = file("bash");
+    for (line, expected) in [
+        ("ctl-bin mem", "member"),
+        ("ctl-bin network cr", "create"),
+        ("ctl-bin network create --na", "--name"),
+        ("ctl-bin backup --js", "--json"),
+        ("ctl-bin log-level --ins", "--insecure"),
+        ("ctl-bin config print", "print-default"),
+    ] {
+        let script = r#". "$0"; COMP_WORDS=($1); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _ctl__bin ctl-bin "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"; echo "${COMPREPLY[@]}""#;
+        if let Some(proposed) = ask("bash", &["-uec", script, text(&bash), line]) {
+            assert_eq!(proposed.trim(), expected, "{line}");
+        }
+        let fish = file("fish");
+        let script = format!("source {}; complete -C '{line}'", text(&fish));
+        if let Some(proposed) = ask("fish", &["--no-config", "-c", &script]) {
+            assert!(proposed.contains(expected), "{line}: {proposed}");
+        }
+    }
+    // Completing takes a terminal there; that it is read without a complaint does not.
+    let script = format!(
+        "autoload -U compinit; compinit -D; source {}; (( $+functions[_ctl-bin] ))",
+        text(&file("zsh"))
+    );
+    ask("zsh", &["-f", "-c", &script]);
 }

@@ -9,11 +9,15 @@ mod backup;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod complaints;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod figures;
 #[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
@@ -23,6 +27,8 @@ mod identity;
 mod lease;
 #[cfg(test)]
 mod litestream;
+#[cfg(test)]
+mod machine;
 #[cfg(test)]
 #[path = "../real_client/process.rs"]
 #[expect(dead_code, reason = "the tests with real clients need more of it")]

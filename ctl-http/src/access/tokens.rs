@@ -97,7 +97,7 @@ impl fmt::Display for TokenName {
 pub enum TokenError {
     #[error("there is a token with the name {0} already; revoke it first, or choose another name")]
     Exists(String),
-    #[error("there is no token with the name {0}")]
+    #[error("there is no token with the name {0}; `ctl-bin token ls` lists them")]
     Unknown(String),
     #[error("there are {MAX_TOKENS} tokens already, which is the most; revoke one first")]
     TooMany,

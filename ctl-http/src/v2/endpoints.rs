@@ -197,9 +197,14 @@ fn operations() -> Vec<Endpoint> {
             .gives::<AuditPage>(200, "a page"),
         get(LOG_LEVEL, "getLogLevel", "What the controller logs", log_level::get)
             .gives::<LogLevelView>(200, "the levels in force"),
-        put(LOG_LEVEL, "setLogLevel", "Changes what the controller logs, until its next start", log_level::put)
-            .takes_schema(schema::log_level)
-            .gives::<LogLevelView>(200, "the levels in force"),
+        put(
+            LOG_LEVEL,
+            "setLogLevel",
+            "Changes what the controller logs, until its next start",
+            log_level::put,
+        )
+        .takes_schema(schema::log_level)
+        .gives::<LogLevelView>(200, "the levels in force"),
         get(TOKENS, "listTokens", "The tokens of the API, without their secrets", tokens::list).gives_schema(
             200,
             "all of them",

@@ -4,5 +4,5 @@ pub(crate) mod member;
 pub(crate) mod network;
 pub(crate) mod peer;
 pub mod rule_tables;
-pub(crate) mod rules_language;
+pub mod rules_language;
 pub(crate) mod status;

@@ -17,7 +17,7 @@ pub(crate) const MAX_LISTED_CHANGES: usize = 5_000;
 
 /// In which text a test stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TestText {
+pub enum TestText {
     /// Between the rules.
     Source,
     /// Apart from them.
@@ -103,7 +103,8 @@ fn render_diagnostic(diagnostic: &Diagnostic, message: &str) -> Value {
     })
 }
 
-pub(crate) fn render_tests(reports: &[(TestText, TestReport)]) -> Vec<Value> {
+/// Renders what came of tests.
+pub fn render_tests(reports: &[(TestText, TestReport)]) -> Vec<Value> {
     let render = |(text, report): &(TestText, TestReport)| {
         json!({
             "name": report.name, "in": text.name(), "line": report.span.line, "column": report.span.column,
@@ -158,7 +159,7 @@ pub(crate) fn render_impact(impact: &Impact) -> Map<String, Value> {
 }
 
 /// Renders an explanation; `source` is the one that `compiled` comes from.
-pub(crate) fn render_explanation(
+pub fn render_explanation(
     explanation: &Explanation,
     compiled: &Compiled,
     source: &str,

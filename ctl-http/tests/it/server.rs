@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
-    Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus, PeerRole,
-    PeerStatus, PlanetStatus, Serving, Token,
+    Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus,
+    PeerRole, PeerStatus, PlanetStatus, Serving, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;

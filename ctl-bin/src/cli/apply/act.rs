@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::plan::{NetworkPlan, Plan, Removal, Step};
 use crate::cli::client::{Client, Condition};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Progress, ProgressArgs};
 use crate::cli::{CliError, text};
 
 /// Does everything; stops at the first thing that cannot be done. Done again, it goes on from there.
-pub(super) fn apply(client: &Client, plan: &Plan) -> Result<(), CliError> {
-    let progress = Progress::new("applying", plan.size());
+pub(super) fn apply(client: &Client, plan: &Plan, progress: ProgressArgs) -> Result<(), CliError> {
+    let progress = Progress::new("applying", plan.size(), progress);
     for network in &plan.networks {
         apply_network(client, network, &progress)?;
     }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::args::ConnectArgs;
+use super::progress::ProgressArgs;
 use super::table::show;
 use super::{CliError, Client, confirm, show_json};
 
@@ -42,6 +43,8 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub progress: ProgressArgs,
+    #[command(flatten)]
     pub connect: ConnectArgs,
 }
 
@@ -62,7 +65,7 @@ pub(crate) fn run(args: &ApplyArgs) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::from(EXIT_CHANGES));
     }
     confirm(&plan.question(), args.yes).map_err(|_| CliError::NotApplied)?;
-    act::apply(&client, &plan)?;
+    act::apply(&client, &plan, args.progress)?;
     if !args.json {
         show("done");
     }

@@ -12,12 +12,14 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ctl_store::StoreError;
+use serde_json::json;
 use tempfile::TempPath;
 use zt_proto::Timestamp;
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::BackupArgs;
 use super::home::{DATABASE, Home, HomeError};
+use crate::cli::progress::{Progress, ProgressArgs};
 use archive::{ArchiveError, Manifest};
 use sealing::{Sealing, SealingError};
 
@@ -89,7 +91,14 @@ pub(crate) fn run(args: &BackupArgs, now: Timestamp) -> Result<(), BackupError> 
         Some(path) if keep.is_some() => return Err(BackupError::KeepNeedsFolder { path: path.clone() }),
         Some(path) => Destination::File(path.clone()),
     };
-    let made = make(&home, &destination, &sealing, now)?;
+    let made = make(&home, &destination, &sealing, now, args.progress)?;
+    if args.json {
+        say_json(&json!({
+            "path": made.path, "sizeBytes": made.size_bytes, "files": made.files, "databaseBytes": made.database_bytes,
+            "encrypted": !sealing.is_none(), "removed": made.removed,
+        }));
+        return Ok(());
+    }
     say(&format!(
         "backup: {} bytes in {} ({} files, database of {} bytes), read back and compared{}",
         made.size_bytes,
@@ -115,6 +124,7 @@ fn make(
     destination: &Destination,
     sealing: &Sealing,
     now: Timestamp,
+    progress: ProgressArgs,
 ) -> Result<Made, BackupError> {
     let _lock = home.lock_backup()?;
     let small = home.kept_files()?;
@@ -148,7 +158,10 @@ fn make(
     for (name, content) in &small {
         files.push(archive::describe(name, &***content).map_err(unwritable(home.path()))?);
     }
-    let describe_copy = || archive::describe(DATABASE, File::open(&copy)?);
+    let describe_copy = || {
+        let shown = Progress::bytes("hashing", database.size_bytes, progress);
+        archive::describe(DATABASE, shown.reader(File::open(&copy)?))
+    };
     files.push(describe_copy().map_err(unwritable(&copy))?);
     let manifest = Manifest::new(controller, now, files);
 
@@ -156,17 +169,18 @@ fn make(
     let write = || {
         let file = fs::OpenOptions::new().write(true).open(&partial)?;
         let mut out = BufWriter::with_capacity(128 << 10, file);
+        let shown = Progress::bytes("writing", database.size_bytes, progress);
         let key = archive::write(&mut out, sealing, &manifest, |entry| -> io::Result<Box<dyn Read>> {
             match small.iter().find(|(name, _)| *name == entry.name) {
                 Some((_, content)) => Ok(Box::new(Cursor::new(content.as_slice()))),
-                None => Ok(Box::new(BufReader::with_capacity(128 << 10, File::open(&copy)?))),
+                None => Ok(Box::new(BufReader::with_capacity(128 << 10, shown.reader(File::open(&copy)?)))),
             }
         })?;
         out.into_inner()?.sync_all()?;
         Ok(key)
     };
     let key = write().map_err(unwritable(folder))?;
-    let size_bytes = check(&partial, &key, &manifest).map_err(BackupError::NotAsWritten)?;
+    let size_bytes = check(&partial, &key, &manifest, progress).map_err(BackupError::NotAsWritten)?;
     match partial.persist_noclobber(&name) {
         Ok(()) => {}
         Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -186,11 +200,17 @@ fn make(
 }
 
 /// Reads what was written from the beginning and compares it with what was to be written; returns its length.
-fn check(path: &Path, key: &sealing::Key, expected: &Manifest) -> Result<u64, ArchiveError> {
+fn check(
+    path: &Path,
+    key: &sealing::Key,
+    expected: &Manifest,
+    progress: ProgressArgs,
+) -> Result<u64, ArchiveError> {
     let unreadable = |error: io::Error| ArchiveError::Unreadable(error.to_string());
     let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
-    let found = archive::read(BufReader::new(file), length, key, |_| Ok(io::sink()))?;
+    let shown = Progress::bytes("comparing", length, progress);
+    let found = archive::read(BufReader::new(shown.reader(file)), length, key, |_| Ok(io::sink()))?;
     if found == *expected {
         Ok(length)
     } else {

@@ -12,6 +12,7 @@ use zt_proto::{Address, Timestamp};
 
 use super::sealing::Sealing;
 use super::{Destination, folder, make};
+use crate::cli::progress::ProgressArgs;
 use crate::server::clock;
 use crate::server::config::ScheduleArgs;
 use crate::server::home::Home;
@@ -87,7 +88,9 @@ fn make_one(home: &Home, args: &ScheduleArgs) -> bool {
     let destination = Destination::Folder(folder.clone(), Some(keep));
     let sealing = Sealing::choose(&args.backup_encrypt_to, args.backup_passphrase_file.as_deref());
     let begun = clock::now();
-    let made = sealing.map_err(Into::into).and_then(|sealing| make(home, &destination, &sealing, begun.wall));
+    let made = sealing
+        .map_err(Into::into)
+        .and_then(|sealing| make(home, &destination, &sealing, begun.wall, ProgressArgs::NONE));
     match made {
         Ok(made) => {
             let elapsed_ms = clock::now().mono.saturating_duration_since(begun.mono).as_millis();

@@ -10,6 +10,7 @@ use zt_proto::{Address, Timestamp};
 
 use super::sealing::Sealing;
 use super::{Destination, FOLDER, causes, folder, make};
+use crate::cli::progress::ProgressArgs;
 use crate::server::config::ScheduleArgs;
 use crate::server::home::{Home, HomeError};
 
@@ -66,7 +67,7 @@ impl Backups for Shelf {
         let destination = Destination::Folder(self.folder.clone(), None);
         let made = sealing
             .map_err(super::BackupError::from)
-            .and_then(|sealing| make(&self.home, &destination, &sealing, now))
+            .and_then(|sealing| make(&self.home, &destination, &sealing, now, ProgressArgs::NONE))
             .map_err(|error| {
                 let runs = matches!(error, super::BackupError::Home(HomeError::BackupRuns { .. }));
                 if runs { BackupError::Runs(error.to_string()) } else { BackupError::Failed(causes(&error)) }

@@ -95,7 +95,8 @@ impl Controller {
         let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
         let member = identity.address;
         let source = Source::of(from.map(|from| from.ip()));
-        let _answering = trace_span!(target: SPANS, "answer", otel.kind = "server", %network, %member).entered();
+        let _answering =
+            trace_span!(target: SPANS, "answer", otel.kind = "server", %network, %member).entered();
         let told = self.tell(
             (network, member),
             || self.prepare(&request, Some(said), source, now),

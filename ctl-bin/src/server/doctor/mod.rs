@@ -1,6 +1,7 @@
 //! `ctl-bin doctor`: what keeps a controller from working, and what to do about it. Changes nothing.
 
 mod network;
+mod remote;
 mod storage;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,7 +24,8 @@ use crate::cli::{CliError, Client};
 
 /// Looks for what keeps the controller from working, whether it runs or not, and says what to do
 ///
-/// Changes nothing. While the controller does not run, it says hello to the root servers in its place.
+/// Changes nothing. While the controller does not run, it says hello to the root servers in its place. With --url it looks at
+/// a controller elsewhere, as far as its API shows it.
 ///
 /// Exit codes: 0 nothing is broken, 1 something is, 2 command line not understood.
 #[derive(Debug, Args)]
@@ -42,6 +44,15 @@ pub(crate) struct DoctorArgs {
     /// Address of the API, as for serving [default: as set, else 127.0.0.1 and the port]
     #[arg(long, value_name = "ADDR:PORT")]
     pub api: Option<SocketAddr>,
+    /// Looks at the controller at this address instead of one on this machine
+    #[arg(long, value_name = "URL", conflicts_with_all = ["port", "bind", "api"])]
+    pub url: Option<String>,
+    /// File with the token of the controller elsewhere [default: the variable CTL_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
+    /// Sends the token over http to another machine although everybody on the way can read it
+    #[arg(long, requires = "url")]
+    pub insecure: bool,
     /// Certificates in PEM to trust if the API speaks TLS, in the place of those of this machine
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
@@ -126,7 +137,9 @@ struct Running {
 /// Examines what `args` names, and prints what was found.
 pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> ExitCode {
     let mut findings = Findings::default();
-    if let Some(home) = storage::open(&args.home.home, &mut findings) {
+    if let Some(url) = &args.url {
+        remote::check(url, args, &mut findings);
+    } else if let Some(home) = storage::open(&args.home.home, &mut findings) {
         let secret = storage::check_files(&home, &mut findings);
         let settings = look_at_settings(args, &mut findings);
         let is_known = settings.is_some();
@@ -144,7 +157,8 @@ pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> Ex
             network::check(&patient, &mut rng, &mut findings);
         }
     }
-    tell(&findings, &args.home.home, args.json);
+    let what = args.url.as_ref().map_or(("home", json!(args.home.home)), |url| ("url", json!(url)));
+    tell(&findings, what, args.json);
     if findings.count(Level::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -243,10 +257,11 @@ fn look_at_running(
     Some(running)
 }
 
-fn tell(findings: &Findings, home: &PathBuf, is_json: bool) {
+/// Prints the findings; `what` is what was examined, with its name for programs.
+fn tell(findings: &Findings, (name, what): (&str, Value), is_json: bool) {
     let (errors, warnings) = (findings.count(Level::Error), findings.count(Level::Warning));
     if is_json {
-        let value = json!({ "home": home, "errors": errors, "warnings": warnings, "findings": findings.0 });
+        let value = json!({ name: what, "errors": errors, "warnings": warnings, "findings": findings.0 });
         return show(&format!("{value:#}"));
     }
     for Finding { level, check, what, advice } in &findings.0 {

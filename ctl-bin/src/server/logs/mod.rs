@@ -39,7 +39,10 @@ impl LogLevel {
     /// Returns what is logged if this program is not told anything itself.
     pub(crate) fn usual() -> Self {
         let usual = std::env::var(USUAL_VARIABLE).ok().and_then(|text| text.parse().ok());
-        usual.unwrap_or_else(|| Self { text: DEFAULT.to_owned(), targets: DEFAULT.parse().unwrap_or_default() })
+        usual.unwrap_or_else(|| Self {
+            text: DEFAULT.to_owned(),
+            targets: DEFAULT.parse().unwrap_or_default(),
+        })
     }
 
     /// Returns what is enabled: beside the log, what is for traces if there are any.
@@ -109,10 +112,9 @@ pub(crate) fn start(level: &LogLevel, format: LogFormat, is_limited: bool, trace
     let layers = match traces {
         None => vec![lines],
         // What is for traces is not part of a line.
-        Some(traces) => vec![
-            lines.with_filter(filter_fn(|metadata| metadata.target() != SPANS)).boxed(),
-            traces.layer(),
-        ],
+        Some(traces) => {
+            vec![lines.with_filter(filter_fn(|metadata| metadata.target() != SPANS)).boxed(), traces.layer()]
+        }
     };
     registry().with(filter).with(limiting).with(layers).init();
     let levels = Arc::new(Mutex::new(level.text.clone()));

@@ -16,8 +16,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Subcommand};
 use ctl_core::settings_file::Fault;
+use serde_json::{Map, json};
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::{self, Cli, HomeArgs, ServeArgs};
 use super::home::{READABLE, SETTINGS};
 
@@ -31,15 +32,19 @@ const FLAGS_ALONE: [&str; 3] = ["home", "config", "take-over"];
 pub(crate) enum ConfigCommand {
     /// Prints a file with every setting, what it does, and what it is unless somebody says otherwise
     PrintDefault,
-    /// Checks a file, and says what is set by it and by variables. Exit code 0: it can be used, 1: it cannot
+    /// Checks a file, and says what is set by it and by variables. Exit code 0: it can be used or is not there, 1: it
+    /// cannot
     Check(ConfigCheckArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigCheckArgs {
-    /// File to check [default: ctl.toml in the home]
+    /// File to check, which then must be there [default: the one of CTL_CONFIG, else ctl.toml in the home]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Prints as JSON what is set
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub home: HomeArgs,
 }
@@ -137,19 +142,32 @@ pub(crate) fn of_home(home: &Path, file: Option<&Path>) -> Result<Line, Settings
 pub(crate) fn run(command: &ConfigCommand) -> Result<(), SettingsError> {
     match command {
         ConfigCommand::PrintDefault => say(print::default().trim_end()),
-        ConfigCommand::Check(args) => {
-            let home = &args.home.home;
-            let path = args.file.clone().unwrap_or_else(|| home.join(SETTINGS));
-            let line = of_home(home, Some(&path))?;
-            if let Some(serving) = line.serving() {
-                serving.api.listen(serving.port)?;
-            }
-            say(&format!("{} can be used", path.display()));
-            for (name, values) in &line.set {
-                let values: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
-                say(&format!("{name}: {}", crate::cli::table::printable(&values.join(", "))));
-            }
-        }
+        ConfigCommand::Check(args) => check(args)?,
+    }
+    Ok(())
+}
+
+fn check(args: &ConfigCheckArgs) -> Result<(), SettingsError> {
+    let home = &args.home.home;
+    let line = of_home(home, args.file.as_deref())?;
+    if let Some(serving) = line.serving() {
+        serving.api.listen(serving.port)?;
+    }
+    let texts = |values: &[OsString]| {
+        values.iter().map(|value| value.to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    if args.json {
+        let set: Map<_, _> =
+            line.set.iter().map(|(name, values)| (name.clone(), texts(values).into())).collect();
+        say_json(&json!({ "file": line.file, "settings": set }));
+        return Ok(());
+    }
+    match &line.file {
+        Some(file) => say(&format!("{} can be used", file.display())),
+        None => say(&format!("there is no {}: nothing to check", home.join(SETTINGS).display())),
+    }
+    for (name, values) in &line.set {
+        say(&format!("{name}: {}", crate::cli::table::printable(&texts(values).join(", "))));
     }
     Ok(())
 }

@@ -64,6 +64,7 @@ fn example(name: &str) -> &'static str {
         "ROLE" => "controller",
         "RECIPIENT" => "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
         "LEVELS" => "info",
+        "URL" => "http://127.0.0.1:4318",
         "DIR" => "/var/lib/ctl-bin/backups",
         _ => "/etc/ctl-bin/file",
     }

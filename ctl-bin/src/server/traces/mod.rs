@@ -39,8 +39,8 @@ impl FromStr for Endpoint {
         let uri: Uri = text.parse().map_err(|_| expected())?;
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
         // What is secret belongs into OTEL_EXPORTER_OTLP_HEADERS: settings are printed.
-        let is_plain =
-            uri.query().is_none() && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let is_plain = uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
         if is_http && is_plain { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(expected()) }
     }
 }

@@ -1,6 +1,9 @@
 //! `ctl-bin rules`: flow rules on the command line (`docs/rules.md`).
 //!
-//! What has to do with a network reads the database of the home, beside the controller that may be running.
+//! What has to do with a network reads the database of the home, beside the controller that may be running, or asks a
+//! controller elsewhere.
+
+mod subject;
 
 use std::fmt;
 use std::fs;
@@ -13,23 +16,25 @@ use ctl_core::rules::scenario::{self, Packet, PacketError, RuleSet, Selector, Wo
 use ctl_core::rules::{
     Compiled, Diagnostic, Errors, Explanation, Severity, Test, compile, decompile, explain, format,
 };
-use ctl_core::{Member, Network};
 use ctl_http::view::rule_tables;
-use ctl_store::{Store, StoreError};
+use ctl_http::view::rules_language::{TestText, render_explanation, render_tests};
+use ctl_store::StoreError;
+use serde_json::json;
 use zt_proto::NetworkId;
 use zt_proto::rules::MAX_RULES;
 
-use super::announce::say;
+use super::announce::{say, say_json};
 use super::config::{
-    HomeArgs, RulesCommand, RulesCompileArgs, RulesDecompileArgs, RulesExplainArgs, RulesFormatArgs,
-    RulesTestArgs,
+    RulesCommand, RulesCompileArgs, RulesDecompileArgs, RulesExplainArgs, RulesFormatArgs, RulesTestArgs,
 };
-use super::home::{Home, HomeError};
+use super::home::HomeError;
+use crate::cli::CliError;
+use subject::load;
 
 /// Why a command about rules was not done. What is wrong in a file has been printed by then.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RulesError {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}; name a file that the user that runs this can read")]
     Read { path: String, source: io::Error },
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: io::Error },
@@ -59,6 +64,12 @@ pub(crate) enum RulesError {
     SameMember,
     #[error("packet: {0}")]
     Packet(#[from] PacketError),
+    #[error(
+        "what {url} says of the network cannot be read: {reason}; see whether it is a controller of another release"
+    )]
+    Record { url: String, reason: String },
+    #[error(transparent)]
+    Cli(#[from] CliError),
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
@@ -134,7 +145,7 @@ fn run_tests(args: &RulesTestArgs) -> Result<(), RulesError> {
     }
     let source = args.file.as_deref().map(Text::read).transpose()?;
     let apart = args.tests.as_deref().map(Text::read).transpose()?;
-    let stored = args.network.map(|id| load(&args.home, id)).transpose()?;
+    let stored = args.network.map(|id| load(&args.connect, id)).transpose()?;
     let (rules, of_source, source_name) = match (&source, &stored) {
         (Some(source), stored) => {
             let compiled = source.compile()?;
@@ -159,40 +170,45 @@ fn run_tests(args: &RulesTestArgs) -> Result<(), RulesError> {
     let tests = apart.as_ref().map(Text::tests).transpose()?.unwrap_or_default();
     let apart_name = apart.map(|text| text.name).unwrap_or_default();
     let members = stored.map(|(network, members)| network.rule_members(&members)).unwrap_or_default();
-    report(&[(&source_name, &of_source), (&apart_name, &tests)], &rules, &members)
+    let texts = [(TestText::Source, source_name, of_source), (TestText::Tests, apart_name, tests)];
+    report(&texts, &rules, &members, args.json)
 }
 
-/// Runs tests and prints a line for each, more for one that fails.
+/// Runs tests and prints a line for each, more for one that fails; or all of it as the API has it.
 fn report(
-    texts: &[(&String, &Vec<Test>)],
+    texts: &[(TestText, String, Vec<Test>)],
     rules: &RuleSet,
     members: &[WorldMember],
+    as_json: bool,
 ) -> Result<(), RulesError> {
-    let (mut failed, mut total) = (0, 0);
-    for (name, tests) in texts {
+    let mut all = Vec::new();
+    for (text, name, tests) in texts {
         let reports = scenario::run(tests, rules, members);
-        if !reports.is_empty() {
+        if !reports.is_empty() && !as_json {
             say(&format!("{name}:"));
         }
         for report in reports {
-            total += 1;
-            failed += usize::from(!report.passed());
-            say(&report.to_string());
+            if !as_json {
+                say(&report.to_string());
+            }
+            all.push((*text, report));
         }
     }
-    match (failed, total) {
-        (_, 0) => Err(RulesError::NoTests),
-        (0, _) => {
-            say(&format!("{} passed", counted(total, "test")));
-            Ok(())
-        }
-        _ => Err(RulesError::TestsFailed { failed, total }),
+    let (failed, total) = (all.iter().filter(|(_, report)| !report.passed()).count(), all.len());
+    if total == 0 {
+        return Err(RulesError::NoTests);
     }
+    if as_json {
+        say_json(&json!({ "passed": failed == 0, "testResults": render_tests(&all) }));
+    } else if failed == 0 {
+        say(&format!("{} passed", counted(total, "test")));
+    }
+    if failed == 0 { Ok(()) } else { Err(RulesError::TestsFailed { failed, total }) }
 }
 
 fn run_explain(args: &RulesExplainArgs) -> Result<(), RulesError> {
     let packet: Packet = args.packet.join(" ").parse()?;
-    let (network, members) = load(&args.home, args.network)?;
+    let (network, members) = load(&args.connect, args.network)?;
     let (rules, _) = network.rule_set();
     let members = network.rule_members(&members);
     let find = |option, text: &str| {
@@ -209,6 +225,12 @@ fn run_explain(args: &RulesExplainArgs) -> Result<(), RulesError> {
     let (Some(known), Some(first)) = (explanation(true), explanation(false)) else {
         return Err(RulesError::SameMember); // both were found among the members
     };
+    if args.json {
+        let mut fields = render_explanation(&known, &rules.compiled, &network.rules_source);
+        fields.insert("outcomeAtFirstContact".to_owned(), first.fate.to_string().into());
+        say_json(&fields.into());
+        return Ok(());
+    }
     say_explanation(&known, &rules.compiled, &network.rules_source);
     if first.fate != known.fate {
         say("");
@@ -231,27 +253,6 @@ fn say_explanation(explanation: &Explanation, compiled: &Compiled, source: &str)
         }
         _ => say(&format!("decided by {}", side.decision)),
     }
-}
-
-/// Reads a network with its members from the database of a home.
-fn load(args: &HomeArgs, id: NetworkId) -> Result<(Network, Vec<Member>), RulesError> {
-    let no_database = || RulesError::NoDatabase { path: args.home.display().to_string() };
-    if !args.home.exists() {
-        return Err(no_database()); // opening it would make one
-    }
-    let home = Home::open(&args.home)?;
-    if !home.database().exists() {
-        return Err(no_database());
-    }
-    // A controller of another release may be running, whose database must not change.
-    Store::open_read_only(&home.database())?.read(|tx| match tx.networks().get(id)? {
-        Some(network) => Ok((network, tx.members().list(id)?)),
-        None => {
-            let ids: Vec<_> = tx.networks().list()?.iter().map(NetworkId::to_string).collect();
-            let ids = if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
-            Err(RulesError::NoNetwork(id, ids))
-        }
-    })
 }
 
 /// A text and where it comes from.
