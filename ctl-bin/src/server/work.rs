@@ -21,11 +21,11 @@ use super::worlds;
 use crate::vl1::{ConfigRequested, Event, Node};
 
 /// Requests that are being answered at the same time; the database has one writer, so more would only wait for it.
-const MAX_ANSWERING: usize = 16;
+pub(super) const MAX_ANSWERING: usize = 16;
 /// Requests that wait to be answered; past it they are dropped, and the clients ask again. After a restart all members ask.
-const MAX_REQUESTS: usize = 16_384;
+pub(super) const MAX_REQUESTS: usize = 16_384;
 /// Of these, how many are answered by one thread in a row if many wait: changing threads takes as long as an answer.
-const MAX_IN_A_ROW: usize = 8;
+pub(super) const MAX_IN_A_ROW: usize = 8;
 /// Identities that are looked up together.
 const MAX_RECALLED: usize = 32;
 /// Identities that wait to be verified or recalled. One is verified at a time: strangers get at most one core.

@@ -2,6 +2,7 @@ mod aftermath;
 mod identities;
 mod joining;
 mod overtaking;
+mod queue;
 mod ready;
 mod watched;
 
@@ -37,9 +38,14 @@ struct Fixture {
 
 impl Fixture {
     fn new(store: Store, now: Now) -> Self {
+        Self::with_room_for(100_000, store, now)
+    }
+
+    /// Its node keeps so many commands.
+    fn with_room_for(commands: usize, store: Store, now: Now) -> Self {
         static SECRET: LazyLock<Arc<IdentitySecret>> =
             LazyLock::new(|| Arc::new(IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]))));
-        let (node, commands) = mpsc::channel(100_000);
+        let (node, commands) = mpsc::channel(commands);
         let rng = ChaCha20Rng::from_seed([2; 32]);
         let tally = Tally::new(&ctl_http::Metrics::new().unwrap()).unwrap();
         let told = (tally, Events::new(now.wall));
@@ -514,7 +520,7 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
         Answer::Refusal(refusal, _) => panic!("{refusal:?}"),
     };
     let first = issued(&fixture, RequestKind::Request, 0);
-    let config = |issued: &Issued| NetworkConfig::parse(issued.dictionary()).unwrap();
+    let config = |issued: &Issued| NetworkConfig::parse(&issued.dictionary()).unwrap();
     for (kind, millis) in [(RequestKind::Request, 61_000), (RequestKind::Push, 62_000)] {
         let again = issued(&fixture, kind, millis);
         assert!(Arc::ptr_eq(&first, &again), "signed again");

@@ -1,0 +1,56 @@
+//! Requests that wait to be answered.
+
+use zt_proto::NetworkId;
+
+use super::super::super::work::{MAX_ANSWERING, MAX_IN_A_ROW, MAX_REQUESTS};
+use super::*;
+use crate::vl1::{ConfigRequested, Event, RequestId};
+
+fn requested(network: NetworkId, node: u64) -> Event {
+    let identity = identity(node);
+    let request = RequestId { from: identity.address, packet: node };
+    let metadata = metadata().write();
+    Event::ConfigRequested(ConfigRequested { request, identity, network, metadata, from: None })
+}
+
+/// `known-flaws.md` row 7: more nodes ask at once than can be answered, as after a start, while nobody takes the answers.
+#[test]
+fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
+    let total = 2 * MAX_REQUESTS;
+    let mut fixture = Fixture::with_room_for(1, Store::in_memory().unwrap(), clock::now());
+    let network = NetworkId::of_controller(fixture.controller.secret.address(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, events) = mpsc::channel(total);
+    let surroundings = work::Surroundings {
+        home: Arc::new(Home::open(&folder.path().join("home")).unwrap()),
+        serves_networks: true,
+        node: mpsc::channel(1).0,
+        takeover: Arc::default(),
+    };
+    for node in 1..=total as u64 {
+        sender.try_send(requested(network, node)).unwrap();
+    }
+    let background = Background::start().unwrap();
+    let answered = async {
+        while sender.capacity() < total {
+            tokio::task::yield_now().await;
+        }
+        let mut answered = 0;
+        // Each is told that there is no such network.
+        while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(1), fixture.commands.recv()).await {
+            answered += 1;
+        }
+        answered
+    };
+    let work = work::answer_events(Arc::new(fixture.controller), surroundings, background, events);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let answered = runtime.block_on(async {
+        tokio::select! {
+            answered = answered => answered,
+            () = work => panic!("it never ends"),
+        }
+    });
+    // By the threads, and one that waits for the node.
+    let taken_out = MAX_ANSWERING * MAX_IN_A_ROW + 1;
+    assert!((MAX_REQUESTS..=MAX_REQUESTS + taken_out).contains(&answered), "{answered}");
+}
