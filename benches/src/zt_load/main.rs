@@ -53,9 +53,10 @@ struct Cli {
     /// Requests that wait for their answer at the same time
     #[arg(long, default_value_t = 64)]
     window: usize,
-    /// HELLOs a second with which the clients get known; controllers admit only so many strangers
-    #[arg(long, default_value_t = 900)]
-    hello_rate: u32,
+    /// HELLOs a second with which the clients get known: 900 if they may be strangers, of whom controllers admit only so many,
+    /// 4,000 if they are in the database
+    #[arg(long)]
+    hello_rate: Option<u32>,
     /// Steady: how many times faster than one request a minute each client asks
     #[arg(long, default_value_t = 20.0)]
     compression: f64,
@@ -245,6 +246,11 @@ pub(crate) fn meet(
 }
 
 impl Cli {
+    fn hello_pace(&self) -> Duration {
+        let rate = self.hello_rate.unwrap_or(if self.other.target.is_some() { 900 } else { 4_000 });
+        Duration::from_secs(1) / rate.max(1)
+    }
+
     fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }

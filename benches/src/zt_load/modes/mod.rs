@@ -117,7 +117,7 @@ impl Stage {
     fn meet_all(&mut self, cli: &Cli) -> Result<()> {
         let count = self.load.clients.len();
         let progress = Progress::new("hello", count);
-        let pace = Duration::from_secs(1) / cli.hello_rate.max(1);
+        let pace = cli.hello_pace();
         let mut met = vec![false; count];
         let (mut left, mut next) = (count, now());
         let mut ready: VecDeque<_> = (0..count).collect();
