@@ -18,6 +18,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READER_TIMEOUT: Duration = Duration::from_secs(30);
 /// More readers than processors that a controller has to spare gain nothing.
 const MAX_READERS: u32 = 4;
+/// What a connection that reads keeps of the database: the inner pages of its trees. The system keeps the others, once for all.
+const READER_CACHE_KIB: i64 = 1024;
 /// More than there are statements, so that each is compiled once a connection.
 const STATEMENTS: usize = 64;
 
@@ -78,12 +80,16 @@ impl Connections {
             configure(connection)?;
             configure_checkpoints(connection, options)
         };
+        let configure_reader = move |connection: &mut Connection| {
+            configure(connection)?;
+            connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)
+        };
         configure(&mut writer)?;
         let mode: String = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {
             return Err(StoreError::NoWriteAheadLog { path });
         }
-        let manager = SqliteConnectionManager::file(&path).with_flags(WRITABLE).with_init(configure);
+        let manager = SqliteConnectionManager::file(&path).with_flags(WRITABLE).with_init(configure_reader);
         let readers = r2d2::Pool::builder()
             .max_size(MAX_READERS)
             .min_idle(Some(0))
@@ -229,6 +235,11 @@ mod tests {
         let readers = connections.readers.as_ref().unwrap();
         let all: Vec<_> = (0..MAX_READERS).map(|_| readers.get().unwrap()).collect();
         let desk = connections.writer.desk();
+        let cache = |connection: &Connection| -> i64 {
+            connection.pragma_query_value(None, "cache_size", |row| row.get(0)).unwrap()
+        };
+        assert!(all.iter().all(|reader| cache(reader) == -READER_CACHE_KIB));
+        assert_eq!(cache(&desk.connection), -8192);
         for connection in all.iter().map(|pooled| &**pooled).chain([&desk.connection]) {
             for (pragma, value) in [
                 ("foreign_keys", 1_i64.into()),
