@@ -24,10 +24,15 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 pub(super) struct Notes {
     /// Without a client, it is the one that was noted last.
     sightings: BTreeMap<(NetworkId, Address), (Option<Client>, Timestamp)>,
+    /// Requests that say nothing new but the time, as they came: so very many are noted fast.
+    again: Vec<Again>,
     identities: BTreeMap<Address, PublicIdentity>,
     unsavable_sightings: Unsavable<(NetworkId, Address)>,
     unsavable_identities: Unsavable<Address>,
 }
+
+/// When a member asked again.
+pub(super) type Again = ((NetworkId, Address), Timestamp);
 
 /// Records for which notes are not taken, and since when.
 #[derive(Debug)]
@@ -87,7 +92,35 @@ impl Notes {
 
     /// Notes a request that says nothing new but the time, after one that was noted.
     pub(super) fn sighting_again(&mut self, network: NetworkId, node: Address, now: Timestamp) {
-        self.insert((network, node), None, now);
+        if self.again.len() >= MAX_NOTES {
+            self.settle();
+        }
+        self.again.push(((network, node), now));
+    }
+
+    /// Takes out what came again, for [`Notes::put_again`]: to sort it takes some time, for which nobody should wait.
+    pub(super) fn take_again(&mut self) -> Vec<Again> {
+        std::mem::take(&mut self.again)
+    }
+
+    /// Puts what came again, sorted, to what else is noted, of each member the last; returns how many notes of a kind there
+    /// are now.
+    pub(super) fn put_again(&mut self, again: &[Again]) -> usize {
+        for (place, (key, time)) in again.iter().enumerate() {
+            if again.get(place + 1).is_none_or(|(next, _)| next != key) {
+                self.insert(*key, None, *time);
+            }
+        }
+        self.sightings.len().max(self.identities.len())
+    }
+
+    fn settle(&mut self) -> usize {
+        let mut again = self.take_again();
+        again.sort_unstable();
+        let count = self.put_again(&again);
+        again.clear();
+        self.again = again;
+        count
     }
 
     fn insert(&mut self, key: (NetworkId, Address), client: Option<Client>, now: Timestamp) -> bool {
@@ -98,7 +131,7 @@ impl Notes {
         match self.sightings.entry(key) {
             Entry::Occupied(mut known) => {
                 let (known_client, time) = known.get_mut();
-                *time = now;
+                *time = now.max(*time);
                 if client.is_some() {
                     *known_client = client;
                 }
@@ -162,6 +195,7 @@ impl Notes {
 
     /// Puts notes back that could not be saved, unless there are newer ones; returns how many wait now.
     pub(super) fn take_back(&mut self, unsaved: Self) -> usize {
+        self.settle();
         for (key, note) in unsaved.sightings {
             if self.sightings.len() < MAX_NOTES {
                 let (client, _) = self.sightings.entry(key).or_insert_with(|| note.clone());
@@ -178,8 +212,9 @@ impl Notes {
         self.sightings.len() + self.identities.len()
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.sightings.is_empty() && self.identities.is_empty()
+        self.sightings.is_empty() && self.again.is_empty() && self.identities.is_empty()
     }
 
     /// Saves the notes about nodes that are members; the others leave nothing.
@@ -279,24 +314,43 @@ mod tests {
             version: Some(ClientVersion { major: 1, minor, revision: 0, protocol: 12 }),
             ..Client::default()
         };
-        let version = |notes: &Notes| {
+        let version = |notes: &mut Notes| {
+            notes.settle();
             let (client, time) = notes.sightings[&(NETWORK, address(5))].clone();
             (client.map(|client| client.version.unwrap().minor), time)
         };
         let mut notes = Notes::default();
         assert!(notes.sighting(NETWORK, address(5), client(8), Timestamp(1)));
         notes.sighting_again(NETWORK, address(5), Timestamp(2));
-        assert_eq!(version(&notes), (Some(8), Timestamp(2)));
+        assert_eq!(version(&mut notes), (Some(8), Timestamp(2)));
         // What could not be saved is not lost, and what is newer counts.
         let unsaved = notes.take(10);
         notes.sighting_again(NETWORK, address(5), Timestamp(3));
-        assert_eq!(version(&notes), (None, Timestamp(3)));
+        assert_eq!(version(&mut notes), (None, Timestamp(3)));
         notes.take_back(unsaved);
-        assert_eq!(version(&notes), (Some(8), Timestamp(3)));
+        assert_eq!(version(&mut notes), (Some(8), Timestamp(3)));
         let unsaved = notes.take(10);
         notes.sighting(NETWORK, address(5), client(9), Timestamp(4));
         notes.take_back(unsaved);
-        assert_eq!(version(&notes), (Some(9), Timestamp(4)));
+        assert_eq!(version(&mut notes), (Some(9), Timestamp(4)));
+    }
+
+    #[test]
+    fn of_what_comes_again_and_again_the_last_is_kept_in_bounded_memory() {
+        let mut notes = Notes::default();
+        for time in 0..10 {
+            for number in 0..MAX_NOTES as u64 / 4 {
+                notes.sighting_again(NETWORK, address(number), Timestamp(time));
+            }
+        }
+        assert!(notes.again.capacity() <= MAX_NOTES);
+        assert_eq!(notes.settle(), MAX_NOTES / 4);
+        assert!(notes.sightings.values().all(|(_, time)| *time == Timestamp(9)));
+        for number in 0..2 * MAX_NOTES as u64 {
+            notes.sighting_again(NETWORK, address(number), Timestamp(10));
+        }
+        assert_eq!(notes.settle(), MAX_NOTES);
+        assert!(notes.again.capacity() <= MAX_NOTES);
     }
 
     #[test]

@@ -153,11 +153,12 @@ impl Controller {
 
     /// Saves what was noted since the last time. What cannot be saved is tried again with the next.
     pub(in super::super) fn save_notes(&self, now: Now) {
-        loop {
+        // What comes meanwhile is saved the next time, together with what comes until then.
+        let mut again = lock(&self.notes).take_again();
+        again.sort_unstable();
+        let count = lock(&self.notes).put_again(&again);
+        for _ in 0..count.div_ceil(NOTES_AT_ONCE) {
             let batch = lock(&self.notes).take(NOTES_AT_ONCE);
-            if batch.is_empty() {
-                return;
-            }
             if let Some((error, unsaved)) = self.save_batch(batch, now) {
                 let waiting = lock(&self.notes).take_back(unsaved);
                 warn!(%error, waiting, "last seen data not saved; it is tried again");
