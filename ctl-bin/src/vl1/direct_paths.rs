@@ -18,7 +18,7 @@ const PUSH_PAUSE: Duration = Duration::from_secs(30);
 /// Addresses of one scope and family in one push that are tried.
 const MAX_PER_KIND: usize = 8;
 /// How often a peer that is reached only through a root is told the addresses of this node.
-const TELL_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const TELL_INTERVAL: Duration = Duration::from_secs(15);
 /// The first protocol that knows the verb.
 const PROTOCOL_WITH_PUSHES: u8 = 5;
 /// Addresses that are told in one packet.
@@ -39,6 +39,11 @@ impl PushGate {
         self.last = Some(now);
         self.count < MAX_PUSHES
     }
+
+    /// Says whether another one would do the same from now on.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.saturating_duration_since(last) > PUSH_PAUSE)
+    }
 }
 
 impl Node {
@@ -58,7 +63,7 @@ impl Node {
         payload: &[u8],
     ) -> Result<(), Ignored> {
         let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
-        if !peer.pushes.take(now.mono) {
+        if !peer.take_push(now.mono) {
             return Err(Ignored::RateLimited("PUSH_DIRECT_PATHS"));
         }
         let mut tried: BTreeMap<(Scope, bool), usize> = BTreeMap::new();
@@ -83,9 +88,7 @@ impl Node {
     pub(super) fn tell_direct_paths(&mut self, now: Now, to: Address) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         let takes = peer.version.is_none_or(|version| version.protocol >= PROTOCOL_WITH_PUSHES);
-        let told =
-            peer.told_paths.is_some_and(|last| now.mono.saturating_duration_since(last) < TELL_INTERVAL);
-        if told || !takes || peer.best_path(now.mono).is_some() {
+        if peer.is_told_paths(now.mono) || !takes || peer.best_path(now.mono).is_some() {
             return;
         }
         let mut addresses = self.surface.believed(now.mono);
@@ -95,7 +98,7 @@ impl Node {
         if addresses.is_empty() {
             return;
         }
-        peer.told_paths = Some(now.mono);
+        peer.note_told_paths(now.mono);
         let paths: Vec<_> = addresses.into_iter().map(|endpoint| DirectPath { flags: 0, endpoint }).collect();
         let mut payload = Vec::new();
         push_direct_paths::write(&paths, &mut payload);

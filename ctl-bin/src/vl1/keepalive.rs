@@ -82,6 +82,7 @@ impl Node {
             self.forget_peer(address);
             return;
         }
+        peer.tidy(now.mono);
         for link in peer.expire_paths(now.mono) {
             self.hosts.remove(link.remote.ip());
         }

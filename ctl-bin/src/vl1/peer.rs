@@ -9,7 +9,7 @@ use zt_proto::verb::hello::NodeVersion;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::Link;
-use super::direct_paths::PushGate;
+use super::direct_paths::{PushGate, TELL_INTERVAL};
 use super::path::Path;
 use super::rate::{Bucket, Limit};
 use super::traffic::PeerTraffic;
@@ -70,20 +70,53 @@ pub(super) struct Peer {
     pub is_greeted: bool,
     /// When its timer is armed for.
     pub due: Instant,
-    /// When it was last told the addresses of this node.
-    pub told_paths: Option<Instant>,
-    /// The addresses that it tells.
-    pub pushes: PushGate,
     /// For which networks it got a configuration, and when.
     configured: Vec<(NetworkId, Instant)>,
-    outbox: VecDeque<Waiting>,
-    tests: VecDeque<(Link, Instant)>,
-    test: Bucket,
     hello: Bucket,
+    config_requests: Bucket,
+    test: Bucket,
+    /// Only while there is something in it: most of the time most peers have none.
+    rare: Option<Box<Rare>>,
+}
+
+/// What is of interest for some seconds, while a peer is met or does something unusual.
+#[derive(Debug)]
+struct Rare {
+    /// When it was last told the addresses of this node.
+    told_paths: Option<Instant>,
+    /// The addresses that it tells.
+    pushes: PushGate,
+    outbox: VecDeque<Waiting>,
+    /// Oldest first.
+    tests: Vec<(Link, Instant)>,
     unconfirmed_echo: Bucket,
     whois: Bucket,
-    config_requests: Bucket,
     multicast: Bucket,
+}
+
+impl Rare {
+    fn new(now: Instant) -> Self {
+        Self {
+            told_paths: None,
+            pushes: PushGate::default(),
+            outbox: VecDeque::new(),
+            tests: Vec::new(),
+            unconfirmed_echo: Bucket::full(now),
+            whois: Bucket::full(now),
+            multicast: Bucket::full(now),
+        }
+    }
+
+    /// Says whether another one would do the same from now on.
+    fn is_over(&self, now: Instant) -> bool {
+        let since = |when: Instant| now.saturating_duration_since(when);
+        let buckets = [self.unconfirmed_echo, self.whois, self.multicast];
+        buckets.iter().all(|bucket| bucket.is_full(now))
+            && self.pushes.is_over(now)
+            && self.told_paths.is_none_or(|last| since(last) >= TELL_INTERVAL)
+            && self.outbox.iter().all(|waiting| since(waiting.since) > OUTBOX_FOR)
+            && self.tests.iter().all(|(_, tested)| since(*tested) >= TEST_INTERVAL)
+    }
 }
 
 impl Peer {
@@ -99,17 +132,22 @@ impl Peer {
             last_hello_round: None,
             is_greeted: false,
             due: now,
-            told_paths: None,
-            pushes: PushGate::default(),
             configured: Vec::new(),
-            outbox: VecDeque::new(),
-            tests: VecDeque::new(),
-            test: Bucket::full(now),
             hello: Bucket::full(now),
-            unconfirmed_echo: Bucket::full(now),
-            whois: Bucket::full(now),
             config_requests: Bucket::full(now),
-            multicast: Bucket::full(now),
+            test: Bucket::full(now),
+            rare: None,
+        }
+    }
+
+    fn rare(&mut self, now: Instant) -> &mut Rare {
+        self.rare.get_or_insert_with(|| Box::new(Rare::new(now)))
+    }
+
+    /// Forgets what is over.
+    pub(super) fn tidy(&mut self, now: Instant) {
+        if self.rare.as_ref().is_some_and(|rare| rare.is_over(now)) {
+            self.rare = None;
         }
     }
 
@@ -173,8 +211,10 @@ impl Peer {
 
     /// Takes up a path that has proven to work; returns the link of the path that had to give way.
     pub(super) fn learn(&mut self, link: Link, now: Instant) -> Option<Link> {
-        self.tests.retain(|(tested, _)| *tested != link);
-        self.tests.shrink_to_fit();
+        if let Some(rare) = &mut self.rare {
+            rare.tests.retain(|(tested, _)| *tested != link);
+        }
+        self.tidy(now);
         if let Some(path) = self.path(link) {
             path.heard(now);
             return None;
@@ -205,33 +245,54 @@ impl Peer {
     pub(super) fn take_test(&mut self, link: Link, now: Instant) -> bool {
         let beside_living_path = self.has_living_path_beside(link, now);
         let recent = |since: &Instant| now.saturating_duration_since(*since) < TEST_INTERVAL;
-        if beside_living_path || self.tests.iter().any(|(tested, since)| *tested == link && recent(since)) {
+        if beside_living_path {
             return false;
         }
-        if !self.test.take(TEST_LIMIT, now) {
+        let tests = self.rare.as_ref().map_or(&[][..], |rare| &rare.tests);
+        let is_tested = tests.iter().any(|(tested, since)| *tested == link && recent(since));
+        if is_tested || !self.test.take(TEST_LIMIT, now) {
             return false;
         }
-        self.tests.retain(|(tested, _)| *tested != link);
-        if self.tests.len() >= MAX_TESTS {
-            self.tests.pop_front();
+        let tests = &mut self.rare(now).tests;
+        tests.retain(|(tested, _)| *tested != link);
+        if tests.len() >= MAX_TESTS {
+            tests.remove(0);
         }
-        self.tests.push_back((link, now));
+        push_exact(tests, (link, now));
         true
+    }
+
+    /// Says whether a push of addresses that comes now counts.
+    pub(super) fn take_push(&mut self, now: Instant) -> bool {
+        self.rare(now).pushes.take(now)
+    }
+
+    /// Says whether it was just told the addresses of this node.
+    pub(super) fn is_told_paths(&self, now: Instant) -> bool {
+        let told = self.rare.as_ref().and_then(|rare| rare.told_paths);
+        told.is_some_and(|last| now.saturating_duration_since(last) < TELL_INTERVAL)
+    }
+
+    /// Notes that it is told the addresses of this node.
+    pub(super) fn note_told_paths(&mut self, now: Instant) {
+        self.rare(now).told_paths = Some(now);
     }
 
     /// Keeps a packet until there is a path; the oldest gives way.
     pub(super) fn keep(&mut self, packet: Vec<u8>, now: Instant) {
-        self.outbox.retain(|waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR);
-        if self.outbox.len() >= MAX_OUTBOX {
-            self.outbox.pop_front();
+        let outbox = &mut self.rare(now).outbox;
+        outbox.retain(|waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR);
+        if outbox.len() >= MAX_OUTBOX {
+            outbox.pop_front();
         }
-        self.outbox.push_back(Waiting { since: now, packet });
+        outbox.push_back(Waiting { since: now, packet });
     }
 
     /// Takes the packets that have not waited too long.
     pub(super) fn take_outbox(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let in_time = |waiting: &Waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR;
-        std::mem::take(&mut self.outbox).into_iter().filter(in_time).map(|waiting| waiting.packet).collect()
+        let outbox = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox)).unwrap_or_default();
+        outbox.into_iter().filter(in_time).map(|waiting| waiting.packet).collect()
     }
 
     /// Says whether its paths are to be kept alive.
@@ -248,7 +309,7 @@ impl Peer {
     pub(super) fn take_echo(&mut self, link: Link, now: Instant) -> bool {
         match self.path(link) {
             Some(path) => path.take_echo(now),
-            None => self.unconfirmed_echo.take(UNCONFIRMED_ECHO_LIMIT, now),
+            None => self.rare(now).unconfirmed_echo.take(UNCONFIRMED_ECHO_LIMIT, now),
         }
     }
 
@@ -257,7 +318,7 @@ impl Peer {
     }
 
     pub(super) fn take_whois(&mut self, now: Instant) -> bool {
-        self.whois.take(WHOIS_LIMIT, now)
+        self.rare(now).whois.take(WHOIS_LIMIT, now)
     }
 
     pub(super) fn take_config_request(&mut self, now: Instant) -> bool {
@@ -265,7 +326,7 @@ impl Peer {
     }
 
     pub(super) fn take_multicast(&mut self, now: Instant) -> bool {
-        self.multicast.take(MULTICAST_LIMIT, now)
+        self.rare(now).multicast.take(MULTICAST_LIMIT, now)
     }
 }
 
@@ -284,6 +345,10 @@ mod tests {
         let identity_a = *identity("A").public();
         let key = identity("R").agree(&identity_a).unwrap();
         Peer::new(identity_a, key, at(0).mono)
+    }
+
+    fn tests(peer: &Peer) -> &[(Link, Instant)] {
+        &peer.rare.as_ref().unwrap().tests
     }
 
     fn link(host: u8, port: u16) -> Link {
@@ -330,12 +395,40 @@ mod tests {
     fn addresses_are_tested_a_few_at_a_time_and_the_oldest_test_is_forgotten() {
         let mut peer = peer();
         let began = (0..100).filter(|n| peer.take_test(link(*n, 9993), at(0).mono)).count();
-        assert_eq!((began, peer.tests.len()), (16, MAX_TESTS));
+        assert_eq!((began, tests(&peer).len()), (16, MAX_TESTS));
         let later = (0..100_u8).filter(|n| peer.take_test(link(*n, 9993), at(u64::from(*n) * 100).mono));
         assert_eq!(later.count(), 9, "one a second from then on");
-        assert_eq!(peer.tests.len(), MAX_TESTS);
-        let (last, _) = peer.tests[MAX_TESTS - 1];
-        assert!(!peer.take_test(last, peer.tests[MAX_TESTS - 1].1), "the same one within a second");
+        assert_eq!(tests(&peer).len(), MAX_TESTS);
+        let (last, _) = tests(&peer)[MAX_TESTS - 1];
+        assert!(!peer.take_test(last, tests(&peer)[MAX_TESTS - 1].1), "the same one within a second");
+    }
+
+    #[test]
+    fn what_is_over_takes_no_memory_and_what_is_not_stays() {
+        type Deed = fn(&mut Peer, Instant);
+        let deeds: [(Deed, u64); 7] = [
+            (|peer, now| assert!(peer.take_test(link(1, 9993), now)), 1_000),
+            (|peer, now| peer.keep(vec![1], now), 5_001),
+            (|peer, now| assert!(peer.take_push(now)), 30_001),
+            (Peer::note_told_paths, 15_000),
+            (|peer, now| assert!(peer.take_whois(now)), 10),
+            (|peer, now| assert!(peer.take_multicast(now)), 100),
+            (|peer, now| assert!(peer.take_echo(link(1, 9993), now)), 166),
+        ];
+        for (n, (deed, over)) in deeds.into_iter().enumerate() {
+            let mut peer = peer();
+            deed(&mut peer, at(0).mono);
+            peer.tidy(at(over - 1).mono);
+            assert!(peer.rare.is_some(), "{n}");
+            peer.tidy(at(over).mono);
+            assert!(peer.rare.is_none(), "{n}");
+        }
+        // As soon as a path is confirmed, nothing is left of its test.
+        let mut peer = peer();
+        assert!(peer.take_test(link(1, 9993), at(0).mono));
+        peer.learn(link(1, 9993), at(5).mono);
+        assert!(peer.rare.is_none());
+        assert!(size_of::<Peer>() <= 392, "{}", size_of::<Peer>());
     }
 
     #[test]

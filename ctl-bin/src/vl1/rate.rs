@@ -24,6 +24,10 @@ impl Bucket {
         Self { full_at: now }
     }
 
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+
     /// Takes one; false if none is left.
     pub(super) fn take(&mut self, limit: Limit, now: Instant) -> bool {
         let debt = self.full_at.saturating_duration_since(now);
