@@ -52,7 +52,7 @@ mod tests {
         let modern = Client::Modern { rules_engine: true, before_1_4: false };
         let (network, member) = (NetworkId(0x8056_c2e2_1c00_0001), Address::from_low_bits(7));
         let issued = farewell(network, member, modern, Timestamp(5)).unwrap();
-        let read = NetworkConfig::parse(issued.dictionary()).unwrap();
+        let read = NetworkConfig::parse(&issued.dictionary()).unwrap();
         assert_eq!(read, nothing(network, member, Timestamp(5)));
         assert_eq!(farewell(network, member, Client::Version6, Timestamp(5)), None);
         assert!(read.rules.is_empty() && read.addresses.is_empty() && read.membership.is_none());

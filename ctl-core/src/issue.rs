@@ -1,8 +1,10 @@
 //! Signs what the controller hands out, in the form that the client takes (`vl2.md` §4.1, §7, §8).
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use zt_crypto::IdentitySecret;
+use zt_proto::compression::{BlockWriter, Payload};
 use zt_proto::config::NetworkConfig;
 use zt_proto::credential::{CredentialType, Custody, Revocation, Signature};
 use zt_proto::verb::credentials::NetworkCredentials;
@@ -10,7 +12,7 @@ use zt_proto::verb::network_config::{ChunkPart, ConfigChunk, write_refresh};
 use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::client::Client;
-use crate::config::{NetworkPart, UnsignedConfig, write_old};
+use crate::config::{Kept, NetworkPart, UnsignedConfig, write_old};
 
 /// With its header and signature a chunk of this size fills one UDP packet, which every client that takes
 /// chunks can receive. Still enough for the largest dictionary: clients count up to 474 chunks.
@@ -27,8 +29,8 @@ pub struct Issued {
     network: NetworkId,
     timestamp: Timestamp,
     client: Client,
-    dictionary: Box<[u8]>,
-    left_out: usize,
+    left_out: u32,
+    text: Kept,
 }
 
 /// One sending of a configuration: its id and the signatures of its chunks, about a hundred bytes each. The rest of what
@@ -38,13 +40,40 @@ pub struct Sending {
     update_id: NonZeroU64,
     /// What the dictionary says when it was issued.
     timestamp: Timestamp,
-    signatures: Box<[Signature]>,
+    signatures: Signatures,
+}
+
+/// Of each chunk one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Signatures {
+    /// As of most configurations; it stands here, since there are very many.
+    One(Signature),
+    Others(Box<[Signature]>),
+}
+
+impl Signatures {
+    fn all(&self) -> &[Signature] {
+        match self {
+            Self::One(signature) => std::slice::from_ref(signature),
+            Self::Others(signatures) => signatures,
+        }
+    }
+}
+
+impl FromIterator<Signature> for Signatures {
+    fn from_iter<I: IntoIterator<Item = Signature>>(signatures: I) -> Self {
+        let signatures: Vec<_> = signatures.into_iter().collect();
+        match signatures[..] {
+            [signature] => Self::One(signature),
+            _ => Self::Others(signatures.into()),
+        }
+    }
 }
 
 impl Sending {
     /// Returns in how many chunks it goes; none for a client before 1.2.0, whose one piece has no signature.
     pub fn chunks(&self) -> usize {
-        self.signatures.len()
+        self.signatures.all().len()
     }
 }
 
@@ -69,31 +98,32 @@ impl UnsignedConfig {
     /// # Errors
     /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
     pub fn issue(&self, signer: &IdentitySecret) -> Result<Issued, ConfigTooLong> {
-        self.issue_with(&NetworkPart::new(self.network.clone(), self.bridges.clone()), signer)
+        self.issue_with(&Arc::new(NetworkPart::new(self.network.clone(), self.bridges.clone())), signer)
     }
 
     /// Does the same with what all members of the network have in common.
     pub(crate) fn issue_with(
         &self,
-        part: &NetworkPart,
+        part: &Arc<NetworkPart>,
         signer: &IdentitySecret,
     ) -> Result<Issued, ConfigTooLong> {
         let config = sign(self.build_own(), signer);
-        let (dictionary, left_out) = if self.client.is_modern() {
-            let dictionary = config.write_with(part.entries(self.client));
-            let (max, got) = (NetworkConfig::MAX_LEN, dictionary.len());
+        let (text, left_out) = if self.client.is_modern() {
+            let text = Kept::new(part, self.client, &config.write_own());
+            let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
             if got > max {
                 return Err(ConfigTooLong { max, got });
             }
-            (dictionary, 0)
+            (text, 0)
         } else {
             let rules = part.rules(self.client);
             let config = NetworkConfig { routes: part.routes().to_vec(), rules, ..config };
             let too_long = |got| ConfigTooLong { max: NetworkConfig::MAX_LEN_BEFORE_1_2_0, got };
-            write_old(&config, &self.network, self.client).map_err(too_long)?
+            let (dictionary, left_out) = write_old(&config, &self.network, self.client).map_err(too_long)?;
+            (Kept::Whole(dictionary.into()), left_out)
         };
-        let (network, timestamp) = (self.network.id, self.issued);
-        Ok(Issued { network, timestamp, client: self.client, dictionary: dictionary.into(), left_out })
+        let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
+        Ok(Issued { network: self.network.id, timestamp: self.issued, client: self.client, left_out, text })
     }
 }
 
@@ -122,7 +152,7 @@ impl Issued {
     /// Returns a configuration without credentials, for a client that takes dictionaries of version 7.
     pub(crate) fn without_credentials(config: &NetworkConfig, client: Client) -> Self {
         let (network, timestamp) = (config.network, config.timestamp);
-        Self { network, timestamp, client, dictionary: config.write().into(), left_out: 0 }
+        Self { network, timestamp, client, left_out: 0, text: Kept::Whole(config.write().into()) }
     }
 
     /// Returns when it was issued, the time of all its credentials.
@@ -136,14 +166,19 @@ impl Issued {
     }
 
     /// Returns the whole dictionary, in the form of its client.
-    pub fn dictionary(&self) -> &[u8] {
-        &self.dictionary
+    pub fn dictionary(&self) -> Vec<u8> {
+        self.text.text(self.client, self.timestamp)
+    }
+
+    /// Returns about how many bytes it takes besides what it shares with others.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.size_bytes()
     }
 
     /// Returns how many routes, bridges and relays were left out because a client before 1.2.0 takes one packet only;
     /// worth a warning.
     pub fn left_out(&self) -> usize {
-        self.left_out
+        usize::try_from(self.left_out).unwrap_or(usize::MAX)
     }
 
     /// Returns the payloads of an answer, each as it stands behind the envelope of its OK: signed chunks, or the one
@@ -160,27 +195,20 @@ impl Issued {
     /// follow each other say times of issue that are `later` by another number of milliseconds; certificates keep theirs.
     pub fn sign_sending(&self, update_id: NonZeroU64, later: u64, signer: &IdentitySecret) -> Sending {
         let timestamp = self.timestamp.plus_millis(later);
-        let mut signed = Vec::new();
+        let (dictionary, mut signed) = (self.dictionary_at(timestamp), Vec::new());
         let sign = |chunk: ConfigChunk<'_>| {
             signed.clear();
             chunk.write_signed(&mut signed);
-            self.set_timestamp(&chunk, timestamp, &mut signed);
             signer.sign(&signed)
         };
-        Sending { update_id, timestamp, signatures: self.chunks(update_id).map(sign).collect() }
+        let signatures = self.chunks(&dictionary, update_id).map(sign).collect();
+        Sending { update_id, timestamp, signatures }
     }
 
-    /// Writes the time of issue of a sending into a chunk, if it stands there.
-    fn set_timestamp(&self, chunk: &ConfigChunk<'_>, timestamp: Timestamp, written: &mut [u8]) {
-        if timestamp == self.timestamp || chunk.part.as_ref().is_none_or(|part| part.index > 0) {
-            return;
-        }
-        let digits = NetworkConfig::timestamp_digits(chunk.data);
-        let digits = digits
-            .map(|digits| digits.start + ConfigChunk::DATA_OFFSET..digits.end + ConfigChunk::DATA_OFFSET);
-        if let Some(place) = digits.and_then(|digits| written.get_mut(digits)) {
-            place.copy_from_slice(format!("{:016x}", timestamp.0).as_bytes());
-        }
+    /// Returns the dictionary with another time of issue. Those that are kept whole say their own: they are sent once, or
+    /// not in chunks.
+    fn dictionary_at(&self, timestamp: Timestamp) -> Vec<u8> {
+        self.text.text(self.client, timestamp)
     }
 
     /// Returns the payloads of an answer whose chunks were signed by [`Issued::sign_sending`] of this configuration.
@@ -190,35 +218,61 @@ impl Issued {
             chunk.write(&mut payload);
             payload
         };
+        let dictionary = self.dictionary_at(sending.timestamp);
         if !self.client.is_modern() {
-            return vec![write(&ConfigChunk { network: self.network, data: &self.dictionary, part: None })];
+            return vec![write(&ConfigChunk { network: self.network, data: &dictionary, part: None })];
         }
-        let chunks = self.chunks(sending.update_id).zip(&sending.signatures);
+        let chunks = self.chunks(&dictionary, sending.update_id).zip(sending.signatures.all());
         chunks
             .map(|(chunk, signature)| {
                 let part = chunk.part.map(|part| ChunkPart { signature: *signature, ..part });
-                let chunk = ConfigChunk { part, ..chunk };
-                let mut payload = write(&chunk);
-                self.set_timestamp(&chunk, sending.timestamp, &mut payload);
-                payload
+                write(&ConfigChunk { part, ..chunk })
             })
             .collect()
     }
 
+    /// Returns the same, each payload behind `envelope` and compressed. If it is one chunk, as most are, that is put together
+    /// from what was compressed when it was issued.
+    pub fn compressed(&self, sending: &Sending, envelope: &[u8]) -> Vec<Payload> {
+        if let (Kept::Shared(own), Signatures::One(signature)) = (&self.text, &sending.signatures)
+            && let Ok(length) = u16::try_from(self.text.len(self.client))
+        {
+            let mut bytes = Vec::with_capacity(own.size_bytes() + ConfigChunk::OVERHEAD + 512);
+            let mut block = BlockWriter::new(&mut bytes);
+            block.plain(envelope);
+            block.plain(&self.network.octets());
+            block.plain(&length.to_be_bytes());
+            own.write(self.client, sending.timestamp, &mut block);
+            let part = ChunkPart {
+                signature: *signature,
+                ..ChunkPart::unsigned(sending.update_id, u32::from(length), 0)
+            };
+            part.write(|bytes| block.plain(bytes));
+            block.finish();
+            return vec![Payload { bytes, is_compressed: true }];
+        }
+        let payloads = self.payloads(sending).into_iter();
+        payloads.map(|payload| Payload::new([envelope, &payload].concat())).collect()
+    }
+
     /// Returns the chunks for a client of 1.2.0 or later, not signed yet; none for others.
-    fn chunks(&self, update_id: NonZeroU64) -> impl Iterator<Item = ConfigChunk<'_>> {
+    fn chunks<'a>(
+        &self,
+        dictionary: &'a [u8],
+        update_id: NonZeroU64,
+    ) -> impl Iterator<Item = ConfigChunk<'a>> + use<'a> {
         let (dictionary, chunk_size): (&[u8], _) = match self.client {
             Client::Text { .. } | Client::Version6 => (&[], SMALL_CHUNK),
-            Client::Modern { before_1_4: true, .. } => (&self.dictionary, SMALL_CHUNK),
-            Client::Modern { before_1_4: false, .. } => (&self.dictionary, MODERATE_CHUNK),
+            Client::Modern { before_1_4: true, .. } => (dictionary, SMALL_CHUNK),
+            Client::Modern { before_1_4: false, .. } => (dictionary, MODERATE_CHUNK),
         };
         // No dictionary is longer than `NetworkConfig::MAX_LEN`.
         let total = u32::try_from(dictionary.len()).unwrap_or(u32::MAX);
-        let pieces = (0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size));
+        let (pieces, network) =
+            ((0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size)), self.network);
         pieces.map(move |(index, data)| {
-            let update_id = update_id.get();
-            let part = ChunkPart { flags: 0, update_id, total, index, signature: Signature::NONE };
-            ConfigChunk { network: self.network, data, part: Some(part) }
+            let part = ChunkPart::unsigned(update_id, total, index);
+            ConfigChunk { network, data, part: Some(part) }
         })
     }
 

@@ -290,7 +290,7 @@ impl State {
 impl Entry {
     /// Returns about how many bytes it takes besides what it shares.
     fn size_bytes(&self) -> usize {
-        size_of::<Self>() + size_of::<Issued>() + self.issued.dictionary().len()
+        size_of::<Self>() + self.issued.size_bytes()
     }
 }
 

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use ctl_bin::vl1::RequestId;
 use ctl_core::member::{ClientVersion, Credential};
 use ctl_core::network::Route;
 use ctl_core::{
@@ -124,7 +125,7 @@ fn write_sending(calls: u32) {
     let signer = controller();
     let Ok(issued) = decided().issue(&signer) else { return };
     let sending = issued.sign_sending(NonZeroU64::MIN, 1, &signer);
-    repeat(calls, || issued.payloads(black_box(&sending)));
+    repeat(calls, || issued.compressed(black_box(&sending), &[0; 9]));
 }
 
 fn compress(calls: u32) {
@@ -137,7 +138,8 @@ fn compress(calls: u32) {
 fn answer(calls: u32) {
     let signer = controller();
     let Ok(issued) = decided().issue(&signer) else { return };
-    let chunks = issued.reply(NonZeroU64::MIN, &signer);
+    let sending = issued.sign_sending(NonZeroU64::MIN, 1, &signer);
     let mut lab = Lab::new();
-    repeat(calls, || assert!(lab.ask(NETWORK, METADATA, &chunks), "no answer"));
+    let answer = |request: RequestId| issued.compressed(&sending, &request.config_envelope());
+    repeat(calls, || assert!(lab.ask(NETWORK, METADATA, answer), "no answer"));
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use ctl_bin::vl1::{Event, Link, Node, Now};
+use ctl_bin::vl1::{Event, Link, Node, Now, RequestId};
 use zt_crypto::armor::{self, Suite};
 use zt_crypto::{IdentitySecret, SessionKey, VerifiedIdentity};
+use zt_proto::compression::Payload;
 use zt_proto::packet::{PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET};
 use zt_proto::verb::Verb;
 use zt_proto::verb::hello::{Hello, NodeVersion, write_moons};
@@ -61,8 +62,13 @@ impl Lab {
         lab
     }
 
-    /// Has the member ask and the node answer with `chunks`; says whether it does.
-    pub(crate) fn ask(&mut self, network: NetworkId, metadata: &[u8], chunks: &[Vec<u8>]) -> bool {
+    /// Has the member ask and the node answer with what `answer` makes of it; says whether it does.
+    pub(crate) fn ask(
+        &mut self,
+        network: NetworkId,
+        metadata: &[u8],
+        answer: impl Fn(RequestId) -> Vec<Payload>,
+    ) -> bool {
         self.elapsed += Duration::from_secs(1);
         let mut payload = Vec::new();
         let (have_revision, have_timestamp) = (0, Timestamp(0));
@@ -70,7 +76,8 @@ impl Lab {
         let packet = self.packet(Verb::NETWORK_CONFIG_REQUEST, &payload, Suite::AesGmacSiv);
         self.deliver(packet);
         let Some(Event::ConfigRequested(requested)) = self.node.poll_event() else { return false };
-        self.node.reply_config(at(self.elapsed), requested.request, chunks);
+        let (now, request) = (at(self.elapsed), requested.request);
+        self.node.reply_prepared(now, request, network, &answer(request));
         self.node.poll_transmit().is_some_and(|transmit| transmit.link == self.link)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, trace};
+use zt_proto::compression::Payload;
 
 use super::clock;
 use super::hand_over::Untold;
@@ -22,8 +23,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A command to the node, from the parts that run beside the loop.
 pub(super) type Command = Box<dyn FnOnce(&mut Node, Now) + Send>;
 
-/// Answers a request without waiting, with the payloads of a configuration; `None` if that cannot be done.
-pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Vec<u8>>> + Send + Sync>;
+/// Answers a request without waiting, with what [`Node::reply_prepared`] takes; `None` if that cannot be done.
+pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Payload>> + Send + Sync>;
 
 /// Runs the node until `shutdown` becomes true: waits for inputs, hands them over, sends and reports what follows. What
 /// had been decided by then is still sent.
@@ -88,8 +89,8 @@ fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, untol
     while let Some(event) = node.poll_event() {
         if let Event::ConfigRequested(requested) = &event {
             let now = clock::now();
-            if let Some(chunks) = at_once(requested, now) {
-                node.reply_config(now, requested.request, &chunks);
+            if let Some(payloads) = at_once(requested, now) {
+                node.reply_prepared(now, requested.request, requested.network, &payloads);
                 continue;
             }
         }

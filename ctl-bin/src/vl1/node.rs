@@ -11,6 +11,7 @@ use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::OpenError;
 use zt_crypto::armor::extended::ExtendedError;
 use zt_crypto::{IdentitySecret, VerifiedIdentity};
+use zt_proto::compression::Payload;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
 use zt_proto::world::World;
@@ -50,6 +51,17 @@ pub struct RequestId {
     pub from: Address,
     /// As it was on the wire.
     pub packet: u64,
+}
+
+impl RequestId {
+    /// Length of [`RequestId::config_envelope`].
+    const ENVELOPE: usize = 9;
+
+    /// Returns what stands in an OK before a configuration: what it answers.
+    pub fn config_envelope(self) -> [u8; Self::ENVELOPE] {
+        let [a, b, c, d, e, f, g, h] = self.packet.to_be_bytes();
+        [Verb::NETWORK_CONFIG_REQUEST.0, a, b, c, d, e, f, g, h]
+    }
 }
 
 /// What the node cannot do by itself.
@@ -150,6 +162,12 @@ pub struct PathView {
     pub sent_ago: Option<Duration>,
 }
 
+/// Returns the network of a configuration, which every chunk names first.
+fn network_of(chunks: &[Vec<u8>]) -> Option<NetworkId> {
+    let octets = chunks.first()?.first_chunk()?;
+    Some(NetworkId(u64::from_be_bytes(*octets)))
+}
+
 /// A VL1 node. It owns its state; see the module for how to drive it.
 #[derive(Debug)]
 pub struct Node {
@@ -243,9 +261,20 @@ impl Node {
     /// Answers a request with a configuration, given as signed chunks (`vl2.md` §4.1), each from the network id to the
     /// end of the signature.
     pub fn reply_config(&mut self, now: Now, request: RequestId, chunks: &[Vec<u8>]) {
-        self.note_configured(now, request.from, chunks);
+        self.note_configured(now, request.from, network_of(chunks));
         for chunk in chunks {
             self.send_ok(now, request, Verb::NETWORK_CONFIG_REQUEST, chunk);
+        }
+    }
+
+    /// Answers a request with a configuration for `network`, given as payloads that stand each behind
+    /// [`RequestId::config_envelope`] already.
+    pub fn reply_prepared(&mut self, now: Now, request: RequestId, network: NetworkId, payloads: &[Payload]) {
+        if !payloads.is_empty() {
+            self.note_configured(now, request.from, Some(network));
+        }
+        for payload in payloads {
+            self.send_prepared(now, request.from, Verb::OK, payload);
         }
     }
 
@@ -282,7 +311,7 @@ impl Node {
     ///
     /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
-        self.note_configured(now, to, chunks);
+        self.note_configured(now, to, network_of(chunks));
         if self.is_modern(to) {
             for chunk in chunks {
                 self.send(now, to, Verb::NETWORK_CONFIG, chunk);
@@ -292,11 +321,10 @@ impl Node {
         }
     }
 
-    /// Notes for which network a peer gets a configuration, which every chunk names first.
-    fn note_configured(&mut self, now: Now, to: Address, chunks: &[Vec<u8>]) {
-        let network = chunks.first().and_then(|chunk| chunk.first_chunk()).copied().map(u64::from_be_bytes);
+    /// Notes for which network a peer gets a configuration.
+    fn note_configured(&mut self, now: Now, to: Address, network: Option<NetworkId>) {
         if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to)) {
-            peer.note_configured(NetworkId(network), now.mono);
+            peer.note_configured(network, now.mono);
         }
     }
 

@@ -1,10 +1,11 @@
 //! From a verb and its payload to datagrams: armor, fragments, the choice of a path (`vl1.md` §6.5, §14.1).
 
 use zt_crypto::armor::{self, Suite};
+use zt_proto::Address;
+use zt_proto::compression::{self, Payload};
 use zt_proto::packet::{DEFAULT_MTU, HeaderMut, PAYLOAD_OFFSET, PacketHeader, VERB_OFFSET, fragment};
 use zt_proto::verb::Verb;
 use zt_proto::verb::ok::OkReply;
-use zt_proto::{Address, compression};
 
 use super::awaited::Awaited;
 use super::node::{RequestId, Transmit};
@@ -29,6 +30,14 @@ impl Node {
     /// and limited per peer, so a forged source address reflects little.
     pub(super) fn send(&mut self, now: Now, to: Address, verb: Verb, payload: &[u8]) {
         let packet = self.build(to, verb, payload);
+        self.dispatch(now, to, packet);
+    }
+
+    /// Sends a payload by the same ways that may be compressed already.
+    pub(super) fn send_prepared(&mut self, now: Now, to: Address, verb: Verb, payload: &Payload) {
+        let verb_byte = verb.to_byte(payload.is_compressed);
+        let mut packet = self.begin_packet(to, verb_byte, payload.bytes.len());
+        packet.extend_from_slice(&payload.bytes);
         self.dispatch(now, to, packet);
     }
 

@@ -45,7 +45,7 @@ impl Network {
     pub fn largest_config_len(&self) -> usize {
         let client = Client::Modern { rules_engine: true, before_1_4: true };
         let part = NetworkPart::new(Arc::new(self.clone()), Arc::from([]));
-        largest(self).write_with(part.entries(client)).len() + ALLOWANCE
+        part.text(client).entries.with(&largest(self).write_own()).len() + ALLOWANCE
     }
 }
 

@@ -1,5 +1,6 @@
 //! Builds the configuration of a member, all but its signatures (`vl2.md` §8, §10.8–10.12).
 
+mod kept;
 mod largest;
 mod old;
 mod shared;
@@ -14,6 +15,7 @@ use zt_proto::credential::{
 use zt_proto::rules;
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
+pub(crate) use kept::Kept;
 pub(crate) use old::write_old;
 pub(crate) use shared::NetworkPart;
 

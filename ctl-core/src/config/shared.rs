@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use zt_proto::config::{ConfigDns, ConfigRoute, NetworkConfig, SharedEntries};
+use zt_proto::compression::Compressed;
+use zt_proto::config::{ConfigDns, ConfigRoute, NetworkConfig, OwnEntries, SharedEntries};
 use zt_proto::rules::{self, Rule};
 use zt_proto::{Address, NetworkId};
 
 use super::cut;
+use super::kept::add_line;
 use super::old::Whitelist;
 use crate::client::Client;
 use crate::network::Network;
@@ -18,18 +20,48 @@ pub(crate) struct NetworkPart {
     bridges: Arc<[Address]>,
     routes: Vec<ConfigRoute>,
     dns: ConfigDns,
+    /// What every configuration of the network begins with, up to its time of issue.
+    beginning: Box<[u8]>,
     /// For clients with a rules engine.
-    entries: SharedEntries,
+    text: SharedText,
     /// For those of 1.2.0 and later without one.
-    entries_without_rules: SharedEntries,
+    text_without_rules: SharedText,
+}
+
+/// The entries that members have in common, as they are, and compressed as they stand in a configuration: each behind a line
+/// end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SharedText {
+    pub entries: SharedEntries,
+    pub routes: Compressed,
+    pub rules_and_dns: Compressed,
+}
+
+impl SharedText {
+    fn new(entries: SharedEntries) -> Self {
+        let nothing = OwnEntries::default();
+        let [_, routes, _, rules, dns, _] = entries.between(&nothing);
+        let behind_line_ends = |pieces: &[&[u8]]| {
+            let mut text = Vec::new();
+            pieces.iter().for_each(|piece| add_line(piece, &mut text));
+            Compressed::new(&text)
+        };
+        let (routes, rules_and_dns) = (behind_line_ends(&[routes]), behind_line_ends(&[rules, dns]));
+        Self { entries, routes, rules_and_dns }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.entries.size_bytes() + self.routes.size_bytes() + self.rules_and_dns.size_bytes()
+    }
 }
 
 impl NetworkPart {
     pub(crate) fn new(network: Arc<Network>, bridges: Arc<[Address]>) -> Self {
         let (routes, dns) = (routes(&network), dns(&network));
         Self {
-            entries: SharedEntries::new(&routes, &network.rules, &dns),
-            entries_without_rules: SharedEntries::new(&routes, &[Rule::ACCEPT], &dns),
+            beginning: NetworkConfig::before_timestamp(network.id).into(),
+            text: SharedText::new(SharedEntries::new(&routes, &network.rules, &dns)),
+            text_without_rules: SharedText::new(SharedEntries::new(&routes, &[Rule::ACCEPT], &dns)),
             network,
             bridges,
             routes,
@@ -72,14 +104,19 @@ impl NetworkPart {
     }
 
     /// Returns routes, rules and name servers as a client of 1.2.0 or later gets them.
-    pub(crate) fn entries(&self, client: Client) -> &SharedEntries {
-        if client.has_rules_engine() { &self.entries } else { &self.entries_without_rules }
+    pub(crate) fn text(&self, client: Client) -> &SharedText {
+        if client.has_rules_engine() { &self.text } else { &self.text_without_rules }
+    }
+
+    /// Returns what stands before the time of issue.
+    pub(crate) fn beginning(&self) -> &[u8] {
+        &self.beginning
     }
 
     /// Returns about how many bytes it takes.
     pub(crate) fn size_bytes(&self) -> usize {
         // What the network itself takes is about what it takes in writing.
-        2 * (self.entries.size_bytes() + self.entries_without_rules.size_bytes())
+        2 * (self.text.size_bytes() + self.text_without_rules.size_bytes())
             + self.bridges.len() * size_of::<Address>()
             + self.network.rules_source.len()
             + self.network.rule_tests.len()

@@ -275,10 +275,16 @@ proptest! {
 
 /// A configuration is in the form of its client, within all limits, and says what was decided.
 fn check_issued(issued: &Issued, signed: &NetworkConfig) -> Result<(), TestCaseError> {
-    let dictionary = issued.dictionary();
+    let dictionary = &issued.dictionary();
     let payloads = issued.reply(NonZeroU64::MAX, &controller());
     let chunks: Vec<_> = payloads.iter().map(|payload| ConfigChunk::parse(payload).unwrap()).collect();
-    prop_assert_eq!(chunks.iter().flat_map(|chunk| chunk.data.to_vec()).collect::<Vec<_>>(), dictionary);
+    prop_assert_eq!(&chunks.iter().flat_map(|chunk| chunk.data.to_vec()).collect::<Vec<_>>(), dictionary);
+    // What is compressed beforehand is what would be sent.
+    let sending = issued.sign_sending(NonZeroU64::MIN, 3, &controller());
+    let expected = issued.payloads(&sending).into_iter().map(|payload| [b"in re", &*payload].concat());
+    let prepared = issued.compressed(&sending, b"in re");
+    let plain: Vec<_> = prepared.iter().map(|payload| payload.plain(1 << 20).unwrap()).collect();
+    prop_assert_eq!(plain, expected.collect::<Vec<_>>());
     match issued.client() {
         Client::Modern { before_1_4, .. } => {
             prop_assert!(dictionary.len() <= NetworkConfig::MAX_LEN);
@@ -286,6 +292,7 @@ fn check_issued(issued: &Issued, signed: &NetworkConfig) -> Result<(), TestCaseE
             prop_assert!(chunks.iter().all(|chunk| chunk.data.len() <= max && chunk.part.is_some()));
             prop_assert!(chunks.len() <= NetworkConfig::MAX_LEN / 1024 + 1);
             assert_all_addresses_are_certified(signed);
+            prop_assert_eq!(dictionary, &signed.write());
             prop_assert_eq!(
                 &NetworkConfig::parse(dictionary).unwrap(),
                 signed,

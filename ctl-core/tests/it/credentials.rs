@@ -115,7 +115,7 @@ fn a_later_sending_differs_in_nothing_but_its_time() {
         NetworkConfig::parse(&dictionary).unwrap()
     };
     let first = sent(0);
-    assert_eq!(first, NetworkConfig::parse(issued.dictionary()).unwrap());
+    assert_eq!(first, NetworkConfig::parse(&issued.dictionary()).unwrap());
     for later in [1, 3, 0x1_0000] {
         assert_eq!(
             sent(later),

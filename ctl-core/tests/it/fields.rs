@@ -367,13 +367,13 @@ fn told(network: Network, member: Member) -> Told {
     };
     let (modern, saved) = ask(7, 12);
     let read = |config_version, protocol| {
-        NetworkConfig::parse(ask(config_version, protocol).0.dictionary()).unwrap()
+        NetworkConfig::parse(&ask(config_version, protocol).0.dictionary()).unwrap()
     };
     Told {
-        modern: NetworkConfig::parse(modern.dictionary()).unwrap(),
+        modern: NetworkConfig::parse(&modern.dictionary()).unwrap(),
         of_1_2: read(7, 9),
         version_6: read(6, 7),
-        text: TextConfig::parse(ask(0, 0).0.dictionary()).unwrap(),
+        text: TextConfig::parse(&ask(0, 0).0.dictionary()).unwrap(),
         member: saved.unwrap(),
     }
 }

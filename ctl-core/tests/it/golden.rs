@@ -514,7 +514,7 @@ impl<'a> Replay<'a> {
             values.retain(|key, _| !differing.contains(&key.as_str()));
             values
         };
-        assert_eq!(without_differing(written), without_differing(&recorded), "{context}");
+        assert_eq!(without_differing(&written), without_differing(&recorded), "{context}");
         if deviation.is_none() {
             assert_eq!(written, recorded, "{context}: order or escapes");
         }
@@ -558,10 +558,10 @@ fn assert_says_the_same(issued: &Issued, recorded: &[u8], context: &str) {
     if let Client::Text { knows_routes, .. } = issued.client() {
         let mut expected = TextConfig::of(&recorded, vec![TextConfig::EVERY_ETHER_TYPE], knows_routes);
         expected.membership = expected.membership.filter(|_| recorded.private);
-        assert_eq!(TextConfig::parse(issued.dictionary()).unwrap(), expected, "{context}");
+        assert_eq!(TextConfig::parse(&issued.dictionary()).unwrap(), expected, "{context}");
     } else {
         let expected = NetworkConfig::parse(&recorded.write_version_6()).unwrap();
-        assert_eq!(NetworkConfig::parse(issued.dictionary()).unwrap(), expected, "{context}");
+        assert_eq!(NetworkConfig::parse(&issued.dictionary()).unwrap(), expected, "{context}");
     }
 }
 

@@ -123,7 +123,7 @@ fn differences(issued: &Issued, recorded: &[u8]) -> Vec<&'static str> {
     let mut compare = |field, is_same: bool| fields.extend((!is_same).then_some(field));
     if let Client::Text { .. } = issued.client() {
         let (ours, theirs) =
-            (TextConfig::parse(issued.dictionary()).unwrap(), TextConfig::parse(recorded).unwrap());
+            (TextConfig::parse(&issued.dictionary()).unwrap(), TextConfig::parse(recorded).unwrap());
         compare("membership", ours.membership == theirs.membership);
         compare("revision", ours.revision == theirs.revision);
         compare("addresses", ours.addresses == theirs.addresses);
@@ -140,7 +140,7 @@ fn differences(issued: &Issued, recorded: &[u8]) -> Vec<&'static str> {
         assert_eq!(ours, same, "all other fields");
     } else {
         let (ours, theirs) =
-            (NetworkConfig::parse(issued.dictionary()).unwrap(), NetworkConfig::parse(recorded).unwrap());
+            (NetworkConfig::parse(&issued.dictionary()).unwrap(), NetworkConfig::parse(recorded).unwrap());
         compare("membership", ours.membership == theirs.membership);
         compare("revision", ours.revision == theirs.revision);
         compare("addresses", ours.addresses == theirs.addresses);
@@ -181,7 +181,7 @@ fn a_network_without_multicast_has_as_little_of_it_as_old_clients_understand() {
     quiet.multicast_limit = 0;
     let metadata = RequestMetadata { config_version: 0, ..request().metadata };
     let issued = unsigned(&snapshot(quiet, Some(member())), metadata).issue(&controller()).unwrap();
-    let text = TextConfig::parse(issued.dictionary()).unwrap();
+    let text = TextConfig::parse(&issued.dictionary()).unwrap();
     assert_eq!((text.multicast_limit, text.broadcast), (1, false));
 }
 

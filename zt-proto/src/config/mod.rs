@@ -5,7 +5,6 @@ mod text;
 mod version_6;
 
 use std::net::IpAddr;
-use std::ops::Range;
 
 pub use text::{Gateway, MulticastRate, Relay, TextConfig};
 
@@ -204,15 +203,12 @@ impl NetworkConfig {
     /// cut to what clients take.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        self.write_with(&SharedEntries::new(&self.routes, &self.rules, &self.dns))
+        SharedEntries::new(&self.routes, &self.rules, &self.dns).with(&self.write_own())
     }
 
-    /// Writes the dictionary with routes, rules and name servers that were written before; those of the
-    /// configuration itself are not looked at.
-    pub fn write_with(&self, shared: &SharedEntries) -> Vec<u8> {
-        let mut writer = DictionaryWriter::new()
-            .hex(key::VERSION, Self::VERSION)
-            .hex(key::NETWORK, self.network.0)
+    /// Writes all entries but routes, rules and name servers.
+    pub fn write_own(&self) -> OwnEntries {
+        let mut writer = Self::beginning(self.network)
             .hex(key::TIMESTAMP, self.timestamp.0)
             .hex(key::CREDENTIAL_WINDOW, self.credential_window)
             .hex(key::REVISION, self.revision)
@@ -246,21 +242,26 @@ impl NetworkConfig {
         );
         writer =
             write_list(writer, key::SPECIALISTS, &self.specialists, Self::MAX_SPECIALISTS, Specialist::write);
-        writer = writer.entries(&shared.routes);
-        writer = write_list(writer, key::ADDRESSES, &self.addresses, Self::MAX_ADDRESSES, |prefix, out| {
-            prefix.write(out);
-        });
-        self.sso.write(writer.entries(&shared.rules).entries(&shared.dns)).finish()
+        let list = DictionaryWriter::new;
+        let addresses =
+            write_list(list(), key::ADDRESSES, &self.addresses, Self::MAX_ADDRESSES, |prefix, out| {
+                prefix.write(out);
+            });
+        OwnEntries {
+            head: writer.finish(),
+            addresses: addresses.finish(),
+            login: self.sso.write(list()).finish(),
+        }
     }
 
-    /// Returns where the 16 digits of the time of issue stand in a dictionary that [`NetworkConfig::write`] wrote.
+    fn beginning(network: NetworkId) -> DictionaryWriter {
+        DictionaryWriter::new().hex(key::VERSION, Self::VERSION).hex(key::NETWORK, network.0)
+    }
+
+    /// Returns what stands before the 16 digits of the time of issue.
     #[must_use]
-    pub fn timestamp_digits(dictionary: &[u8]) -> Option<Range<usize>> {
-        let key = [b"\n", key::TIMESTAMP.as_bytes(), b"="].concat();
-        // Behind two numbers.
-        let line = dictionary.windows(key.len()).take(64).position(|bytes| *bytes == key)?;
-        let digits = line + key.len()..line + key.len() + 16;
-        dictionary.get(digits.clone())?.iter().all(u8::is_ascii_hexdigit).then_some(digits)
+    pub fn before_timestamp(network: NetworkId) -> Vec<u8> {
+        Self::beginning(network).bytes(key::TIMESTAMP, &[]).finish()
     }
 
     /// Reads a dictionary of version 6 or later; the order of the keys does not matter.
@@ -351,6 +352,17 @@ pub struct SharedEntries {
     dns: Vec<u8>,
 }
 
+/// The other entries, in three pieces between which those stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct OwnEntries {
+    /// Up to the specialists.
+    pub head: Vec<u8>,
+    /// The addresses of the member; empty if it has none.
+    pub addresses: Vec<u8>,
+    /// What the user has to log in with; empty if nothing.
+    pub login: Vec<u8>,
+}
+
 impl SharedEntries {
     /// Writes them; lists and the domain are cut to what clients take.
     pub fn new(routes: &[ConfigRoute], rules: &[Rule], dns: &ConfigDns) -> Self {
@@ -363,6 +375,17 @@ impl SharedEntries {
             rules: write_list(list(), key::RULES, rules, rules::MAX_RULES, Rule::write).finish(),
             dns: list().bytes(key::DNS, &dns_bytes).finish(),
         }
+    }
+
+    /// Returns the pieces of a whole dictionary in their order, those of a member between these; a line end stands between
+    /// two that are not empty.
+    pub fn between<'a>(&'a self, own: &'a OwnEntries) -> [&'a [u8]; 6] {
+        [&own.head, &self.routes, &own.addresses, &self.rules, &self.dns, &own.login]
+    }
+
+    /// Returns the whole dictionary of a member.
+    pub fn with(&self, own: &OwnEntries) -> Vec<u8> {
+        self.between(own).into_iter().fold(DictionaryWriter::new(), DictionaryWriter::entries).finish()
     }
 
     /// Returns how many bytes they take.

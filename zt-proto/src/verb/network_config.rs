@@ -1,6 +1,8 @@
 //! NETWORK_CONFIG (verb 0x0c) and the answer to NETWORK_CONFIG_REQUEST: pieces of a configuration
 //! (`vl2.md` §4.1, §4.2).
 
+use std::num::NonZeroU64;
+
 use crate::address::NetworkId;
 use crate::codec::{DecodeError, Reader};
 use crate::config::NetworkConfig;
@@ -38,7 +40,32 @@ pub struct ChunkPart {
 impl ChunkPart {
     /// Members may pass the piece on to each other.
     pub const FAST_PROPAGATE: u8 = 0x01;
+
+    /// Returns what is signed of a piece, without its signature.
+    #[must_use]
+    pub fn unsigned(update_id: NonZeroU64, total: u32, index: u32) -> Self {
+        Self { flags: 0, update_id: update_id.get(), total, index, signature: Signature::NONE }
+    }
+
+    /// Hands over what follows on the data and is signed with it.
+    fn write_signed(&self, mut out: impl FnMut(&[u8])) {
+        out(&[self.flags]);
+        out(&self.update_id.to_be_bytes());
+        out(&self.total.to_be_bytes());
+        out(&self.index.to_be_bytes());
+    }
+
+    /// Hands over what follows on the data, the signature last.
+    pub fn write(&self, mut out: impl FnMut(&[u8])) {
+        self.write_signed(&mut out);
+        let mut block = Vec::with_capacity(SIGNATURE_BLOCK);
+        self.signature.write_block(&mut block);
+        out(&block);
+    }
 }
+
+/// Length of a signature with its kind and length.
+const SIGNATURE_BLOCK: usize = 99;
 
 impl<'a> ConfigChunk<'a> {
     /// Longest piece that fits into a packet of clients from 1.4.0, as the reference counts.
@@ -102,10 +129,7 @@ impl<'a> ConfigChunk<'a> {
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(self.data.get(..length.into()).unwrap_or(self.data));
         if let Some(part) = &self.part {
-            out.push(part.flags);
-            out.extend_from_slice(&part.update_id.to_be_bytes());
-            out.extend_from_slice(&part.total.to_be_bytes());
-            out.extend_from_slice(&part.index.to_be_bytes());
+            part.write_signed(|bytes| out.extend_from_slice(bytes));
         }
     }
 }

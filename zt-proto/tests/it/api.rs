@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use zt_proto::address::{HexIdError, MacTextError};
 use zt_proto::codec::Reader;
+use zt_proto::compression::{BlockWriter, Compressed, Payload};
 use zt_proto::config::*;
 use zt_proto::credential::*;
 use zt_proto::dictionary::*;
@@ -59,12 +60,13 @@ fn every_public_type_has_the_common_traits() {
         RequestMetadata, SoftwareVersion, ConfigChunk, ChunkPart, ConfigAcknowledgement, MulticastGather,
         GatherAnswer, Gathered, DirectPath, CircuitTest, CircuitTestReport, UserMessage, NetworkConfig, Specialist,
         ConfigRoute, ConfigDns, Sso, OpenId, TextConfig, Relay, Gateway, MulticastRate, Dictionary, OldDictionary, SharedEntries,
+        OwnEntries, Compressed, Payload,
         World, WorldKind, WorldVersion, Root, RootTopology, OldRoot, Signature, CredentialType,
         CertificateOfMembership, Qualifier, CertificateOfOwnership, Thing, Tag, Capability, Custody, Revocation,
         Rule, RuleBody, TagMatch,
     );
     let errors = all!(error: DecodeError, HexIdError, MacTextError, InetTextError, IdentityTextError);
-    let tools = all!(tool: Reader, HeaderMut, DictionaryWriter);
+    let tools = all!(tool: Reader, HeaderMut, DictionaryWriter, BlockWriter);
     let listed = [values.as_slice(), &errors, &tools].concat();
     for (name, declaration) in declarations() {
         assert!(listed.contains(&name.as_str()), "{declaration}: is in none of the lists above");

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use zt_proto::DecodeError;
 use zt_proto::codec::Reader;
-use zt_proto::compression::{compress, decompress};
+use zt_proto::compression::{BlockWriter, Compressed, compress, decompress};
 use zt_proto::config::{ConfigDns, NetworkConfig, Sso, TextConfig};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, Revocation, Signature, Tag,
@@ -340,6 +340,31 @@ proptest! {
         if let Some(block) = compress(&payload) {
             prop_assert!(block.len() < payload.len());
             prop_assert_eq!(decompress(&block, MAX_PAYLOAD), Ok(payload));
+        }
+    }
+
+    /// A text of units that repeat, so that there is something to refer to, and of any length of literals.
+    #[test]
+    fn texts_that_were_compressed_before_make_one_block_with_others_around_them(
+        pieces in vec((vec(any::<u8>(), 0..400), 0..20_usize, any::<bool>()), 0..8),
+    ) {
+        let (mut block, mut expected) = (Vec::new(), Vec::new());
+        let mut writer = BlockWriter::new(&mut block);
+        for (unit, times, is_compressed) in pieces {
+            let text = [unit.as_slice(), &unit.get(..7).unwrap_or_default().repeat(times), &unit].concat();
+            expected.extend_from_slice(&text);
+            if is_compressed {
+                let compressed = Compressed::new(&text);
+                prop_assert_eq!(compressed.text_len(), text.len());
+                prop_assert_eq!(compressed.text(), text);
+                writer.compressed(&compressed);
+            } else {
+                writer.plain(&text);
+            }
+        }
+        writer.finish();
+        if !expected.is_empty() {
+            prop_assert_eq!(decompress(&block, expected.len()), Ok(expected));
         }
     }
 

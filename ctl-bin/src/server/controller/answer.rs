@@ -15,6 +15,7 @@ use ctl_http::{SPANS, webhooks};
 use ctl_store::{StoreError, Tx};
 use rand_core::Rng;
 use tracing::{debug, error, trace_span, warn};
+use zt_proto::compression::Payload;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, Timestamp};
@@ -65,17 +66,17 @@ impl Controller {
         &self,
         requested: &ConfigRequested,
         now: Now,
-    ) -> Option<Vec<Vec<u8>>> {
+    ) -> Option<Vec<Payload>> {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
         let (network, member) = (*network, identity.address);
         let said = self.said(identity, metadata);
-        let chunks = {
+        let payloads = {
             let mut ready = lock(&self.ready);
             let found = ready.find((network, member), said, self.store.generation(), now.wall)?;
             if !self.accepts(requested, now) {
                 return Some(Vec::new());
             }
-            found.payloads(now.mono, |issued, later| {
+            found.payloads(&requested.request.config_envelope(), now.mono, |issued, later| {
                 issued.sign_sending(self.update_id(), later, &self.secret)
             })
         };
@@ -84,7 +85,7 @@ impl Controller {
         if self.note_again(requested, said, now) {
             self.catch_up(network, member, now);
         }
-        Some(chunks)
+        Some(payloads)
     }
 
     /// Answers a request.
@@ -103,9 +104,10 @@ impl Controller {
             |answer| match answer {
                 Answer::Config(issued) => {
                     let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
-                    let chunks = lock(&self.ready).payloads((network, member), &issued, now.mono, sign);
+                    let (key, envelope) = ((network, member), id.config_envelope());
+                    let payloads = lock(&self.ready).payloads(key, &issued, &envelope, now.mono, sign);
                     debug!(%network, %member, remote = ?from, "admitted");
-                    self.command(move |node, now| node.reply_config(now, id, &chunks));
+                    self.command(move |node, now| node.reply_prepared(now, id, network, &payloads));
                     self.note(&request, Some(said), from, Standing::Admitted, now)
                 }
                 Answer::Refusal(refusal, farewell) => {

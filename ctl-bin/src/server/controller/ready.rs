@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use ctl_core::{Issued, Network, Sending, memo};
 use ctl_store::Common;
+use zt_proto::compression::Payload;
 use zt_proto::{NetworkId, Timestamp};
 
 use super::super::push::Key;
@@ -51,9 +52,14 @@ pub(super) struct Ready<'a> {
 }
 
 impl Ready<'_> {
-    /// Returns the payloads of the answer; `sign` makes a sending with an id of its own.
-    pub(super) fn payloads(self, now: Instant, sign: impl FnOnce(&Issued, u64) -> Sending) -> Vec<Vec<u8>> {
-        self.sendings.next(&self.issued, now, |later| sign(&self.issued, later))
+    /// Returns the payloads of the answer, each behind `envelope`; `sign` makes a sending with an id of its own.
+    pub(super) fn payloads(
+        self,
+        envelope: &[u8],
+        now: Instant,
+        sign: impl FnOnce(&Issued, u64) -> Sending,
+    ) -> Vec<Payload> {
+        self.sendings.next(&self.issued, envelope, now, |later| sign(&self.issued, later))
     }
 }
 
@@ -106,18 +112,19 @@ impl ReadyAnswers {
         self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
 
-    /// Returns the payloads of what was just decided, which may be what the member has already; `sign` makes a sending with
-    /// an id of its own.
+    /// Returns the payloads of what was just decided, which may be what the member has already, each behind `envelope`;
+    /// `sign` makes a sending with an id of its own.
     pub(super) fn payloads(
         &mut self,
         key: Key,
         issued: &Arc<Issued>,
+        envelope: &[u8],
         now: Instant,
         sign: impl FnOnce(u64) -> Sending,
-    ) -> Vec<Vec<u8>> {
+    ) -> Vec<Payload> {
         match self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
-            Some(entry) => entry.sendings.next(issued, now, sign),
-            None => issued.payloads(&sign(0)),
+            Some(entry) => entry.sendings.next(issued, envelope, now, sign),
+            None => issued.compressed(&sign(0), envelope),
         }
     }
 }
@@ -239,7 +246,7 @@ mod tests {
                 ready.keep(key(1), SAID, network, generation, &issued);
                 let is_found = ready.find(key(1), SAID, generation, ISSUED).is_some();
                 assert_eq!(is_found, !network.sso_enabled);
-                sent.push(ready.payloads(key(1), &issued, now, |later| {
+                sent.push(ready.payloads(key(1), &issued, &[], now, |later| {
                     id += 1;
                     issued.sign_sending(id.try_into().unwrap(), later, &secret)
                 }));
@@ -257,7 +264,7 @@ mod tests {
         let mut signed = 0;
         let mut ask = |ready: &mut ReadyAnswers, generation| {
             let found = ready.find(key(1), SAID, generation, ISSUED).unwrap();
-            found.payloads(now, |issued, later| {
+            found.payloads(&[], now, |issued, later| {
                 signed += 1;
                 issued.sign_sending(signed.try_into().unwrap(), later, &secret)
             });
@@ -265,8 +272,8 @@ mod tests {
         };
         ready.keep(key(1), SAID, &network, 1, &first);
         let sign = |later| first.sign_sending(99.try_into().unwrap(), later, &secret);
-        let sent = ready.payloads(key(1), &first, now, sign);
-        assert_eq!(sent, first.payloads(&sign(1)), "not what a push says");
+        let sent = ready.payloads(key(1), &first, &[], now, sign);
+        assert_eq!(sent, first.compressed(&sign(1), &[]), "not what a push says");
         let times: Vec<_> = (0..6).map(|_| ask(&mut ready, 1)).collect();
         assert_eq!(times, [1, 2, 3, 3, 3, 3], "the first was signed before");
         // Something else changed, and the member is issued the same.
@@ -277,7 +284,7 @@ mod tests {
         ready.keep(key(1), SAID, &network, 3, &second);
         assert_eq!(ask(&mut ready, 3), 4);
         // What was signed meanwhile is of what is not kept any more.
-        assert_eq!(ready.payloads(key(1), &first, now, sign), first.payloads(&sign(0)));
+        assert_eq!(ready.payloads(key(1), &first, &[], now, sign), first.compressed(&sign(0), &[]));
         let times: Vec<_> = (0..5).map(|_| ask(&mut ready, 3)).collect();
         assert_eq!(times, [5, 6, 7, 7, 7]);
     }

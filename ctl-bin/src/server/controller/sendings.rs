@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ctl_core::{Issued, Sending};
+use zt_proto::compression::Payload;
 
 /// Sendings that are kept of one configuration: one more than the update ids that a client remembers.
 pub(super) const MAX_SENDINGS: usize = 4;
@@ -28,7 +29,7 @@ pub(super) struct Sendings {
 }
 
 impl Sendings {
-    /// Returns the payloads of the sending whose turn it is. `sign` makes another one, while there are few, that is later by
+    /// Returns the payloads of the sending whose turn it is, each behind `envelope`. `sign` makes another one, while there are few, that is later by
     /// so many milliseconds.
     ///
     /// A client that asks again as soon as if it had not taken the last one (it was lost, or this client remembers more than
@@ -36,9 +37,10 @@ impl Sendings {
     pub(super) fn next(
         &mut self,
         issued: &Issued,
+        envelope: &[u8],
         now: Instant,
         sign: impl FnOnce(u64) -> Sending,
-    ) -> Vec<Vec<u8>> {
+    ) -> Vec<Payload> {
         let last = self.last.replace(now);
         let is_retry = last.is_some_and(|last| RETRY.contains(&now.saturating_duration_since(last)));
         if self.signed.len() == MAX_SENDINGS
@@ -46,12 +48,12 @@ impl Sendings {
             && let Some(sending) = self.signed.get(self.next)
         {
             self.next = (self.next + 1) % MAX_SENDINGS;
-            return issued.payloads(sending);
+            return issued.compressed(sending, envelope);
         }
         let place = if self.signed.len() < MAX_SENDINGS { self.signed.len() } else { self.next };
         // What was pushed says the very time of issue.
         let sending = sign(place as u64 + 1);
-        let payloads = issued.payloads(&sending);
+        let payloads = issued.compressed(&sending, envelope);
         self.keep(sending);
         payloads
     }
@@ -81,6 +83,7 @@ mod tests {
     use rand_core::SeedableRng;
     use zt_crypto::IdentitySecret;
     use zt_proto::config::NetworkConfig;
+    use zt_proto::packet::MAX_PAYLOAD;
     use zt_proto::rules::{Rule, RuleBody};
     use zt_proto::verb::network_config::ConfigChunk;
     use zt_proto::verb::network_config_request::RequestMetadata;
@@ -88,6 +91,8 @@ mod tests {
 
     use super::super::super::clock;
     use super::*;
+
+    const ENVELOPE: &[u8] = b"in re";
 
     /// A client: it remembers the last three update ids (`vl2.md` §4.1) and takes no notice of what it has.
     struct Fixture {
@@ -117,12 +122,16 @@ mod tests {
         fn configuration(&mut self, after: u64) -> (u64, Timestamp) {
             self.now += Duration::from_secs(after);
             let Self { secret, issued, sendings, signed, .. } = self;
-            let payloads = sendings.next(issued, self.now, |later| {
+            let payloads = sendings.next(issued, ENVELOPE, self.now, |later| {
                 *signed += 1;
                 issued.sign_sending(NonZeroU64::new(*signed).unwrap(), later, secret)
             });
             let mut dictionary = Vec::new();
-            let chunks = payloads.iter().map(|payload| ConfigChunk::parse(payload).unwrap());
+            let payloads: Vec<_> =
+                payloads.iter().map(|payload| payload.plain(MAX_PAYLOAD).unwrap()).collect();
+            let chunks = payloads.iter().map(|payload| {
+                ConfigChunk::parse(payload.strip_prefix(ENVELOPE).expect("it stands first")).unwrap()
+            });
             let mut ids = chunks.map(|chunk| {
                 dictionary.extend_from_slice(chunk.data);
                 let part = chunk.part.clone().unwrap();
@@ -134,7 +143,7 @@ mod tests {
             assert!(ids.all(|other| other == id));
             let config = NetworkConfig::parse(&dictionary).unwrap();
             let later = config.timestamp;
-            let expected = NetworkConfig::parse(issued.dictionary()).unwrap();
+            let expected = NetworkConfig::parse(&issued.dictionary()).unwrap();
             assert_eq!(NetworkConfig { timestamp: expected.timestamp, ..config }, expected);
             assert!((1..=MAX_SENDINGS as u64).contains(&later.millis_since(expected.timestamp)));
             (id, later)

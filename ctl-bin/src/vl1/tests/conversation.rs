@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::Suite;
+use zt_proto::compression::Payload;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
 use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
@@ -57,6 +58,54 @@ fn a_request_becomes_an_event_and_its_answer_an_ok_that_quotes_it() {
     }
     assert_eq!(oks[0].payload, b"first");
     assert_eq!(oks[1].payload, vec![b'x'; 4_000]);
+}
+
+#[test]
+fn a_prepared_answer_is_what_the_same_chunk_would_be() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let chunk = [&NETWORK.octets()[..], &[b'x'; 200]].concat();
+    for n in 1..=2 {
+        let requested = ask(&mut node, &mut client, at(100 * n), Suite::AesGmacSiv);
+        if n == 1 {
+            node.reply_config(at(100), requested.request, std::slice::from_ref(&chunk));
+        } else {
+            let plain = [&requested.request.config_envelope()[..], &chunk].concat();
+            node.reply_prepared(at(200), requested.request, NETWORK, &[Payload::new(plain)]);
+        }
+        let received = client.receive(&mut node);
+        let [message] = &received[..] else { panic!("{received:?}") };
+        let ok = OkReply::parse(&message.payload).unwrap();
+        assert_eq!(ok.in_re_packet, requested.request.packet);
+        assert_eq!((ok.in_re_verb, ok.payload), (Verb::NETWORK_CONFIG_REQUEST, &chunk[..]));
+    }
+}
+
+/// Everything else is in tables and buffers that were there before.
+#[test]
+fn a_request_allocates_what_it_says_and_the_packet_of_its_answer() {
+    const ROUNDS: u64 = 500;
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    let payload = Payload::new(vec![b'x'; 900]);
+    let mut allocations = 0;
+    for n in 1..=2 * ROUNDS {
+        let now = at(1_000 * n);
+        let mut packet =
+            client.packet(Verb::NETWORK_CONFIG_REQUEST, &config_request(b"v=7"), Suite::AesGmacSiv);
+        let info = allocation_counter::measure(|| {
+            node.handle_datagram(now, client.link, &mut packet).unwrap();
+            let Some(Event::ConfigRequested(requested)) = node.poll_event() else { panic!("no request") };
+            let payloads = std::slice::from_ref(&payload);
+            node.reply_prepared(now, requested.request, requested.network, payloads);
+            assert!(node.poll_transmit().is_some() && node.poll_transmit().is_none());
+        });
+        // By then every table has its size.
+        allocations += if n > ROUNDS { info.count_total } else { 0 };
+    }
+    assert!(allocations <= 2 * ROUNDS + 10, "{allocations} in {ROUNDS} rounds");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
                         else {
                             panic!("refused")
                         };
-                        let config = NetworkConfig::parse(issued.dictionary()).unwrap();
+                        let config = NetworkConfig::parse(&issued.dictionary()).unwrap();
                         let [address] = &config.addresses[..] else { panic!("{:?}", config.addresses) };
                         let holder = store.read(|tx| tx.members().holder(NETWORK, address.ip())).unwrap();
                         assert_eq!(holder, Some(config.member), "told before it was saved");
@@ -195,5 +195,5 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
     let again = Fixture::new(Store::open(&path).unwrap(), clock::now());
     let full = again.ask(1_000_000, source(2), again.now);
     let Answer::Config(issued) = full else { panic!("refused") };
-    assert!(NetworkConfig::parse(issued.dictionary()).unwrap().addresses.is_empty());
+    assert!(NetworkConfig::parse(&issued.dictionary()).unwrap().addresses.is_empty());
 }

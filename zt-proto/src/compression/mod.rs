@@ -1,8 +1,11 @@
 //! Compression of payloads: bare LZ4 blocks (`vl1.md` §8).
 
+mod joined;
+
 use lz4_flex::block;
 
 use crate::codec::DecodeError;
+pub use joined::{BlockWriter, Compressed};
 
 /// Payloads up to this length are never compressed.
 pub const THRESHOLD: usize = 64;
@@ -33,4 +36,32 @@ pub fn decompress(compressed: &[u8], max: usize) -> Result<Vec<u8>, DecodeError>
     }
     payload.truncate(length);
     Ok(payload)
+}
+
+/// A payload as it goes into a packet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Payload {
+    /// What stands in the packet.
+    pub bytes: Vec<u8>,
+    /// Whether that is a block.
+    pub is_compressed: bool,
+}
+
+impl Payload {
+    /// Compresses a payload where that pays.
+    #[must_use]
+    pub fn new(plain: Vec<u8>) -> Self {
+        match compress(&plain) {
+            Some(bytes) => Self { bytes, is_compressed: true },
+            None => Self { bytes: plain, is_compressed: false },
+        }
+    }
+
+    /// Returns what it was before; of a block no more than `max` bytes.
+    ///
+    /// # Errors
+    /// As [`decompress`].
+    pub fn plain(&self, max: usize) -> Result<Vec<u8>, DecodeError> {
+        if self.is_compressed { decompress(&self.bytes, max) } else { Ok(self.bytes.clone()) }
+    }
 }
