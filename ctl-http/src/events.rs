@@ -117,6 +117,12 @@ impl Events {
         self.shared.newest.send_replace(row.end());
     }
 
+    /// Has those look who wait for [`Events::changes`], though nothing happened that an event tells.
+    pub(crate) fn wake(&self) {
+        let row = self.row();
+        self.shared.newest.send_replace(row.end());
+    }
+
     /// Returns what changes with every event, for those who only want to know that there was one.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.newest.subscribe()

@@ -25,6 +25,7 @@ mod rendered;
 mod rule_tests;
 mod secrets;
 mod serve;
+pub mod settings;
 pub mod status;
 mod streamed;
 mod v2;
@@ -56,6 +57,7 @@ pub use local_conf::LocalConf;
 pub use log_levels::LogLevels;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
+pub use settings::{Setting, SettingSource};
 pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetStatus};
 
 use access::{Caller, Forbidden};
@@ -89,6 +91,10 @@ pub struct Api {
     pub events: Events,
     pub backups: Arc<dyn Backups>,
     pub log_levels: Arc<dyn LogLevels>,
+    /// What the program was told.
+    pub settings: watch::Receiver<Arc<[Setting]>>,
+    /// Returns the QR code of a text, an SVG picture; `None` if the text is too long for one.
+    pub qr_code: fn(&str) -> Option<String>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Bits that nobody can guess, for ids of networks and for tokens.
     pub random: Arc<dyn Fn() -> u32 + Send + Sync>,

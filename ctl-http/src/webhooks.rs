@@ -5,8 +5,8 @@
 
 use ctl_core::{Event, EventKind};
 use ctl_store::{StoreError, Tx, Webhook};
-use serde_json::{Map, Value};
-use zt_proto::Address;
+use serde_json::{Map, Value, json};
+use zt_proto::{Address, Timestamp};
 
 /// Most webhooks of a controller.
 pub const MAX_WEBHOOKS: usize = 32;
@@ -85,6 +85,15 @@ fn body(webhook: &Webhook, kind: &str, event: &Event) -> String {
     Value::Object(fields).to_string()
 }
 
+/// Returns what is sent to see whether it arrives. Its type is none that a webhook can be told of otherwise.
+pub(crate) fn test_body(webhook: &Webhook, controller: Address, now: Timestamp) -> String {
+    let fields = json!({
+        "hook_id": webhook.id.to_string(), "org_id": organization_id(controller), "hook_type": "TEST", "event": "test",
+        "time": now.0,
+    });
+    fields.to_string()
+}
+
 /// Returns the id of the organization that a controller is to tools of the hosted service: a UUID that ends in its
 /// address.
 pub(crate) fn organization_id(controller: Address) -> String {
@@ -94,8 +103,7 @@ pub(crate) fn organization_id(controller: Address) -> String {
 #[cfg(test)]
 mod tests {
     use ctl_store::{Store, WebhookId, WebhookSecret};
-    use serde_json::json;
-    use zt_proto::{NetworkId, Timestamp};
+    use zt_proto::NetworkId;
 
     use super::*;
 

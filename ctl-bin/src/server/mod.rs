@@ -330,6 +330,7 @@ async fn run_controller(
         allowed_origins: args.api.origins.clone(),
         ..Access::new(token)
     }));
+    let (settings_sender, settings) = watch::channel(order.line.settings.clone().into());
     let api = Api {
         store: store.clone(),
         controller: identity.address,
@@ -342,6 +343,8 @@ async fn run_controller(
         events: happened.clone(),
         backups: Arc::new(backup::shelf::Shelf::new(Home::clone(&home), identity.address, &args.backups)),
         log_levels: Arc::new(order.log.clone()),
+        settings,
+        qr_code: |text| share::drawing(text).ok(),
         now: Arc::new(clock::wall),
         random: Arc::new(move || api_rng.lock().unwrap_or_else(PoisonError::into_inner).next_u32()),
     };
@@ -363,7 +366,13 @@ async fn run_controller(
     let (reload, reloaded) = watch::channel(());
     helpers.spawn(hang_up(signal(SignalKind::hangup())?, reload));
     let (schedule_sender, schedule) = watch::channel(args.backups.clone());
-    let live = Live { access: access_sender, address, backups: schedule_sender, log: order.log.clone() };
+    let live = Live {
+        access: access_sender,
+        address,
+        backups: schedule_sender,
+        log: order.log.clone(),
+        settings: settings_sender,
+    };
     let (words, set) = (order.words.clone(), order.line.set.clone());
     helpers.spawn(settings::reload::follow(words, set, live, reloaded.clone()));
     helpers.spawn(order.log.clone().report());

@@ -109,11 +109,14 @@ const ROWS: &[Row] = &[
     ("GET", "/api/v2/planet", Need::Read),
     ("GET", "/api/v2/peer", Need::Read),
     ("GET", "/api/v2/peer/{peer}", Need::Read),
+    ("GET", "/api/v2/network/{network}/join", Need::Read),
     ("GET", "/api/v2/network/{network}/rules", Need::Read),
     ("PUT", "/api/v2/network/{network}/rules", Need::Admin),
     ("POST", "/api/v2/network/{network}/rules/test", Need::Read),
     ("POST", "/api/v2/network/{network}/rules/explain", Need::Read),
     ("GET", "/api/v2/network/{network}/pending", Need::ReadOrAuthorize),
+    // Has paths of files, and whatever else somebody set.
+    ("GET", "/api/v2/settings", Need::Admin),
     // Says only what the token may read.
     ("GET", "/api/v2/events", Need::Any),
     ("GET", "/api/v2/audit", Need::Read),
@@ -126,6 +129,7 @@ const ROWS: &[Row] = &[
     ("POST", "/api/v2/webhooks/{webhook}/rotate", Need::Admin),
     // May fill the disk, or keep from the log what somebody does.
     ("GET PUT", "/api/v2/log-level", Need::Admin),
+    ("POST", "/api/v2/webhooks/{webhook}/test", Need::Admin),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),
     ("POST", "/api/v2/tokens/{name}/rotate", Need::Admin),

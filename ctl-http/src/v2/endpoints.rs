@@ -10,6 +10,7 @@ use super::backups::{BackupList, BackupView};
 use super::bulk::{Bulk, BulkAnswer};
 use super::dry_run::DryRun;
 use super::endpoint::{Conditional, Endpoint, Handler};
+use super::join::Join;
 use super::log_level::LogLevelView;
 use super::member_page::MemberPage;
 use super::member_record::{MemberChange, MemberView};
@@ -17,10 +18,11 @@ use super::network::{MAX_PAGE, NetworkPage};
 use super::network_record::{NetworkChange, NetworkView};
 use super::node::{PeerPage, PeerView, Planet, Status};
 use super::pending::PendingList;
+use super::settings::SettingList;
 use super::webhooks::{WebhookList, WebhookView};
 use super::{
-    audit, backups, bulk, events, log_level, member, member_page, network, node, pending, rules, schema,
-    tokens, webhooks,
+    audit, backups, bulk, events, join, log_level, member, member_page, network, node, pending, rules,
+    schema, settings, tokens, webhooks,
 };
 
 const NETWORKS: &str = "/api/v2/network";
@@ -68,6 +70,8 @@ fn networks() -> Vec<Endpoint> {
         .gives::<NetworkView>(200, "the network as it is now; with `dryRun`, what would change")
         .or_gives::<DryRun>(200)
         .gives::<NetworkView>(201, "the new network"),
+        get("/api/v2/network/{network}/join", "getJoin", "How a device joins a network", join::get)
+            .gives::<Join>(200, "command, link and QR code"),
         delete(NETWORK, "removeNetwork", "Removes a network with its members", network::remove)
             .conditional(Conditional::Change)
             .gives_nothing(204, "it is gone"),
@@ -169,6 +173,8 @@ fn node() -> Vec<Endpoint> {
     vec![
         get("/api/v2/status", "getStatus", "The node of this controller", node::status)
             .gives::<Status>(200, "its status"),
+        get("/api/v2/settings", "listSettings", "What the program was told, and where", settings::list)
+            .gives::<SettingList>(200, "all of them"),
         get("/api/v2/planet", "getPlanet", "The root set in use, as file, link and QR code", node::planet)
             .gives::<Planet>(200, "the root set"),
         paged(get("/api/v2/peer", "listPeers", "The peers with their paths", node::list))
@@ -243,6 +249,7 @@ fn kept() -> Vec<Endpoint> {
 
 fn told() -> Vec<Endpoint> {
     let rotate = "/api/v2/webhooks/{webhook}/rotate";
+    let test = "/api/v2/webhooks/{webhook}/test";
     vec![
         get(WEBHOOKS, "listWebhooks", "Who is told over HTTP of what happens", webhooks::list)
             .gives::<WebhookList>(200, "all of them"),
@@ -257,6 +264,9 @@ fn told() -> Vec<Endpoint> {
         post(rotate, "rotateWebhook", "Gives a webhook another secret", webhooks::rotate)
             .takes_schema(schema::nothing)
             .gives::<WebhookView>(200, "the webhook, with its new `secret`"),
+        post(test, "testWebhook", "Tells a webhook something, to see whether it arrives", webhooks::test)
+            .takes_schema(schema::nothing)
+            .gives::<WebhookView>(200, "the webhook, for which the test waits"),
         delete(WEBHOOK, "removeWebhook", "Removes a webhook with what waits for it", webhooks::remove)
             .gives_nothing(204, "it is gone"),
     ]

@@ -88,7 +88,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
 fn tag(path: &str) -> &'static str {
     let kinds = [
         "rules", "pending", "member", "network", "peer", "planet", "status", "events", "audit", "tokens",
-        "backups", "webhooks",
+        "backups", "webhooks", "settings",
     ];
     kinds.into_iter().find(|kind| path.split('/').any(|segment| segment == *kind)).unwrap_or("other")
 }

@@ -13,7 +13,7 @@ use super::request::{Answer, Request};
 use super::strict::{Fields, parse_object};
 use super::text::NetworkText;
 use crate::State;
-use crate::webhooks::{HOOK_TYPES, MAX_WEBHOOKS};
+use crate::webhooks::{HOOK_TYPES, MAX_WEBHOOKS, test_body};
 
 const NO_WEBHOOK: &str = "there is no webhook with this id";
 const MAX_URL: usize = 2048;
@@ -153,6 +153,25 @@ pub(crate) fn rotate(state: &State, mut request: Request) -> Result<Answer, Prob
         state.note_hook(tx, "webhook.rotate", (Some(&before), Some(&after)))?;
         Ok::<_, Problem>(render(tx, &after)?.with_secret(&after))
     })?;
+    Answer::ok(&view)
+}
+
+/// `POST /api/v2/webhooks/{webhook}/test`: tells it something that did not happen, to see whether it arrives.
+pub(crate) fn test(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    Fields::new(&parse_object(&request.take_body()?)?).finish()?;
+    let view = state.api.store.write(|tx| {
+        let hook = find(tx, &request)?;
+        if !hook.enabled {
+            return Err(Problem::conflict("the webhook is told nothing; enable it first".to_owned()));
+        }
+        let now = state.now();
+        if tx.webhooks().enqueue(hook.id, &[test_body(&hook, state.api.controller, now)], now)? == 0 {
+            return Err(Problem::conflict("too much waits for this webhook already".to_owned()));
+        }
+        state.note_hook(tx, "webhook.test", (None, Some(&hook)))?;
+        Ok(render(tx, &hook)?)
+    })?;
+    state.api.events.wake();
     Answer::ok(&view)
 }
 

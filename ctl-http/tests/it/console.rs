@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use crate::client::{self, Answer};
 use crate::server::Server;
+
+const NETWORK: &str = "/controller/network/a940ad429a0000f1";
 
 fn get(server: &Server, path: &str, accept: &str) -> Answer {
     client::send(server.address, "GET", path, &[("Accept", accept)], None)
@@ -84,4 +88,22 @@ fn only_the_files_are_there() {
         assert_eq!(get(&server, path, "*/*").status, 404, "{path}");
     }
     assert_eq!(client::send(server.address, "POST", "/console/", &[], None).status, 401);
+}
+
+#[test]
+fn who_makes_a_network_is_told_how_a_device_joins_it() {
+    let server = Server::start();
+    assert_eq!(server.post(NETWORK, &json!({})).status, 200);
+    let join = server.get("/api/v2/network/a940ad429a0000f1/join").json();
+    assert_eq!(join["command"], "zerotier-cli join a940ad429a0000f1");
+    assert_eq!(join["link"], "https://joinzt.com/addnetwork?nwid=a940ad429a0000f1&v=1");
+    assert_eq!(join["qrCode"], "<svg>55</svg>", "the code is not that of the link");
+    assert_eq!(server.get("/api/v2/network/a940ad429a0000f2/join").status, 404);
+}
+
+#[test]
+fn settings_are_shown_with_where_they_come_from() {
+    let settings = Server::start().get("/api/v2/settings").json();
+    let expected = json!({ "name": "port", "group": null, "values": ["9993"], "source": "default" });
+    assert_eq!(settings, json!({ "data": [expected] }));
 }

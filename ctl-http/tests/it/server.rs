@@ -9,7 +9,7 @@ use std::time::Duration;
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
     Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus,
-    PeerRole, PeerStatus, PlanetStatus, Serving, Token,
+    PeerRole, PeerStatus, PlanetStatus, Serving, Setting, SettingSource, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
@@ -114,6 +114,8 @@ impl Server {
             events: events.clone(),
             backups: options.backups,
             log_levels: options.log_levels,
+            settings: watch::channel(settings().into()).1,
+            qr_code: |text| Some(format!("<svg>{}</svg>", text.len())),
             now: Arc::new(move || Timestamp(ticks.fetch_add(1, Ordering::Relaxed))),
             random: options.random,
         };
@@ -252,6 +254,11 @@ fn planet() -> PlanetStatus {
 }
 
 /// The node as in the recordings: two roots that do not answer, and one member.
+fn settings() -> [Setting; 1] {
+    let (name, group) = ("port".to_owned(), None);
+    [Setting { name, group, values: vec!["9993".to_owned()], source: SettingSource::Default, next: None }]
+}
+
 fn node_status() -> NodeStatus {
     let path = PathStatus {
         address: "10.55.0.2:9993".parse().unwrap(),

@@ -142,3 +142,27 @@ fn what_was_given_up_is_shown_with_the_reason() {
     assert_eq!(shown["dead"][0]["body"]["hook_type"], "NETWORK_CREATED");
     assert_eq!(shown["dead"][0]["attempts"], 1);
 }
+
+#[test]
+fn a_test_is_sent_to_one_webhook_and_is_nothing_that_happened() {
+    let server = Server::start();
+    let made = make(&server, &json!({ "url": "https://hooks.example", "events": ["NETWORK_JOIN"] }));
+    make(&server, &json!({ "url": "https://other.example" }));
+    let mut woken = server.events.changes();
+    woken.mark_unchanged();
+    let answer = server.send("POST", &format!("{}/test", path(&made)), Some("{}"));
+    assert_eq!((answer.status, &answer.json()["waiting"]), (200, &json!(1)), "{answer:?}");
+    assert!(woken.has_changed().unwrap(), "nobody looks whether there is something to send");
+    assert!(server.events.recent().is_empty());
+    assert_eq!(types(&server, &made), ["TEST"]);
+    let body: Value = serde_json::from_str(&waiting(&server, &made)[0].body).unwrap();
+    assert_eq!(body["hook_id"], made["id"]);
+    assert_eq!(server.get(WEBHOOKS).json()["data"][1]["waiting"], 0);
+    assert_eq!(server.get("/api/v2/audit").json()["entries"][0]["action"], "webhook.test");
+
+    server.send("PATCH", &path(&made), Some(r#"{"enabled":false}"#));
+    let answer = server.send("POST", &format!("{}/test", path(&made)), None);
+    assert_eq!(answer.status, 409);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("enable it first"), "{answer:?}");
+    assert_eq!(server.send("POST", &format!("{WEBHOOKS}/x/test"), None).status, 404);
+}

@@ -16,6 +16,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Subcommand};
 use ctl_core::settings_file::Fault;
+use ctl_http::{Setting, SettingSource};
 use serde_json::{Map, json};
 
 use super::announce::{say, say_json};
@@ -80,6 +81,8 @@ pub(crate) struct Line {
     pub set: BTreeMap<String, Vec<OsString>>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// Every setting of `serve` with what it is now, and why.
+    pub settings: Vec<Setting>,
 }
 
 impl Line {
@@ -92,9 +95,12 @@ impl Line {
         }
     }
 
-    fn new(found: &ArgMatches, file: Option<PathBuf>) -> Result<Self, SettingsError> {
-        let set = serving(found).map(settings_of).unwrap_or_default();
-        Ok(Self { cli: Cli::from_arg_matches(found)?, set, file })
+    /// `of_file` are the names of those settings that only the file sets.
+    fn new(found: &ArgMatches, file: Option<PathBuf>, of_file: &[String]) -> Result<Self, SettingsError> {
+        let serving = serving(found);
+        let set = serving.map(settings_of).unwrap_or_default();
+        let settings = serving.map(|serving| described(serving, of_file)).unwrap_or_default();
+        Ok(Self { cli: Cli::from_arg_matches(found)?, set, file, settings })
     }
 }
 
@@ -110,19 +116,21 @@ pub(crate) fn read(line: &[OsString]) -> Result<Line, SettingsError> {
         Err(error) if is_relation(error.kind()) => {
             Cli::command().ignore_errors(true).try_get_matches_from(line)?
         }
-        Err(_) => return Line::new(&alone?, None),
+        Err(_) => return Line::new(&alone?, None, &[]),
     };
-    let Some(serving) = serving(&found) else { return Line::new(&alone?, None) };
-    let Some((path, entries)) = file::read(serving)? else { return Line::new(&alone?, None) };
+    let Some(serving) = serving(&found) else { return Line::new(&alone?, None, &[]) };
+    let Some((path, entries)) = file::read(serving)? else { return Line::new(&alone?, None, &[]) };
     let mut longer = line.to_vec();
+    let mut of_file = Vec::new();
     for (setting, values) in entries {
         if !is_set(serving, &setting) {
             let name = setting.get_long().unwrap_or_default();
+            of_file.push(name.to_owned());
             longer.extend(values.iter().map(|value| OsString::from(format!("--{name}={value}"))));
         }
     }
     match parse(&longer) {
-        Ok(found) => Line::new(&found, Some(path)),
+        Ok(found) => Line::new(&found, Some(path), &of_file),
         Err(error) if alone.is_ok() => Err(SettingsError::Together { path, reason: brief(&error) }),
         Err(error) => Err(error.into()),
     }
@@ -224,6 +232,25 @@ fn settings_of(serving: &ArgMatches) -> BTreeMap<String, Vec<OsString>> {
     table().into_iter().filter_map(value).collect()
 }
 
+/// Returns every setting with what it is, and from where.
+fn described(serving: &ArgMatches, of_file: &[String]) -> Vec<Setting> {
+    let describe = |setting: Arg| {
+        let name = setting.get_long()?.to_owned();
+        let id = setting.get_id().as_str();
+        let source = match serving.value_source(id) {
+            Some(ValueSource::CommandLine) if of_file.contains(&name) => SettingSource::File,
+            Some(ValueSource::CommandLine) => SettingSource::Flag,
+            Some(ValueSource::EnvVariable) => SettingSource::Variable,
+            _ => SettingSource::Default,
+        };
+        let values = serving.get_raw(id).into_iter().flatten();
+        let values = values.map(|value| crate::cli::table::printable(&value.to_string_lossy()));
+        let group = setting.get_help_heading().map(str::to_owned);
+        Some(Setting { name, group, values: values.collect(), source, next: None })
+    };
+    table().into_iter().filter_map(describe).collect()
+}
+
 /// Returns what the parser of the command line says, without what it says for a terminal.
 fn brief(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -270,6 +297,23 @@ mod tests {
         assert!(!serving.api.api_query_token);
         assert_eq!(serving.api.origins.len(), 1, "a list is replaced, not added to");
         assert_eq!(with("", &[]).unwrap().serving().unwrap().port, config::DEFAULT_PORT);
+    }
+
+    #[test]
+    fn every_setting_is_shown_with_where_it_comes_from() {
+        let file = "port = 1111\napi-origin = ['https://a.example', 'https://b.example']\n";
+        let line = with(file, &["--port", "2222", "--bind", "192.0.2.1"]).unwrap();
+        let shown = |name: &str| {
+            let setting = line.settings.iter().find(|setting| setting.name == name).unwrap();
+            (setting.source, setting.values.join(" "))
+        };
+        assert_eq!(line.settings.len(), table().len());
+        assert_eq!(shown("port"), (SettingSource::Flag, "2222".to_owned()));
+        assert_eq!(shown("bind"), (SettingSource::Flag, "192.0.2.1".to_owned()));
+        let origins = "https://a.example https://b.example".to_owned();
+        assert_eq!(shown("api-origin"), (SettingSource::File, origins));
+        assert_eq!(shown("api-query-token"), (SettingSource::Default, "false".to_owned()));
+        assert_eq!(shown("backup-dir"), (SettingSource::Default, String::new()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ctl_http::Access;
+use ctl_http::{Access, Setting};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
@@ -34,6 +34,8 @@ pub(in crate::server) struct Live {
     pub address: SocketAddr,
     pub backups: watch::Sender<ScheduleArgs>,
     pub log: Log,
+    /// Shown in the API.
+    pub settings: watch::Sender<Arc<[Setting]>>,
 }
 
 impl Live {
@@ -81,9 +83,21 @@ pub(in crate::server) async fn follow(
         };
         let Some(args) = read.serving() else { continue };
         live.apply(args);
+        live.settings.send_modify(|shown| *shown = after_reading(shown, &read.settings));
         tell(&read, &current, &start);
         current = read.set;
     }
+}
+
+/// Returns the settings as they are after they were read again: of those that take effect at the next start, what that is.
+fn after_reading(running: &[Setting], read: &[Setting]) -> Arc<[Setting]> {
+    let now = |(running, read): (&Setting, &Setting)| {
+        if LIVE.contains(&read.name.as_str()) {
+            return read.clone();
+        }
+        Setting { next: (running.values != read.values).then(|| read.values.clone()), ..running.clone() }
+    };
+    running.iter().zip(read).map(now).collect()
 }
 
 /// Logs what is another setting than before, and what waits for the next start.
@@ -118,6 +132,24 @@ mod tests {
         for name in LIVE {
             assert!(super::super::table().iter().any(|setting| setting.get_long() == Some(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_the_next_start_is_shown_beside_what_is_in_force() {
+        let of = |port: &str, level: &str| {
+            let one = |name: &str, value: &str| Setting {
+                name: name.to_owned(),
+                group: None,
+                values: vec![value.to_owned()],
+                source: ctl_http::SettingSource::File,
+                next: None,
+            };
+            [one("port", port), one("log-level", level)]
+        };
+        let shown = after_reading(&of("1", "info"), &of("2", "debug"));
+        assert_eq!(shown[0], Setting { next: Some(vec!["2".to_owned()]), ..of("1", "info")[0].clone() });
+        assert_eq!(shown[1], of("2", "debug")[1]);
+        assert_eq!(*after_reading(&shown, &of("1", "info")), of("1", "info"));
     }
 
     #[test]
