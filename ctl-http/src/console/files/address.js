@@ -41,3 +41,19 @@ export function spread(pool, addresses, buckets) {
   }
   return counts;
 }
+
+/** Writes a number as an IPv4 address. */
+function write4(value) {
+  return [24n, 16n, 8n, 0n].map((shift) => String((value >> shift) & 255n)).join(".");
+}
+
+/** What members get of an IPv4 range like `10.147.17.0/24`: `{ target, first, last, size }`; null if it is none. */
+export function usable(text) {
+  const [, address, length] = text.trim().match(/^([\d.]+)\/(\d{1,2})$/) ?? [];
+  const parsed = address && parse4(address);
+  const bits = Number(length);
+  if (!parsed || bits < 8 || bits > 30) return null;
+  const size = 1n << BigInt(32 - bits);
+  if (parsed.value % size !== 0n) return null;
+  return { target: `${write4(parsed.value)}/${bits}`, first: write4(parsed.value + 1n), last: write4(parsed.value + size - 2n), size: size - 2n };
+}

@@ -6,6 +6,7 @@ import { placeErrors, problemOf } from "./fields.js";
 import { poolSize, spread } from "./address.js";
 import { count } from "./format.js";
 import { icon } from "./icons.js";
+import { unsaved } from "./unsaved.js";
 
 const BUCKETS = 128;
 /** Of larger networks the picture shows the first so many members, and says so. */
@@ -40,10 +41,10 @@ export async function addressTab({ network, signal, reload }) {
     }
   };
   drawPools(network, pictures, signal).catch(complain);
-  return h("form", { class: "settings", onsubmit: save },
+  return unsaved.guard(h("form", { class: "settings", onsubmit: save },
     h("fieldset", null, h("legend", null, "Pools"), h("p", null, "Members get their addresses from here."), pictures, pools.node),
     h("fieldset", null, h("legend", null, "Routes"), h("p", null, "A destination without a gateway is on the network itself: addresses of members must be in one."), routes.node),
-    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save")));
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save"))), signal);
 }
 
 /** A list of entries with text fields that can be added to and taken from. */

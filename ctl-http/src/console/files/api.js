@@ -40,16 +40,22 @@ export async function send(method, path, { body, signal, headers = {} } = {}) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401) onRefused();
-  throw new ApiError(response.status, explain(response.status, problem), problem.errors);
+  throw new ApiError(response.status, explain(response.status, problem, response.headers.get("Retry-After")), problem.errors);
 }
 
-function explain(status, problem) {
+/** What a refusal means, in words: those of the controller where it has some. */
+function explain(status, problem, after) {
+  const later = after ? `Try again in ${after} s.` : "Try again later.";
+  if (status === 429) return `Too many wrong tokens came from here. ${later}`;
   if (status === 412) return "Somebody else changed this meanwhile. Reload the page to see it.";
   const places = (problem.errors ?? []).map((error) => `${error.pointer ?? ""} ${error.detail ?? ""}`.trim());
   const said = places.join("; ") || problem.detail || problem.description || problem.title;
-  if (said) return said;
-  const known = { 401: "The token was not accepted.", 403: "This token may not do that.", 404: "That is not there (any more)." };
-  return known[status] ?? `The controller answered ${status}.`;
+  // What a token may not do, the controller says to programs; people want it shorter.
+  const known = { 401: "The token was not accepted.", 403: "This token may not do that." };
+  if (known[status]) return known[status];
+  if (said) return status === 503 ? `${said} ${later}` : said;
+  const unsaid = { 404: "That is not there (any more).", 409: "Something else keeps this from being done.", 413: "That is too large.", 503: `The controller is busy. ${later}` };
+  return unsaid[status] ?? (status >= 500 ? `Something is wrong with the controller (${status}); its log says more.` : `The controller answered ${status}.`);
 }
 
 async function json(method, path, options) {
@@ -79,7 +85,12 @@ const AT_ONCE = 1000;
 export const node = {
   status: (signal) => get("status", signal),
   peers: (signal) => get("peer", signal),
+  about: (signal) => get("api/v2/status", signal),
+  settings: async (signal) => (await get("api/v2/settings", signal)).data,
+  logLevels: (signal) => get("api/v2/log-level", signal),
+  setLogLevels: (levels) => json("PUT", "api/v2/log-level", { body: { levels } }),
   planet: (signal) => get("api/v2/planet", signal),
+  moons: (signal) => get("moon", signal),
   /** The metrics, by name; those with labels are added up. */
   async metrics(signal) {
     const text = await (await send("GET", "metrics", { signal })).text();
@@ -102,6 +113,8 @@ export const networks = {
     return all;
   },
   get: (id, signal) => get(network(id), signal),
+  /** What to type or to scan to join. */
+  join: (id, signal) => get(`${network(id)}/join`, signal),
   create: (fields) => post("api/v2/network", fields),
   change: (record, fields) => patch(network(record.id), fields, record),
   remove: (id) => remove(network(id)),
@@ -142,6 +155,16 @@ export const tokens = {
   create: (fields) => post("api/v2/tokens", fields),
   rotate: (name) => post(`api/v2/tokens/${name}/rotate`, {}),
   revoke: (name) => remove(`api/v2/tokens/${name}`),
+};
+
+export const webhooks = {
+  list: async (signal) => (await get("api/v2/webhooks", signal)).data,
+  get: (id) => get(`api/v2/webhooks/${id}`),
+  create: (fields) => post("api/v2/webhooks", fields),
+  change: (id, fields) => patch(`api/v2/webhooks/${id}`, fields),
+  rotate: (id) => post(`api/v2/webhooks/${id}/rotate`, {}),
+  test: (id) => post(`api/v2/webhooks/${id}/test`, {}),
+  remove: (id) => remove(`api/v2/webhooks/${id}`),
 };
 
 export const backups = {

@@ -42,14 +42,14 @@ function open(dialog) {
  * Asks in a modal dialog; resolves to false if it was closed or cancelled. With `typed`, that has to be written before it goes
  * on: for what cannot be taken back.
  */
-export async function confirm({ title, text, action, typed = null }) {
+export async function confirm({ title, text, action, typed = null, stay = "Cancel" }) {
   const go = h("button", { value: "yes", class: "danger", disabled: typed !== null }, action);
   const input = h("input", { type: "text", autocomplete: "off", spellcheck: "false", oninput: () => { go.disabled = input.value.trim() !== typed; } });
   const answer = await open(h("dialog", { "aria-labelledby": "confirm-title" },
     h("h2", { id: "confirm-title" }, title), h("p", null, text),
     h("form", { method: "dialog", onsubmit: (event) => { if (go.disabled) event.preventDefault(); } },
       typed === null ? null : field(["Write ", h("code", null, typed), " to go on"], input),
-      h("div", { class: "actions" }, h("button", { value: "no", type: "button", onclick: (event) => event.target.closest("dialog").close("no") }, "Cancel"), go))));
+      h("div", { class: "actions" }, h("button", { value: "no", type: "button", onclick: (event) => event.target.closest("dialog").close("no") }, stay), go))));
   return answer === "yes";
 }
 
@@ -84,7 +84,7 @@ export function form({ title, text = null, fields, action, submit, places = [] }
 
 /** Shows something in a modal dialog with one button. */
 export function show(title, ...content) {
-  return open(h("dialog", { "aria-labelledby": "show-title" }, h("h2", { id: "show-title" }, title), content,
+  return open(h("dialog", { "aria-labelledby": "show-title", class: content.some((part) => part.classList?.contains("guide")) ? "broad" : null }, h("h2", { id: "show-title" }, title), content,
     h("form", { method: "dialog", class: "actions" }, h("button", { class: "primary" }, "Done"))));
 }
 
@@ -92,6 +92,11 @@ export function show(title, ...content) {
 export function copyable(text, label) {
   return h("div", { class: "copy" }, h("code", { tabindex: "0", "aria-label": label }, text),
     h("button", { type: "button", class: "small", onclick: () => copy(text) }, icon("copy"), "Copy"));
+}
+
+/** A button without words that copies a text; `label` says so to who does not see it. */
+export function copyButton(text, label) {
+  return h("button", { type: "button", class: "quiet copy-button", "aria-label": label, title: label, onclick: () => copy(text) }, icon("copy"));
 }
 
 /** Copies a text. Without TLS a page may not, except from a selection. */

@@ -2,38 +2,29 @@
 import { h, emptyState } from "./dom.js";
 import { audit } from "./api.js";
 import { complain } from "./ask.js";
-import { ago, moment } from "./format.js";
+import { fields, summary, together, words } from "./changes.js";
+import { ago, count, moment } from "./format.js";
 import { icon } from "./icons.js";
 import { listing } from "./listing.js";
 
-const WORDS = {
-  "network.create": "Network made", "network.update": "Network changed", "network.remove": "Network deleted",
-  "member.create": "Member added", "member.update": "Member changed", "member.remove": "Member removed",
-  "token.create": "Token made", "token.rotate": "Token rotated", "token.revoke": "Token revoked",
-  "backup.create": "Backup made", "backup.fetch": "Backup fetched", "backup.remove": "Backup deleted",
-  "log-level.update": "Log levels changed",
-  "webhook.create": "Webhook made", "webhook.update": "Webhook changed", "webhook.rotate": "Webhook rotated", "webhook.remove": "Webhook deleted",
-};
-/** Fields that change with every change, and say nothing by themselves. */
-const NOISE = new Set(["revision", "objtype", "nwid", "id", "address", "lastAuthorizedTime", "lastAuthorizedCredentialType", "lastDeauthorizedTime"]);
 const OF_HISTORY = 10;
+/** More members of one change are not listed. */
+const LISTED = 100;
 
 export async function auditLog({ signal }) {
   const table = listing("Audit log entries", ["When", "Who", "What", "Where", "Before and after"]);
   let empty = true;
   const more = olderButton(async (before) => {
     const page = await audit.page(before, {}, signal);
-    table.add(page.entries.map(row));
+    table.add(together(page.entries).map(row));
     empty &&= page.entries.length === 0;
     return page.next;
   });
   await more.load();
   return {
     title: "Audit log",
-    content: [h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Audit log")),
-      empty
-        ? h("div", { class: "card" }, emptyState(icon("audit"), "Nothing happened yet", "Every change of networks, members and tokens is written down here, with who made it."))
-        : table.node, more.node],
+    content: [h("div", { class: "head" }, h("div", null, h("h1", { tabindex: "-1" }, "Audit log"), h("p", { class: "sub" }, "Every change of networks, members, tokens, webhooks and backups, with who made it."))),
+      empty ? h("div", { class: "card" }, emptyState(icon("audit"), "Nothing happened yet", "Whatever you and others change is written down here.")) : table.node, more.node],
   };
 }
 
@@ -42,9 +33,9 @@ export async function history(subject, signal) {
   const list = h("ul", { class: "plain" });
   const more = olderButton(async (before) => {
     const page = await audit.page(before, { ...subject, limit: OF_HISTORY }, signal);
-    list.append(...page.entries.map((entry) => h("li", null,
-      h("span", { class: "grow" }, h("strong", null, words(entry)), entry.member && !subject.member ? [" ", h("code", null, entry.member)] : null, ` by ${entry.actor}`, details(entry)),
-      h("small", { title: moment(entry.time) }, ago(entry.time)))));
+    list.append(...together(page.entries).map((group) => h("li", null,
+      h("span", { class: "grow" }, h("strong", null, title(group)), group[0].member && !subject.member && group.length === 1 ? [" ", h("code", null, group[0].member)] : null, ` by ${group[0].actor}`, details(group)),
+      h("small", { title: moment(group[0].time) }, ago(group[0].time)))));
     return page.next;
   });
   await more.load();
@@ -62,24 +53,30 @@ function olderButton(load) {
   return { node, load: next };
 }
 
-function row(entry) {
-  const place = entry.member ? `network/${entry.network}/member/${entry.member}` : `network/${entry.network}`;
-  return [moment(entry.time), entry.actor, words(entry),
-    entry.network ? h("a", { href: `#/${place}` }, h("code", null, entry.member ?? entry.network)) : null, details(entry)];
+function title(group) {
+  return group.length === 1 ? words(group[0]) : words(group[0]).replace("Member", `${count(group.length)} members`);
 }
 
-/** What was done: in words where that is what everybody wants to know. */
-function words({ action, before, after }) {
-  if (action.startsWith("member.") && after && after.authorized !== before?.authorized && after.authorized !== undefined && (before || after.authorized)) {
-    return after.authorized ? "Member authorized" : "Member de-authorized";
+function row(group) {
+  const [{ time, actor, network, member }] = group;
+  const place = member && group.length === 1 ? [`network/${network}/member/${member}`, member] : [`network/${network}`, network];
+  return [h("span", { title: ago(time) }, moment(time)), actor, title(group),
+    network ? h("a", { href: `#/${place[0]}` }, h("code", null, place[1])) : null, details(group)];
+}
+
+function details(group) {
+  if (group.length > 1) {
+    return h("details", null, h("summary", null, "which"), h("p", { class: "sub" }, group.slice(0, LISTED).map((entry) => [member(entry), " "]), group.length > LISTED ? `and ${count(group.length - LISTED)} more` : null));
   }
-  return WORDS[action] ?? action;
+  const [entry] = group;
+  const names = fields(entry);
+  if (names.length === 0) return null;
+  const { before, after } = entry;
+  const line = (sign, kind, name, values) => values && name in values ? h("span", { class: kind }, `${sign} ${name}: ${JSON.stringify(values[name])}\n`) : null;
+  return h("details", null, h("summary", null, summary(entry)),
+    h("pre", null, names.map((name) => [line("−", "was", name, before), line("+", "is", name, after)])));
 }
 
-function details({ before, after }) {
-  const fields = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter((name) => !NOISE.has(name));
-  if (fields.length === 0) return null;
-  const line = (sign, kind, name, values) => values && name in values ? h("span", { class: kind }, `${sign} ${name}: ${JSON.stringify(values[name])}\n`) : null;
-  return h("details", null, h("summary", null, fields.length > 4 ? `${fields.length} fields` : fields.join(", ")),
-    h("pre", null, fields.map((name) => [line("−", "was", name, before), line("+", "is", name, after)])));
+function member(entry) {
+  return h("a", { href: `#/network/${entry.network}/member/${entry.member}` }, h("code", null, entry.member));
 }

@@ -46,6 +46,7 @@ export function chart(name, points, words, least) {
     h("figcaption", null, h("span", null, name), h("strong", null, now)),
     h("div", { class: "chart-box" },
       h("span", { class: "chart-top" }, words(top)),
+      points.length > 1 ? null : h("span", { class: "chart-none" }, "The line begins in some seconds"),
       svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name} over the last ten minutes: now ${now}, at most ${most}` },
         svg("line", { x1: 0, y1: HEIGHT - 1, x2: WIDTH, y2: HEIGHT - 1, class: "axis", "vector-effect": "non-scaling-stroke" }),
         svg("line", { x1: 0, y1: 6, x2: WIDTH, y2: 6, class: "axis", "vector-effect": "non-scaling-stroke", "stroke-dasharray": "3 4" }),

@@ -3,7 +3,7 @@ import { h, fill, emptyState } from "./dom.js";
 import { node, networks, members } from "./api.js";
 import { complain, toast } from "./ask.js";
 import { chart, perSecond, sample } from "./charts.js";
-import { ago, bytes, count, plural, since } from "./format.js";
+import { ago, bytes, count, moment, plural, since } from "./format.js";
 import { icon } from "./icons.js";
 import { create } from "./networks.js";
 
@@ -11,6 +11,8 @@ const LOOKED_AT = 20;
 const SHOWN = 8;
 /** How often the charts get a sample, at least. */
 const SAMPLE_MS = 5000;
+/** More peers are not looked at one by one. */
+const MOST_PEERS = 2000;
 
 export async function dashboard({ signal, refresh, go }) {
   const tiles = h("div", { class: "tiles" });
@@ -18,10 +20,8 @@ export async function dashboard({ signal, refresh, go }) {
   const waiting = h("section", { class: "card", "aria-labelledby": "waiting" });
   const alarm = h("div");
   const draw = async () => {
-    const [status, list, peers, metrics] = await Promise.all([
-      node.status(signal), networks.list(signal), node.peers(signal).catch(ifAllowed([])), node.metrics(signal).catch(ifAllowed(new Map())),
-    ]);
-    const online = peers.filter((peer) => peer.role === "LEAF" && peer.paths.some((path) => path.active)).length;
+    const [status, list, metrics] = await Promise.all([node.status(signal), networks.list(signal), node.metrics(signal).catch(ifAllowed(new Map()))]);
+    const online = await clientsOnline(metrics);
     const authorized = list.reduce((sum, network) => sum + network.authorizedMemberCount, 0);
     const total = list.reduce((sum, network) => sum + network.memberCount, 0);
     const samples = sample({
@@ -49,9 +49,16 @@ export async function dashboard({ signal, refresh, go }) {
     if (!waiting.contains(document.activeElement)) fill(waiting, h("h2", { id: "waiting" }, "Waiting to be let in"), await strangers(list));
   };
 
+  /** Of very many the node says only how many it knows. */
+  async function clientsOnline(metrics) {
+    if ((metrics.get("ctl_peers") ?? 0) > MOST_PEERS) return metrics.get("ctl_peers");
+    const peers = await node.peers(signal).catch(ifAllowed([]));
+    return peers.filter((peer) => peer.role === "LEAF" && peer.paths.some((path) => path.active)).length;
+  }
+
   async function strangers(list) {
     if (list.length === 0) {
-      return emptyState(icon("networks"), "There is no network yet", "Make one, join it with a device, and let the device in.",
+      return emptyState(icon("networks"), "There is no network yet", "Make one, join it with a device, and let the device in: that is all it takes.",
         h("button", { type: "button", class: "primary", onclick: () => create(go) }, icon("add"), "New network"));
     }
     const some = list.filter((network) => network.private && network.memberCount > network.authorizedMemberCount).slice(0, LOOKED_AT);
@@ -76,9 +83,9 @@ export async function dashboard({ signal, refresh, go }) {
     };
     return h("li", null,
       h("span", { class: "grow" }, h("a", { href: `#/network/${network.id}/member/${address}` }, h("code", null, address)),
-        ` asked for ${network.name || network.id} ${ago(lastAsked)}, from ${source}`),
+        " asked for ", h("bdi", null, network.name?.trim() || network.id), " ", h("span", { title: moment(lastAsked) }, ago(lastAsked)), `, from ${source}`),
       h("span", { class: "buttons" }, h("button", { type: "button", class: "small primary", onclick: () =>
-        decide(() => members.decide(network.id, [address], "authorize"), `${address} authorized.`, () => members.decide(network.id, [address], "deauthorize")) }, "Authorize"),
+        decide(() => members.decide(network.id, [address], "authorize"), `${address} authorized for ${network.name?.trim() || network.id}.`, () => members.decide(network.id, [address], "deauthorize")) }, "Authorize"),
       h("button", { type: "button", class: "small", onclick: () =>
         // Without a record it is a stranger again, and waits as soon as it asks.
         decide(() => members.deny(network.id, address), `${address} refused.`, () => members.remove(network.id, address)) }, "Refuse")));

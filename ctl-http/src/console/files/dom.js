@@ -1,5 +1,8 @@
 // Builds elements. Text is always text: nothing that came from a server or a member is ever read as HTML.
 
+/** Characters that turn the direction of what follows: a name must not make others read otherwise than they are. */
+const TURNS = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;
+
 /** Returns an element; `on…` properties are listeners, `false` and null leave an attribute out. */
 export function h(tag, properties, ...children) {
   const element = document.createElement(tag);
@@ -24,7 +27,9 @@ export function svg(tag, properties, ...children) {
 
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
-    if (child !== null && child !== undefined && child !== false) element.append(child);
+    if (child === null || child === undefined || child === false) continue;
+    // What is edited stays as it is.
+    element.append(typeof child === "string" && element.tagName !== "TEXTAREA" ? child.replace(TURNS, "\uFFFD") : child);
   }
 }
 

@@ -2,7 +2,7 @@
 import { h, fill } from "./dom.js";
 import { highlight } from "./highlight.js";
 
-/** Returns `{ node, text, problems, mark, jump }`; `changed()` hears of every change. `mark(problems)` takes those with a `line` and a `kind`. */
+/** Returns `{ node, text, problems, set, mark, jump }`; `changed()` hears of every change. `mark(problems)` takes those with a `line` and a `kind`. */
 export function editor({ label, value, problems, changed }) {
   const paint = h("pre", { class: "paint", "aria-hidden": "true" });
   const text = h("textarea", { spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", "aria-label": label, "aria-describedby": problems.id }, value);
@@ -39,6 +39,11 @@ export function editor({ label, value, problems, changed }) {
   return {
     node: h("div", { class: "editor" }, lines, h("div", { class: "sheet" }, paint, text)),
     text, jump, problems,
+    set(value) {
+      if (text.value === value) return;
+      text.value = value;
+      text.dispatchEvent(new Event("input"));
+    },
     mark(found) {
       wrong = new Map(found.filter((problem) => problem.line).map((problem) => [problem.line, problem]));
       fill(problems, found.map((problem) => h("li", { class: problem.kind },

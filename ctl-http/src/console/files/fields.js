@@ -48,7 +48,7 @@ export function placeErrors(error, places) {
 }
 
 function sentence(text) {
-  const plain = text.replace(/ at line \d+ column \d+$/, "");
+  const plain = text.replace(/ at line \d+ column \d+$/, "").replace(/^[a-z]\w*: (?=expected )/, "");
   return `${plain.charAt(0).toUpperCase()}${plain.slice(1)}.`;
 }
 
@@ -56,6 +56,18 @@ function sentence(text) {
 export function check(label, checked, properties) {
   const input = h("input", { type: "checkbox", checked, ...properties });
   return { input, node: h("label", { class: "check" }, input, h("span", null, label)) };
+}
+
+/** Choices that need words, `[value, name, what it means]`, of which the first holds. */
+export function options(label, all) {
+  fields += 1;
+  const group = `choice-${fields}`;
+  const inputs = all.map(([value], index) => h("input", { type: "radio", name: group, value, checked: index === 0 }));
+  return {
+    value: () => inputs.find((input) => input.checked).value,
+    node: h("div", { class: "options", role: "radiogroup", "aria-label": label }, h("span", { class: "label" }, label),
+      all.map(([, name, meaning], index) => h("label", { class: "option" }, inputs[index], h("span", null, h("strong", null, name), h("small", null, meaning))))),
+  };
 }
 
 /** A few choices beside each other, of which one holds. `chosen(value)` hears of another. */

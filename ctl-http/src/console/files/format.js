@@ -37,8 +37,8 @@ export function count(number) {
 }
 
 /** `1 member`, `2 members`. */
-export function plural(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function plural(number, noun, many = `${noun}s`) {
+  return `${count(number)} ${number === 1 ? noun : many}`;
 }
 
 /** A number of bytes. */

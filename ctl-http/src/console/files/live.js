@@ -3,6 +3,8 @@ import { send } from "./api.js";
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+/** Who does not answer is asked more often: people wait for it. */
+const LONGEST_PAUSE_WHEN_LOST_MS = 4000;
 /** The controller says something every 15 s; after this long the connection is dead, whatever the browser thinks. */
 const SILENCE_MS = 40_000;
 
@@ -10,19 +12,20 @@ const listeners = new Set();
 let connection = null;
 let wanted = false;
 let state = "polling";
-let shown = () => {};
+const watchers = new Set();
 
 function become(next) {
   if (state === next) return;
+  const before = state;
   state = next;
-  shown(state);
+  for (const watcher of watchers) watcher(state, before);
 }
 
 export const live = {
   /** `live`, `polling` (there are no events for this token) or `lost` (the controller does not answer). */
   get state() { return state; },
-  /** Calls `listener` with each state. */
-  whenShown(listener) { shown = listener; shown(state); },
+  /** Calls `listener(state, before)` whenever the state becomes another. */
+  watch(listener) { watchers.add(listener); },
   /** Calls `listener(event)` for each event until `signal` ends; one without a network may be about anything. */
   listen(listener, signal) {
     listeners.add(listener);
@@ -80,7 +83,7 @@ async function follow(signal) {
       clearTimeout(timer);
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    pause = Math.min(pause * 2, state === "lost" ? LONGEST_PAUSE_WHEN_LOST_MS : LONGEST_PAUSE_MS);
   }
 }
 

@@ -1,52 +1,75 @@
 // One member: who it is, what it may, where it is, what happened to it.
-import { h } from "./dom.js";
+import { h, fill } from "./dom.js";
 import { members, networks, rules } from "./api.js";
-import { confirm, complain, toast } from "./ask.js";
+import { confirm, complain, copyable, copyButton, toast } from "./ask.js";
 import { history } from "./audit.js";
 import { check, field, mark, placeErrors } from "./fields.js";
 import { ago, moment } from "./format.js";
+import { standing } from "./standing.js";
+import { unsaved } from "./unsaved.js";
 
-export async function memberPage({ parameters, signal, go, reload }) {
+export async function memberPage({ parameters, signal, go, reload, refresh }) {
   const { network: id, member: address } = parameters;
   const [network, member, stored] = await Promise.all([networks.get(id, signal), members.get(id, address, signal), rules.get(id, signal)]);
   const names = await namesOf(stored);
+  const title = member.name?.trim() || address;
   const decide = async (authorized) => {
     try {
       await members.decide(id, [address], authorized ? "authorize" : "deauthorize");
-      toast(authorized ? "Authorized." : "De-authorized.", { undo: () => decide(!authorized) });
-      reload();
+      toast(`${title} ${authorized ? "authorized" : "revoked"}.`, { undo: () => decide(!authorized) });
+      await look();
     } catch (error) {
       complain(error);
     }
   };
   const remove = async () => {
     const sure = await confirm({
-      title: `Remove ${member.name || address}?`,
-      text: "Its record, addresses and name are forgotten, and it loses the network. If it asks again it is a stranger.",
+      title: `Remove ${title}?`,
+      text: `Its record, addresses and name are forgotten, and it loses ${network.name?.trim() || id}. If it asks again it is a stranger.`,
       action: "Remove the member",
       typed: address,
     });
     if (!sure) return;
-    members.remove(id, address).then(() => { toast("The member was removed."); go(`network/${id}`); }).catch(complain);
+    members.remove(id, address).then(() => { toast(`${title} was removed.`); go(`network/${id}`); }).catch(complain);
   };
+  const line = h("p", { class: "sub line" });
+  const decision = h("span");
+  const known = h("dl", { class: "facts" });
+  const past = h("div");
+  let [shown, revision] = ["", member.revision];
+  const draw = async (now) => {
+    const [words, kind] = standing(now);
+    fill(line, h("code", null, address), copyButton(address, "Copy the address"), h("span", { class: `badge ${kind}` }, words),
+      now.online ? h("span", { class: "good dot" }, "online") : h("span", { title: moment(now.lastSeen) }, `last seen ${ago(now.lastSeen)}`));
+    fill(decision, now.authorized
+      ? h("button", { type: "button", onclick: () => decide(false) }, "Revoke")
+      : h("button", { type: "button", class: "primary", onclick: () => decide(true) }, "Authorize"));
+    fill(known, facts(now));
+    fill(past, await history({ network: id, member: address }, signal));
+  };
+  /** What others change shows too; what somebody is writing here stays, and saving it says so. */
+  const look = async () => {
+    const now = await members.get(id, address, signal);
+    const text = `${JSON.stringify(now)} ${ago(now.lastSeen)}`;
+    if (text !== shown) await draw(now);
+    if (now.revision !== revision && !unsaved.any) { reload(); return; }
+    [shown, revision] = [text, now.revision];
+  };
+  await draw(member);
+  refresh(look, { concerns: (event) => !event.data.member || event.data.member === address });
   return {
-    title: member.name || address,
+    title,
     content: [
       h("div", { class: "head" },
         h("div", null,
-          h("p", { class: "crumb" }, h("a", { href: "#/networks" }, "Networks"), " / ", h("a", { href: `#/network/${id}` }, network.name || id)),
-          h("h1", { tabindex: "-1" }, member.name || address),
-          h("p", { class: "sub" }, h("code", null, address), " ", h("span", { class: member.authorized ? "badge good" : "badge warn" }, member.authorized ? "Authorized" : "Not authorized"),
-            " ", member.online ? h("span", { class: "good dot" }, "online") : `last seen ${ago(member.lastSeen)}`)),
-        member.authorized
-          ? h("button", { type: "button", onclick: () => decide(false) }, "De-authorize")
-          : h("button", { type: "button", class: "primary", onclick: () => decide(true) }, "Authorize"),
-        h("button", { type: "button", class: "danger", onclick: remove }, "Remove")),
+          h("p", { class: "crumb" }, h("a", { href: "#/networks" }, "Networks"), " / ", h("a", { href: `#/network/${id}` }, h("bdi", null, network.name?.trim() || id))),
+          h("h1", { tabindex: "-1", dir: "auto" }, title), line),
+        decision, h("button", { type: "button", class: "danger", onclick: remove }, "Remove")),
       h("div", { class: "two" },
-        settings(stored, member, names, reload),
+        unsaved.guard(settings(stored, member, names, reload), signal),
         h("div", { class: "stack" },
-          h("section", { class: "card" }, h("h2", null, "Facts"), facts(member)),
-          h("section", { class: "card" }, h("h2", null, "History"), await history({ network: id, member: address }, signal)))),
+          h("section", { class: "card" }, h("h2", null, "Facts"), known, member.identity ? [h("p", { class: "sub" }, "Identity"), copyable(member.identity, "Identity")] : null),
+          h("section", { class: "card" }, h("h2", null, "History"), past))),
     ],
   };
 }
@@ -59,17 +82,19 @@ async function namesOf(stored) {
 }
 
 function facts(member) {
+  const when = (time) => time ? [ago(time), " ", h("small", null, moment(time))] : "never";
   const entries = [
-    ["Physical address", member.physicalAddress ?? "not known"],
+    ["Addresses", member.ipAssignments.length > 0 ? member.ipAssignments.map((address) => h("div", null, h("code", null, address), copyButton(address, `Copy ${address}`))) : "none yet"],
+    ["Path", member.physicalAddress ? h("code", null, member.physicalAddress) : "not known"],
     ["Client", [member.version ?? "not known", member.platform].filter(Boolean).join(", ")],
-    ["Last seen", moment(member.lastSeen)],
-    ["Record made", moment(member.creationTime)],
-    ["Last authorized", moment(member.lastAuthorizedTime)],
-    ["Last de-authorized", moment(member.lastDeauthorizedTime)],
+    ["Last seen", when(member.lastSeen)],
+    ["Record made", when(member.creationTime)],
+    ["Last authorized", when(member.lastAuthorizedTime)],
+    ["Last revoked", when(member.lastDeauthorizedTime)],
     ["Revision", String(member.revision)],
-    ["Identity", member.identity ?? "not known: it has not asked yet"],
+    member.identity ? null : ["Identity", "not known: it has not asked yet"],
   ];
-  return h("dl", { class: "facts" }, entries.map(([name, value]) => [h("dt", null, name), h("dd", { class: name === "Identity" ? "long" : null }, value)]));
+  return entries.filter(Boolean).map(([name, value]) => [h("dt", null, name), h("dd", null, value)]);
 }
 
 function settings(stored, member, names, reload) {

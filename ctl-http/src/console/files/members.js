@@ -1,17 +1,20 @@
 // The members of a network: search, filter, choose many, authorize them at once.
 import { h, fill, emptyState } from "./dom.js";
 import { members } from "./api.js";
-import { confirm, complain, form, toast } from "./ask.js";
+import { confirm, complain, show, toast } from "./ask.js";
 import { choice, field, mark } from "./fields.js";
 import { ago, count, moment, plural } from "./format.js";
 import { icon } from "./icons.js";
+import { joinGuide } from "./join.js";
+import { standing } from "./standing.js";
 import { virtualTable } from "./table.js";
 
 const SEARCH_AFTER_MS = 250;
 
 /** What the table keeps of a member: 100,000 of them stay small. */
-function keep({ address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress, lastDeauthorizedTime }) {
-  return { address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress, isRefused: lastDeauthorizedTime > 0 };
+function keep(member) {
+  const { address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress } = member;
+  return { address, name, authorized, ipAssignments, online, lastSeen, version, physicalAddress, standing: standing(member) };
 }
 
 export async function memberTab({ network, signal, go, refresh }) {
@@ -25,13 +28,14 @@ export async function memberTab({ network, signal, go, refresh }) {
     if (all.checked) table.each((member) => chosen.add(member.address), showBulk);
     else { chosen.clear(); showBulk(); table.redraw(); }
   } });
+  const guide = network.memberCount === 0 ? await joinGuide(network, signal).catch(() => null) : null;
   const link = (member) => `#/network/${network.id}/member/${member.address}`;
   const table = virtualTable({
     kind: "members",
     label: "Members",
     columns: [
       { key: "choose", head: all, cell: chooser },
-      { key: "name", name: "Member", cell: (member) => h("div", { class: "two-lines" }, h("a", { href: link(member) }, member.name || member.address), member.name ? h("small", null, member.address) : null) },
+      { key: "name", name: "Member", cell: (member) => h("div", { class: "two-lines" }, h("a", { href: link(member) }, member.name?.trim() || member.address), member.name?.trim() ? h("small", null, member.address) : null) },
       { key: "access", name: "Access", cell: access },
       { key: "addresses", name: "Addresses", cell: (member) => h("span", { title: member.ipAssignments.join(", ") }, member.ipAssignments.join(", ") || "–") },
       { key: "seen", name: "Last seen", cell: (member) => member.online ? h("span", { class: "good dot" }, "online") : h("span", { title: moment(member.lastSeen) }, ago(member.lastSeen)) },
@@ -63,9 +67,12 @@ export async function memberTab({ network, signal, go, refresh }) {
   }
 
   function nobody() {
-    return h("div", { class: "card" }, Object.keys(query()).length > 0
-      ? emptyState(icon("peers"), "Nobody", "No member is like that.")
-      : emptyState(icon("peers"), "Nobody has joined yet", ["On a device with ZeroTier: ", h("code", null, `zerotier-cli join ${network.id}`), ". It shows up here by itself."]));
+    if (Object.keys(query()).length > 0) {
+      return h("div", { class: "card" }, emptyState(icon("peers"), "Nobody", "No member is like that.",
+        h("button", { type: "button", onclick: () => { search.value = ""; which = ""; filters.querySelector("button").click(); table.restart(); } }, "Show all members")));
+    }
+    return h("div", { class: "card" }, h("div", { class: "card-head" }, h("h2", null, "Nobody has joined yet"), h("span", { class: "pulse", role: "status" }, "waiting for the first device")),
+      guide ?? h("p", null, "With “Add a device” you see how one joins."));
   }
 
   function chooser(member) {
@@ -77,8 +84,8 @@ export async function memberTab({ network, signal, go, refresh }) {
 
   function access(member) {
     const button = (label, authorized, kind) => h("button", { type: "button", class: `small ${kind}`, onclick: () => decide([member.address], authorized) }, label);
-    if (member.authorized) return [h("span", { class: "badge good" }, "Authorized"), button("Revoke", false, "quiet")];
-    return [h("span", { class: member.isRefused ? "badge bad" : "badge warn" }, member.isRefused ? "Refused" : "Waiting"), button("Authorize", true, "primary")];
+    const [words, kind] = member.standing;
+    return [h("span", { class: `badge ${kind}` }, words), member.authorized ? button("Revoke", false, "quiet") : button("Authorize", true, "primary")];
   }
 
   /** Authorizes or revokes; can be taken back. */
@@ -87,9 +94,8 @@ export async function memberTab({ network, signal, go, refresh }) {
       await members.decide(network.id, addresses, authorized ? "authorize" : "deauthorize");
       chosen.clear();
       showBulk();
-      const what = authorized ? "authorized" : "de-authorized";
       const who = addresses.length === 1 ? addresses[0] : plural(addresses.length, "member");
-      toast(`${who} ${what}.`, { undo: () => decide(addresses, !authorized) });
+      toast(`${who} ${authorized ? "authorized" : "revoked"}.`, { undo: () => decide(addresses, !authorized) });
       await table.refresh();
     } catch (error) {
       complain(error);
@@ -120,7 +126,7 @@ export async function memberTab({ network, signal, go, refresh }) {
     (value) => { which = value; table.restart(); });
   // Both are as high as each other, so that the table does not move under the mouse.
   const bar = h("div", { class: "bar" }, search, filters, order, total,
-    h("button", { type: "button", onclick: () => approve(network, go) }, icon("add"), "Add a node"));
+    h("button", { type: "button", onclick: () => add(network, signal, go).catch(complain) }, icon("add"), "Add a device"));
   const bulk = h("div", { class: "bar bulk", hidden: true });
 
   function showBulk() {
@@ -142,23 +148,28 @@ export async function memberTab({ network, signal, go, refresh }) {
   return [bar, bulk, table.node];
 }
 
-/** Lets a node in before it has asked. */
-function approve(network, go) {
+/** Says how a device joins, and lets one in before it has asked. */
+async function add(network, signal, go) {
   const address = h("input", { type: "text", required: true, autocomplete: "off", spellcheck: "false", placeholder: "89e92ceee5" });
-  form({
-    title: "Add a node",
-    text: "It is authorized before it asks for the first time.",
-    action: "Authorize",
-    fields: [field("Node address", address, ["Ten hexadecimal digits; the device says them: ", h("code", null, "zerotier-cli info")])],
-    async submit() {
-      const node = address.value.trim().toLowerCase();
-      if (!/^[0-9a-f]{10}$/.test(node)) {
-        mark(address, "Expected ten hexadecimal digits.");
-        address.focus();
-        throw new Error("");
-      }
+  const submit = async (event) => {
+    event.preventDefault();
+    const node = address.value.trim().toLowerCase();
+    if (!/^[0-9a-f]{10}$/.test(node)) {
+      mark(address, "Expected ten hexadecimal digits.");
+      address.focus();
+      return;
+    }
+    try {
       await members.decide(network.id, [node], "authorize");
+      event.target.closest("dialog").close();
+      toast(`${node} authorized.`);
       go(`network/${network.id}/member/${node}`);
-    },
-  });
+    } catch (error) {
+      mark(address, error.message);
+    }
+  };
+  await show(`Add a device to ${network.name?.trim() || network.id}`, await joinGuide(network, signal),
+    h("form", { class: "beside", novalidate: true, onsubmit: submit },
+      field("You know its address already?", address, ["Ten hexadecimal digits; the device says them: ", h("code", null, "zerotier-cli info"), ". Then it is let in before it asks."]),
+      h("button", { type: "submit" }, "Authorize")));
 }

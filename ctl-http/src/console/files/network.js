@@ -1,9 +1,8 @@
 // One network: its tabs, and what can be done with the whole of it.
 import { h, fill } from "./dom.js";
 import { networks } from "./api.js";
-import { confirm, complain, copy, toast } from "./ask.js";
-import { plural } from "./format.js";
-import { icon } from "./icons.js";
+import { confirm, complain, copyButton, toast } from "./ask.js";
+import { count, plural } from "./format.js";
 import { memberTab } from "./members.js";
 import { addressTab } from "./addresses.js";
 import { settingsTab } from "./settings.js";
@@ -23,8 +22,8 @@ export async function networkPage(context) {
   const links = Object.entries(TABS).map(([name, [label]]) =>
     h("a", { href: `#/network/${id}/${name}`, "aria-current": name === tab ? "page" : null }, label));
   fill(panel, await TABS[tab][1]({ ...context, network }));
-  const line = h("p", { class: "sub" });
-  const draw = () => fill(line, h("code", null, id), " ", h("span", { class: network.private ? "badge" : "badge warn" }, network.private ? "private" : "public"), ` ${plural(network.authorizedMemberCount, "authorized member")}`);
+  const line = h("p", { class: "sub line" });
+  const draw = () => fill(line, h("code", null, id), copyButton(id, "Copy the id"), h("span", { class: network.private ? "badge" : "badge warn" }, network.private ? "private" : "public"), h("span", null, plural(network.authorizedMemberCount, "authorized member")), network.memberCount > network.authorizedMemberCount ? h("span", { class: "warn" }, `${count(network.memberCount - network.authorizedMemberCount)} not authorized`) : null);
   draw();
   context.refresh(async () => {
     const { memberCount, authorizedMemberCount } = await networks.get(id, context.signal);
@@ -32,13 +31,12 @@ export async function networkPage(context) {
     draw();
   }, { concerns: (event) => !event.data.network || event.data.network === id });
   return {
-    title: network.name || id,
+    title: network.name?.trim() || id,
     content: [
       h("div", { class: "head" },
         h("div", null, h("p", { class: "crumb" }, h("a", { href: "#/networks" }, "Networks")),
-          h("h1", { tabindex: "-1" }, network.name || "(without a name)"),
+          h("h1", { tabindex: "-1", dir: "auto" }, network.name?.trim() || "(without a name)"),
           line),
-        h("button", { type: "button", onclick: () => copy(id) }, icon("copy"), "Copy the id"),
         h("button", { type: "button", class: "danger", onclick: () => remove(network, context.go) }, "Delete")),
       h("nav", { class: "tabs", "aria-label": "Parts of the network" }, links),
       panel,
@@ -48,8 +46,8 @@ export async function networkPage(context) {
 
 async function remove(network, go) {
   const sure = await confirm({
-    title: `Delete ${network.name || network.id}?`,
-    text: `${plural(network.memberCount, "member")} lose the network at once. This cannot be undone.`,
+    title: `Delete ${network.name?.trim() || network.id}?`,
+    text: `${network.memberCount === 0 ? "It has no members" : `${plural(network.memberCount, "member")} ${network.memberCount === 1 ? "loses" : "lose"} it at once, and the id is gone`}. This cannot be undone.`,
     action: "Delete the network",
     typed: network.name.trim() || network.id,
   });

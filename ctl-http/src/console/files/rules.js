@@ -4,9 +4,11 @@ import { rules } from "./api.js";
 import { complain, toast } from "./ask.js";
 import { editor } from "./editor.js";
 import { explainer } from "./explain.js";
+import { difference, excerpt } from "./diff.js";
 import { check } from "./fields.js";
 import { count, plural } from "./format.js";
 import { listing } from "./listing.js";
+import { unsaved } from "./unsaved.js";
 
 const COMPILE_AFTER_MS = 350;
 /** Mismatches of a test case that are shown. */
@@ -58,7 +60,9 @@ export async function rulesTab({ network, signal, reload }) {
       fill(result, h("h2", null, "Refused"), h("p", { class: "problem" }, error.message));
     }
   };
-  const preview = attempt(async () => showChanges(result, await rules.put(network.id, fields(), true), tests.jump));
+  const preview = attempt(async () => showChanges(result, await rules.put(network.id, fields(), true), tests.jump, [
+    ["Rules", shown, source.text.value], ["Tests", stored.tests, tests.text.value],
+  ]));
   const apply = attempt(async () => {
     const answer = await rules.put(network.id, fields(), false);
     const failed = answer.testResults.filter((test) => !test.passed).length;
@@ -66,8 +70,20 @@ export async function rulesTab({ network, signal, reload }) {
     reload();
   });
   compile().catch(complain);
-  return [
-    stored.consistent ? null : h("p", { class: "note" }, foreign
+  // Where one writes, without the mouse.
+  const onKey = (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    preview();
+  };
+  const back = () => {
+    source.set(shown);
+    tests.set(stored.tests);
+    required.input.checked = stored.testsRequired;
+    fill(result);
+  };
+  return unsaved.guard(h("div", { onkeydown: onKey },
+    stored.consistent || (foreign && shown.trim() === "accept;") ? null : h("p", { class: "note" }, foreign
       ? "These rules came without a source. What is shown was made from them, and means the same."
       : "The rules that members use were not made from this source. Storing it replaces them."),
     source.node, source.problems,
@@ -77,18 +93,18 @@ export async function rulesTab({ network, signal, reload }) {
     h("div", { class: "bar" },
       h("button", { type: "button", onclick: preview }, "What would change?"),
       h("button", { type: "button", class: "primary", onclick: apply }, "Apply"),
-      h("button", { type: "button", class: "quiet", onclick: () => { source.text.value = shown; source.text.dispatchEvent(new Event("input")); } }, "Back to what is stored"),
-      h("small", null, "Tab indents; Escape, then Tab leaves the editor.")),
-    result, explainer(network, source.jump),
-  ];
+      h("button", { type: "button", class: "quiet", onclick: back }, "Back to what is stored"),
+      h("small", null, h("kbd", null, "Tab"), " indents; ", h("kbd", null, "Esc"), ", then ", h("kbd", null, "Tab"), " leaves the editor; ", h("kbd", null, "Ctrl Enter"), " shows what would change.")),
+    result, explainer(network, source.jump)), signal);
 }
 
-function showChanges(place, answer, jump) {
+/** `texts` are what is edited: name, before, after. */
+function showChanges(place, answer, jump, texts) {
   const failed = answer.testResults.filter((test) => !test.passed);
   const changes = answer.changes ?? [];
   const table = listing("Changes", ["From", "To", "Service", "Before", "After"]);
   table.show(changes.map((change) => [change.from, change.to, change.service, outcome(change.before), outcome(change.after)]));
-  fill(place, h("h2", null, "What would change"),
+  fill(place, h("h2", { tabindex: "-1" }, "What would change"), texts.map(([name, before, after]) => textChange(name, before, after)),
     answer.testResults.length === 0 ? h("p", { class: "sub" }, "There are no tests.")
       : failed.length === 0 ? h("p", { class: "good" }, `${plural(answer.testResults.length, "test")} would pass.`)
         : [h("p", { class: "problem" }, `${plural(failed.length, "test")} would fail:`), h("ul", { class: "problems" }, failed.map((test) => failure(test, jump)))],
@@ -96,7 +112,17 @@ function showChanges(place, answer, jump) {
       ? h("p", null, "Nothing else, for the usual services between the authorized members.")
       : [h("p", null, `${count(answer.changeCount ?? changes.length)} connections between authorized members:`), table.node],
     answer.cut ? h("p", { class: "sub" }, "There may be more: not all pairs were looked at, or not all are listed.") : null);
+  place.firstChild.focus({ preventScroll: true });
   place.scrollIntoView({ block: "nearest" });
+}
+
+/** The lines that go and come, with some around them. */
+function textChange(name, before, after) {
+  const lines = excerpt(difference(before, after));
+  if (!lines.some((line) => line && line.sign !== " ")) return null;
+  return h("figure", { class: "card diff" }, h("figcaption", null, name), h("pre", { tabindex: "0", "aria-label": `${name}: lines that go and come` }, lines.map((line) => line === null
+    ? h("span", { class: "faint" }, "…\n")
+    : h("span", { class: { "−": "was", "+": "is" }[line.sign] ?? null }, `${line.sign} ${line.text}\n`))));
 }
 
 function outcome(value) {

@@ -3,8 +3,9 @@ import { h } from "./dom.js";
 import { networks } from "./api.js";
 import { complain, toast } from "./ask.js";
 import { check, field, placeErrors } from "./fields.js";
+import { unsaved } from "./unsaved.js";
 
-export async function settingsTab({ network, reload }) {
+export async function settingsTab({ network, signal, reload }) {
   const name = h("input", { type: "text", value: network.name });
   const open = check("Private: members must be authorized", network.private);
   const broadcast = check("Broadcast (ff:ff:ff:ff:ff:ff, which ARP needs)", network.enableBroadcast);
@@ -35,11 +36,11 @@ export async function settingsTab({ network, reload }) {
       try { placeErrors(error, places); } catch { complain(error); }
     }
   };
-  return h("form", { class: "settings", onsubmit: save },
+  return unsaved.guard(h("form", { class: "settings", onsubmit: save },
     h("fieldset", null, h("legend", null, "Access"), field("Name", name), open.node),
     h("fieldset", null, h("legend", null, "IPv6 without a pool"), rfc4193.node, sixplane.node),
     h("fieldset", null, h("legend", null, "DNS"), field("Domain", domain), field("Servers", servers, "Addresses, separated by commas.")),
     h("fieldset", null, h("legend", null, "Ethernet"), broadcast.node,
       field("Recipients of a multicast at most", multicast), field("MTU", mtu, "1280 to 10000; 2800 unless somebody needs another.")),
-    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save")));
+    h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Save"))), signal);
 }

@@ -42,14 +42,14 @@ function row(token, known, reload) {
 function inWords(grant, known) {
   const [level, id] = grant.split("@");
   if (!id) return level;
-  return `${level}: ${known.find((network) => network.id === id)?.name || id}`;
+  return `${level}: ${known.find((network) => network.id === id)?.name?.trim() || id}`;
 }
 
 function create(known, reload) {
   const name = h("input", { type: "text", required: true, autocomplete: "off", placeholder: "backup-script" });
   const level = h("select", null, LEVELS.map(([value, label]) => h("option", { value }, label)));
   const expiry = h("select", null, EXPIRY.map(([value, label]) => h("option", { value }, label)));
-  const some = known.map((network) => ({ id: network.id, ...check(network.name || network.id, false) }));
+  const some = known.map((network) => ({ id: network.id, ...check(network.name?.trim() || network.id, false) }));
   const which = h("select", null, h("option", { value: "all" }, "All networks"), h("option", { value: "some" }, "Only these"));
   const list = h("div", { class: "rows", hidden: true, role: "group", "aria-label": "Networks" }, some.map(({ node }) => node));
   which.addEventListener("change", () => { list.hidden = which.value === "all"; });
