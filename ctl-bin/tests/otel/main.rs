@@ -109,15 +109,15 @@ fn a_request_is_traced_by_its_route_and_no_token_leaves() {
     let (address, received) = collector();
     let endpoint = format!("http://{address}/");
     let soon = [("OTEL_BSP_SCHEDULE_DELAY", "50")];
-    let (_controller, api) = start(&home, &soon, &["--otel-endpoint", &endpoint, "--api-query-token"]);
+    let (_controller, api) = start(&home, &soon, &["--otel-endpoint", &endpoint]);
     let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
-    let answer = get(api, &format!("/api/v2/network/1122334455667788?auth={token}"), "");
+    let answer = get(api, &format!("/controller/network/1122334455667788?auth={token}"), &token);
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     let (path, body) = received.recv_timeout(LIMIT).unwrap();
     assert_eq!(path, "/v1/traces");
     for text in [
-        "GET /api/v2/network/{network}",
-        "/api/v2/network/1122334455667788",
+        "GET /controller/network/{network}",
+        "/controller/network/1122334455667788",
         "http.response.status_code",
         "service.name",
         "ctl-bin",
