@@ -255,6 +255,60 @@ fn collect(command: &Command, flags: &mut BTreeSet<String>, variables: &mut BTre
 }
 
 #[test]
+fn every_file_and_test_that_is_named_is_there() {
+    let root = Path::new(ROOT);
+    let (mut count, mut wrong) = (0, Vec::new());
+    for document in documents() {
+        let mut pieces = document.code();
+        pieces.extend(document.blocks("sh").iter().map(|&block| block.to_owned()));
+        for words in pieces.iter().flat_map(|piece| commands(piece)) {
+            for word in &words {
+                let is_ours =
+                    [".ci/", "dist/", "benches/", "ctl-bin/", "ctl-core/", "ctl-http/", "ctl-store/", "zt-"];
+                let word = word.trim_end_matches(['.', ',', ':']);
+                let stands_for_many = word.contains(['*', '…']) || word.contains("vN");
+                if is_ours.iter().any(|start| word.starts_with(start))
+                    && word.contains('/')
+                    && !stands_for_many
+                {
+                    count += 1;
+                    if !root.join(word).exists() {
+                        wrong.push(format!("{}: {word} is not there", document.name()));
+                    }
+                }
+            }
+            let after = |flag: &str| words.iter().skip_while(|word| *word != flag).nth(1);
+            if let (true, Some(package), Some(test)) =
+                (words.starts_with(&["cargo".into(), "test".into()]), after("-p"), after("--test"))
+            {
+                count += 1;
+                let folder = root.join(package).join("tests").join(test);
+                let filters = words.iter().skip_while(|word| *word != test).skip(1);
+                for filter in filters.take_while(|word| *word != "--") {
+                    if !names_a_test(&folder, filter) {
+                        wrong.push(format!("{}: {}: no test {filter}", document.name(), words.join(" ")));
+                    }
+                }
+                if !folder.is_dir() {
+                    wrong.push(format!("{}: {}: no such tests", document.name(), words.join(" ")));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 40, "{count}");
+}
+
+/// Says whether a test binary has tests, or modules of them, whose name contains `filter`.
+fn names_a_test(folder: &Path, filter: &str) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.map(|entry| entry.unwrap().path()).any(|path| {
+        let is_module = path.file_stem().is_some_and(|name| name.to_string_lossy().contains(filter));
+        is_module || fs::read_to_string(&path).is_ok_and(|text| text.contains(&format!("fn {filter}")))
+    })
+}
+
+#[test]
 fn every_link_leads_somewhere_and_every_document_can_be_found() {
     let documents = documents();
     let mut named = BTreeSet::new();
