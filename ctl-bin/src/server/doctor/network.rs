@@ -90,7 +90,8 @@ fn check_ports(patient: &Patient, findings: &mut Findings) -> bool {
                 format!("UDP port {port} is in use by another program"),
                 format!(
                     "an installed zerotier-one uses 9993: systemctl disable --now zerotier-one; `ss -lunp sport = {port}` \
-                     says who; or serve at another with --port"
+                     says who (systemd: ctl-bin.socket keeps it for the controller, all is well); or serve at another \
+                     with --port"
                 ),
             ),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => findings.error(
