@@ -64,7 +64,9 @@ impl Sendings {
             return;
         }
         if self.signed.len() < MAX_SENDINGS {
-            self.signed.reserve_exact(1);
+            // Many never ask again, and whoever does comes for all.
+            let more = if self.signed.is_empty() { 1 } else { MAX_SENDINGS - self.signed.len() };
+            self.signed.reserve_exact(more);
             self.signed.push(sending);
         } else if let Some(oldest) = self.signed.get_mut(self.next) {
             *oldest = sending;
