@@ -12,6 +12,8 @@ const PHONE = { width: 390, height: 780 };
 const ENLARGED = [{ width: 640, height: 400 }, { width: 320, height: 256 }];
 const KINDS = [["", "light", DESKTOP], ["-dark", "dark", DESKTOP], ["-phone", "dark", PHONE], ["-phone-light", "light", PHONE]];
 
+const SAID_MS = 250;
+
 /** Fails if a page is wider than its window. */
 async function fits(page, what) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -57,6 +59,8 @@ export function complaintsOf(page) {
     async during(pattern, work) {
       expected = pattern;
       const result = await work();
+      // The browser may say so a moment later.
+      await page.waitForTimeout(SAID_MS);
       expected = null;
       return result;
     },

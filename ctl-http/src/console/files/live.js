@@ -76,8 +76,8 @@ async function follow(signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      // 403: not for this token; 503: too many watch. Pages look by themselves then.
-      become(error.status > 0 ? "polling" : "lost");
+      // 403: not for this token; 503: too many watch; none: a proxy may hold the stream back. Pages look by themselves then.
+      become(error.status === 0 ? "lost" : "polling");
       if ([401, 403, 404].includes(error.status)) return;
     } finally {
       clearTimeout(timer);
