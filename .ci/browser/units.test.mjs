@@ -56,6 +56,9 @@ test("the audit log is told in words", () => {
   assert.equal(summary(entry({ name: null, ipAssignments: [] }, { name: "laptop", ipAssignments: ["10.0.0.1"] })), "name: – → laptop, ipAssignments: – → 10.0.0.1");
   assert.equal(summary(entry({ name: "x".repeat(80) }, { name: "y" })), "name");
   assert.equal(summary(entry(null, { a: 1, b: 1, c: 1, d: 1, e: 1 })), "5 fields");
+  assert.equal(summary(entry({ name: "reader", scope: ["read"] }, null)), "reader");
+  assert.equal(summary(entry(null, { name: "x".repeat(100), a: 1 })).length, 81);
+  assert.equal(summary(entry(null, { name: "  ", a: 1 })), "name, a");
 });
 
 test("what one request did is told together, each member once", () => {

@@ -29,11 +29,14 @@ export function fields({ before, after }) {
   return names.filter((name) => !NOISE.has(name) && JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]));
 }
 
-/** Says in a line what is otherwise: of one or two short fields both values, else names, else how many. */
+/** Says in a line what is otherwise: of a few short fields both values, else their names, else how many. */
 export function summary(entry) {
   const names = fields(entry);
-  if (names.length > NAMED) return `${names.length} fields`;
   const isChange = entry.before && entry.after;
+  // What came or went is known by its name.
+  const name = !isChange && value((entry.after ?? entry.before)?.name).trim();
+  if (name && name !== "–") return name.length > 2 * SHORT ? `${name.slice(0, 2 * SHORT)}…` : name;
+  if (names.length > NAMED) return `${names.length} fields`;
   const texts = names.map((name) => (isChange ? `${name}: ${value(entry.before[name])} → ${value(entry.after[name])}` : name));
   const whole = texts.join(", ");
   return whole.length <= 2 * SHORT ? whole : names.join(", ");
