@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use zt_crypto::IdentitySecret;
 use zt_proto::compression::{BlockWriter, Payload};
-use zt_proto::config::NetworkConfig;
-use zt_proto::credential::{CredentialType, Custody, Revocation, Signature};
+use zt_proto::config::{Certificates, NetworkConfig};
+use zt_proto::credential::{CredentialType, Revocation, Signature};
 use zt_proto::verb::credentials::NetworkCredentials;
 use zt_proto::verb::network_config::{ChunkPart, ConfigChunk, write_refresh};
 use zt_proto::{Address, NetworkId, Timestamp};
 
+use crate::certify::{Earlier, certify};
 use crate::client::Client;
 use crate::config::{Kept, NetworkPart, UnsignedConfig, write_old};
 
@@ -28,6 +29,8 @@ const MODERATE_CHUNK: usize = 2800;
 pub struct Issued {
     network: NetworkId,
     timestamp: Timestamp,
+    /// Of the oldest certificate.
+    certified: Timestamp,
     client: Client,
     left_out: u32,
     text: Kept,
@@ -89,7 +92,9 @@ impl UnsignedConfig {
     /// Signs every credential in the configuration. `signer` must be the controller of the network: members
     /// believe nobody else.
     pub fn sign(&self, signer: &IdentitySecret) -> NetworkConfig {
-        sign(self.build(), signer)
+        let mut config = self.build();
+        certify(&mut config, &Earlier::default(), signer);
+        config
     }
 
     /// Signs and writes the configuration for its client; what is sent again later comes from
@@ -98,16 +103,19 @@ impl UnsignedConfig {
     /// # Errors
     /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
     pub fn issue(&self, signer: &IdentitySecret) -> Result<Issued, ConfigTooLong> {
-        self.issue_with(&Arc::new(NetworkPart::new(self.network.clone(), self.bridges.clone())), signer)
+        let part = Arc::new(NetworkPart::new(self.network.clone(), self.bridges.clone()));
+        self.issue_with(&part, &Earlier::default(), signer)
     }
 
-    /// Does the same with what all members of the network have in common.
+    /// Does the same with what all members of the network have in common, and with the certificates that the member has.
     pub(crate) fn issue_with(
         &self,
         part: &Arc<NetworkPart>,
+        earlier: &Earlier,
         signer: &IdentitySecret,
     ) -> Result<Issued, ConfigTooLong> {
-        let config = sign(self.build_own(), signer);
+        let mut config = self.build_own();
+        let certified = certify(&mut config, earlier, signer);
         let (text, left_out) = if self.client.is_modern() {
             let text = Kept::new(part, self.client, &config.write_own());
             let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
@@ -123,41 +131,35 @@ impl UnsignedConfig {
             (Kept::Whole(dictionary.into()), left_out)
         };
         let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
-        Ok(Issued { network: self.network.id, timestamp: self.issued, client: self.client, left_out, text })
+        let (network, timestamp, client) = (self.network.id, self.issued, self.client);
+        Ok(Issued { network, timestamp, certified, client, left_out, text })
     }
-}
-
-fn sign(mut config: NetworkConfig, signer: &IdentitySecret) -> NetworkConfig {
-    let signed_by = signer.address();
-    if let Some(membership) = &mut config.membership {
-        membership.signed_by = signed_by;
-        membership.signature = signer.sign(&membership.signed_bytes());
-    }
-    for capability in &mut config.capabilities {
-        let signature = signer.sign(&capability.signed_bytes());
-        capability.custody = vec![Custody { to: config.member, from: signed_by, signature }];
-    }
-    for tag in &mut config.tags {
-        tag.signed_by = signed_by;
-        tag.signature = signer.sign(&tag.signed_bytes());
-    }
-    for ownership in &mut config.ownerships {
-        ownership.signed_by = signed_by;
-        ownership.signature = signer.sign(&ownership.signed_bytes());
-    }
-    config
 }
 
 impl Issued {
     /// Returns a configuration without credentials, for a client that takes dictionaries of version 7.
     pub(crate) fn without_credentials(config: &NetworkConfig, client: Client) -> Self {
         let (network, timestamp) = (config.network, config.timestamp);
-        Self { network, timestamp, client, left_out: 0, text: Kept::Whole(config.write().into()) }
+        let text = Kept::Whole(config.write().into());
+        Self { network, timestamp, certified: timestamp, client, left_out: 0, text }
     }
 
-    /// Returns when it was issued, the time of all its credentials.
+    /// Returns when it was issued.
     pub fn timestamp(&self) -> Timestamp {
         self.timestamp
+    }
+
+    /// Returns the time of its oldest certificate: the same, unless the member had it before.
+    pub fn certified(&self) -> Timestamp {
+        self.certified
+    }
+
+    /// Returns its certificates, for a configuration that follows it; none of a client before 1.2.0, which are not as
+    /// others.
+    pub(crate) fn certificates(&self) -> Certificates {
+        let certificates = self.client.is_modern().then(|| Certificates::parse(&self.dictionary()));
+        // What was written can be read.
+        certificates.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Returns for which generation of clients it is.

@@ -22,6 +22,7 @@
 //! | [`settings_file`] | the text of the program's own settings | |
 
 pub mod addresses;
+mod certify;
 pub mod change;
 pub mod client;
 pub mod config;

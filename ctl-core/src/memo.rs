@@ -9,6 +9,10 @@
 //! - **Fresh enough.** Members accept each other while their certificates are no further apart than the credential
 //!   window (`vl2.md` §7.1). What is sent again is at most a fifth of that old: with the time until the
 //!   next poll, a minute, that stays far below the window even where it is shortest, five minutes.
+//! - **Certificates by themselves.** When something else changed, such as rules, routes or a name, the certificates that say
+//!   the same as before go into the new configuration, for as long as they could have been sent again in the old one; the
+//!   rest is issued anew, at a time of its own. So a change of a large network takes one signature for each member instead
+//!   of three and more. A member whose record changed in what a certificate says gets another one.
 //! - **Later than every revocation** of that member (`vl2.md` §19.1, item 15): one makes the member's entry void, and
 //!   what was decided before it is not kept.
 //! - **Never older than what the member has seen** (item 14): times of issue never go back, whatever the clock does,
@@ -26,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zt_crypto::IdentitySecret;
 use zt_proto::{Address, NetworkId, Timestamp};
 
+use crate::certify::Earlier;
 use crate::config::{NetworkPart, UnsignedConfig};
 use crate::issue::{ConfigTooLong, Issued};
 use crate::network::Network;
@@ -128,15 +133,19 @@ impl Memo {
         config: &UnsignedConfig,
         signer: &IdentitySecret,
     ) -> Result<Arc<Issued>, ConfigTooLong> {
-        let part = {
+        let (part, before) = {
             let mut state = self.lock();
             if let Some(issued) = state.find(config) {
                 return Ok(issued);
             }
             // Written with the lock held: whoever asks meanwhile would otherwise write the same.
-            state.part_for(config)
+            (state.part_for(config), state.before(config))
         };
-        let issued = Arc::new(config.issue_with(&part, signer)?);
+        let earlier = before.map_or_else(Earlier::default, |before| Earlier {
+            certificates: before.certificates(),
+            since: oldest_reusable(config),
+        });
+        let issued = Arc::new(config.issue_with(&part, &earlier, signer)?);
         self.lock().keep(config, &part, &issued);
         Ok(issued)
     }
@@ -169,14 +178,21 @@ impl State {
 
     fn find(&mut self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
         let entry = self.members.get(&(config.network.id, config.member.address))?;
-        let age = config.issued.0.saturating_sub(entry.issued.timestamp().0);
+        let is_fresh = entry.issued.certified() >= oldest_reusable(config);
         let is_same = entry.asker == self.asker(config)
             && self.part(config).is_some_and(|known| known.number == entry.part);
-        let found = (is_same && age <= reusable_for(&config.network)).then(|| Arc::clone(&entry.issued));
+        let found = (is_same && is_fresh).then(|| Arc::clone(&entry.issued));
         if found.is_some() {
             self.network_uses.note(config.network.id);
         }
         found
+    }
+
+    /// Returns what the member was issued before, if some of its certificates may still be good.
+    fn before(&self, config: &UnsignedConfig) -> Option<Arc<Issued>> {
+        let issued = &self.members.get(&(config.network.id, config.member.address))?.issued;
+        let is_of_use = config.client.is_modern() && issued.timestamp() >= oldest_reusable(config);
+        is_of_use.then(|| Arc::clone(issued))
     }
 
     fn part(&self, config: &UnsignedConfig) -> Option<&KnownPart> {
@@ -292,6 +308,11 @@ impl Entry {
     fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.issued.size_bytes()
     }
+}
+
+/// Returns the earliest time of what is good enough to be sent again.
+fn oldest_reusable(config: &UnsignedConfig) -> Timestamp {
+    Timestamp(config.issued.0.saturating_sub(reusable_for(&config.network)))
 }
 
 /// Returns for how long what was issued in this network is sent again, in milliseconds.

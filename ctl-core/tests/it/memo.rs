@@ -8,6 +8,8 @@ use ctl_core::network::CapabilityDefinition;
 use ctl_core::{ConfigRequest, Decision, Issued, Member, Memo, Network, RequestKind, Snapshot, decide};
 use proptest::prelude::*;
 use zt_crypto::IdentitySecret;
+use zt_proto::config::{Certificates, NetworkConfig};
+use zt_proto::credential::{Qualifier, Signature};
 use zt_proto::rules::{Rule, RuleBody};
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
@@ -69,9 +71,131 @@ fn what_differs_in_anything_but_its_revision_is_issued_anew() {
     world.network = Arc::new(Network { name: "anew".to_owned(), ..(*old).clone() });
     let renamed = world.ask(&memo, &controller, 0, NOW.0 + 1);
     assert_ne!(renamed, first);
-    assert_eq!(renamed.dictionary(), world.uncached(0, renamed.timestamp(), &controller).dictionary());
+    times_are_all_that_differs(&renamed, &world.uncached(0, renamed.timestamp(), &controller), &controller);
     world.network = Arc::new((*old).clone());
     assert_eq!(world.ask(&memo, &controller, 0, NOW.0 + 2).timestamp(), Timestamp(NOW.0 + 2));
+}
+
+/// What two threads, or a slow change of a large network, may do with them: they go on as long as they would have alone.
+#[test]
+fn certificates_that_say_the_same_are_taken_over_when_something_else_changes() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    world.change(0, |member| {
+        member.tags.insert(7, 1);
+        member.ip_assignments = vec![[10, 0, 0, 1].into()];
+    });
+    let first = world.ask(&memo, &controller, 0, NOW.0);
+    let before = certificates(&first);
+    assert!(before.membership.is_some() && before.tags.len() == 1 && before.ownerships.len() == 1);
+    let mut change = |millis, change: fn(&mut World)| {
+        change(&mut world);
+        let issued = world.ask(&memo, &controller, 0, NOW.0 + millis);
+        assert_eq!(issued.timestamp(), Timestamp(NOW.0 + millis), "it is a new configuration");
+        certificates(&issued)
+    };
+    let rename = |world: &mut World| {
+        let name = format!("{}!", world.network.name);
+        world.network = Arc::new(Network { name, ..(*world.network).clone() });
+    };
+    assert_eq!(change(1_000, rename), before);
+    // One that says something else is signed anew, and the others are not.
+    let tagged = change(2_000, |world| world.change(0, |member| member.tags.extend([(7, 2)])));
+    assert_eq!((&tagged.membership, &tagged.ownerships), (&before.membership, &before.ownerships));
+    assert_eq!((tagged.tags[0].timestamp, tagged.tags[0].value), (Timestamp(NOW.0 + 2_000), 2));
+    let moved = change(3_000, |world| {
+        world.change(0, |member| member.ip_assignments = vec![[10, 0, 0, 2].into()]);
+    });
+    assert_eq!((&moved.membership, &moved.tags), (&before.membership, &tagged.tags));
+    assert_eq!(moved.ownerships[0].timestamp, Timestamp(NOW.0 + 3_000));
+    // And each when a fifth of the window is over for it.
+    assert_eq!(change(60_000, rename).membership, before.membership);
+    let late = change(60_001, rename);
+    assert_eq!((&late.tags, &late.ownerships), (&tagged.tags, &moved.ownerships));
+    assert_ne!(late.membership, before.membership);
+    // Which ends with the oldest: the tag.
+    let again = world.ask(&memo, &controller, 0, NOW.0 + 62_000);
+    assert_eq!((again.timestamp().0, again.certified().0), (NOW.0 + 60_001, NOW.0 + 2_000));
+    let again = world.ask(&memo, &controller, 0, NOW.0 + 62_001);
+    assert_eq!((again.timestamp().0, again.certified().0), (NOW.0 + 62_001, NOW.0 + 3_000));
+}
+
+#[test]
+fn no_certificate_is_taken_over_that_a_revocation_hit_or_that_is_of_other_keys_or_another_window() {
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    let first = world.ask(&memo, &controller, 0, NOW.0);
+    let threshold = memo.revoke(NETWORK, world.member(0).address, NOW);
+    let rename = |world: &mut World| {
+        let name = format!("{}!", world.network.name);
+        world.network = Arc::new(Network { name, ..(*world.network).clone() });
+    };
+    rename(&mut world);
+    let revoked = world.ask(&memo, &controller, 0, NOW.0);
+    assert!(first.certified() <= threshold && revoked.certified() > threshold);
+    // Another window.
+    world.network = Arc::new(Network { credential_window: Some(2 * WINDOW), ..(*world.network).clone() });
+    let longer = world.ask(&memo, &controller, 0, NOW.0 + 5_000);
+    assert_eq!(longer.certified(), Timestamp(NOW.0 + 5_000));
+    // The record was removed, and the address came back with other keys.
+    world.other_keys = true;
+    world.members.insert(0, world.member(0));
+    let other = world.ask(&memo, &controller, 0, NOW.0 + 6_000);
+    assert_eq!(other.certified(), Timestamp(NOW.0 + 6_000));
+    times_are_all_that_differs(&other, &world.uncached(0, other.timestamp(), &controller), &controller);
+    // An old client has none that others take, nor the other way round.
+    for (is_old, time) in [(true, NOW.0 + 7_000), (false, NOW.0 + 7_001)] {
+        world.is_old = is_old;
+        assert_eq!(world.ask(&memo, &controller, 0, time).certified(), Timestamp(time));
+    }
+}
+
+/// The same network with a route, so that addresses are told.
+fn routed(network: &Network) -> Network {
+    let route = ctl_core::network::Route { target: "10.0.0.0/24".parse().unwrap(), via: None };
+    Network { routes: vec![route], ..network.clone() }
+}
+
+fn certificates(issued: &Issued) -> Certificates {
+    Certificates::parse(issued.dictionary().as_ref()).unwrap()
+}
+
+/// Asserts that what is sent is what would be issued now, but for the times of certificates that are taken over, which are
+/// signed; returns the earliest of all times.
+fn times_are_all_that_differs(issued: &Issued, expected: &Issued, controller: &IdentitySecret) -> Timestamp {
+    assert_eq!((issued.timestamp(), issued.client()), (expected.timestamp(), expected.client()));
+    if !issued.client().is_modern() {
+        assert_eq!(issued.dictionary(), expected.dictionary());
+        return issued.timestamp();
+    }
+    let config = |issued: &Issued| NetworkConfig::parse(issued.dictionary().as_ref()).unwrap();
+    let (mut got, expected) = (config(issued), config(expected));
+    let mut times = vec![issued.timestamp()];
+    let verify = |message: Vec<u8>, signature: &Signature| {
+        zt_crypto::signature::verify(controller.public(), &message, signature).unwrap();
+    };
+    for (got, expected) in got.membership.iter_mut().zip(&expected.membership) {
+        verify(got.signed_bytes(), &got.signature);
+        times.push(Timestamp(got.value(Qualifier::TIMESTAMP).unwrap()));
+        (got.qualifiers[0].value, got.signature) = (expected.qualifiers[0].value, expected.signature);
+    }
+    for (got, expected) in got.tags.iter_mut().zip(&expected.tags) {
+        verify(got.signed_bytes(), &got.signature);
+        times.push(got.timestamp);
+        (got.timestamp, got.signature) = (expected.timestamp, expected.signature);
+    }
+    for (got, expected) in got.capabilities.iter_mut().zip(&expected.capabilities) {
+        verify(got.signed_bytes(), &got.custody[0].signature);
+        times.push(got.timestamp);
+        (got.timestamp, got.custody) = (expected.timestamp, expected.custody.clone());
+    }
+    for (got, expected) in got.ownerships.iter_mut().zip(&expected.ownerships) {
+        verify(got.signed_bytes(), &got.signature);
+        times.push(got.timestamp);
+        (got.timestamp, got.signature) = (expected.timestamp, expected.signature);
+    }
+    assert_eq!(got, expected);
+    times.into_iter().min().unwrap()
 }
 
 #[test]
@@ -188,6 +312,8 @@ enum Step {
     Ask { member: u8, wall: i64, old: bool },
     Rename(u8),
     Bridge(u8),
+    Tag(u8, u8),
+    Address(u8, u8),
     Authorize(u8),
     Deauthorize(u8),
     Remove(u8),
@@ -203,6 +329,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (member.clone(), wall, prop::bool::weighted(0.2)).prop_map(|(member, wall, old)| Step::Ask { member, wall, old }),
         1 => (0..3_u8).prop_map(Step::Rename),
         1 => member.clone().prop_map(Step::Bridge),
+        1 => (member.clone(), 0..2_u8).prop_map(|(member, value)| Step::Tag(member, value)),
+        1 => (member.clone(), 1..3_u8).prop_map(|(member, last)| Step::Address(member, last)),
         1 => member.clone().prop_map(Step::Authorize),
         2 => member.clone().prop_map(Step::Deauthorize),
         1 => member.clone().prop_map(Step::Remove),
@@ -233,9 +361,11 @@ proptest! {
                     let issued = memo.issue(&config, &controller).unwrap();
                     let time = issued.timestamp();
                     let expected = world.uncached(member, time, &controller);
-                    prop_assert_eq!(&*issued, &expected, "cached is uncached");
                     let window = world.network.credential_window();
-                    prop_assert!(time <= now && now.0 - time.0 <= window / 5, "fresh");
+                    let oldest = times_are_all_that_differs(&issued, &expected, &controller);
+                    prop_assert_eq!(oldest, issued.certified());
+                    prop_assert!(time <= now && oldest <= time && now.0 - oldest.0 <= window / 5, "fresh");
+                    prop_assert!(thresholds.get(&member).is_none_or(|threshold| *threshold < oldest));
                     prop_assert!(newest.get(&member).is_none_or(|newest| *newest <= time), "never back");
                     prop_assert!(thresholds.get(&member).is_none_or(|threshold| *threshold < time));
                     newest.insert(member, time);
@@ -251,6 +381,12 @@ proptest! {
                     world.network = Arc::new(network);
                 }
                 Step::Bridge(number) => world.change(number, |member| member.active_bridge ^= true),
+                Step::Tag(number, value) => world.change(number, |member| {
+                    member.tags.insert(7, value.into());
+                }),
+                Step::Address(number, last) => world.change(number, |member| {
+                    member.ip_assignments = vec![[10, 0, 0, last].into()];
+                }),
                 Step::Authorize(number) => {
                     let api = ctl_core::member::Credential::Api;
                     world.change(number, |member| member.authorize(api.clone(), Timestamp(wall)));
@@ -280,13 +416,16 @@ struct World {
     network: Arc<Network>,
     members: BTreeMap<u8, Member>,
     is_old: bool,
+    /// Nodes have the same addresses, and other keys.
+    other_keys: bool,
     base: u64,
 }
 
 impl World {
     fn new() -> Self {
         let network = Network { private: false, credential_window: Some(WINDOW), ..network() };
-        let mut world = Self { network: Arc::new(network), members: BTreeMap::new(), is_old: false, base: 0 };
+        let (network, members) = (Arc::new(routed(&network)), BTreeMap::new());
+        let mut world = Self { network, members, is_old: false, other_keys: false, base: 0 };
         world.members = (0..3).map(|number| (number, world.member(number))).collect();
         world
     }
@@ -298,10 +437,10 @@ impl World {
     }
 
     fn identity(&self, number: u8) -> PublicIdentity {
-        PublicIdentity {
-            address: Address::from_low_bits(self.base + 0x10_0000 + u64::from(number)),
-            ..asker()
-        }
+        let address = Address::from_low_bits(self.base + 0x10_0000 + u64::from(number));
+        let mut identity = PublicIdentity { address, ..asker() };
+        identity.key[40] ^= u8::from(self.other_keys);
+        identity
     }
 
     fn member(&self, number: u8) -> Member {

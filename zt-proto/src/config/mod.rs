@@ -1,11 +1,13 @@
 //! The configuration that a member receives: a dictionary of version 7 (`vl2.md` §5), of version 6 (§8.3), or, as
 //! [`TextConfig`], in the form before (§8.2).
 
+mod certificates;
 mod text;
 mod version_6;
 
 use std::net::IpAddr;
 
+pub use certificates::Certificates;
 pub use text::{Gateway, MulticastRate, Relay, TextConfig};
 
 use crate::address::{Address, NetworkId};
@@ -21,7 +23,7 @@ use crate::time::Timestamp;
 pub struct NetworkConfig {
     /// Never zero.
     pub network: NetworkId,
-    /// When it was issued; all credentials in it carry the same time.
+    /// When it was issued; no credential in it is later.
     pub timestamp: Timestamp,
     /// How far apart the timestamps of two members' credentials may be, in milliseconds.
     pub credential_window: u64,
@@ -288,12 +290,7 @@ impl NetworkConfig {
         if network.0 == 0 || member == Address::NONE {
             return Err(DecodeError::Invalid { field: "configuration network or member", value: 0 });
         }
-        let membership = match dictionary.bytes(key::MEMBERSHIP) {
-            Some(bytes) if !bytes.is_empty() => {
-                Some(CertificateOfMembership::parse(&mut Reader::new(&bytes))?)
-            }
-            _ => None,
-        };
+        let Certificates { membership, capabilities, tags, ownerships } = Certificates::of(dictionary)?;
         let mut name = dictionary.bytes(key::NAME).unwrap_or_default().into_owned();
         name.truncate(Self::MAX_NAME_LEN);
         let mtu = dictionary.hex(key::MTU).unwrap_or(Self::DEFAULT_MTU.into());
@@ -312,19 +309,9 @@ impl NetworkConfig {
             name,
             mtu: u16::try_from(mtu).unwrap_or(Self::MAX_MTU),
             membership,
-            capabilities: parse_list(
-                dictionary,
-                key::CAPABILITIES,
-                Self::MAX_CAPABILITIES,
-                Capability::parse,
-            )?,
-            tags: parse_list(dictionary, key::TAGS, Self::MAX_TAGS, Tag::parse)?,
-            ownerships: parse_list(
-                dictionary,
-                key::OWNERSHIPS,
-                Self::MAX_OWNERSHIPS,
-                CertificateOfOwnership::parse,
-            )?,
+            capabilities,
+            tags,
+            ownerships,
             specialists: parse_list(dictionary, key::SPECIALISTS, Self::MAX_SPECIALISTS, Specialist::parse)?,
             routes: parse_list(dictionary, key::ROUTES, Self::MAX_ROUTES, ConfigRoute::parse)?
                 .into_iter()

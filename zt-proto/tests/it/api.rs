@@ -58,7 +58,7 @@ fn every_public_type_has_the_common_traits() {
         UnwantedMulticast, LoginDetails, Hello, NodeVersion, OkReply, OkHello, Frame, ExtFrame, ExtFrameAnswer,
         MulticastFrame, MulticastFrameAnswer, Rendezvous, Echo, Like, NetworkCredentials, NetworkConfigRequest,
         RequestMetadata, SoftwareVersion, ConfigChunk, ChunkPart, ConfigAcknowledgement, MulticastGather,
-        GatherAnswer, Gathered, DirectPath, CircuitTest, CircuitTestReport, UserMessage, NetworkConfig, Specialist,
+        GatherAnswer, Gathered, DirectPath, CircuitTest, CircuitTestReport, UserMessage, NetworkConfig, Certificates, Specialist,
         ConfigRoute, ConfigDns, Sso, OpenId, TextConfig, Relay, Gateway, MulticastRate, Dictionary, OldDictionary, SharedEntries,
         OwnEntries, Compressed, Payload,
         World, WorldKind, WorldVersion, Root, RootTopology, OldRoot, Signature, CredentialType,

@@ -107,7 +107,7 @@ impl ReadyAnswers {
         let until = if network.sso_enabled {
             Timestamp(0)
         } else {
-            issued.timestamp().plus_millis(memo::reusable_for(network))
+            issued.certified().plus_millis(memo::reusable_for(network))
         };
         self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
