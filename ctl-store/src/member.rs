@@ -9,7 +9,8 @@ use std::vec;
 use ctl_core::member::{ClientVersion, Credential};
 use ctl_core::network::RemoteTrace;
 use ctl_core::{Member, Occupied};
-use rusqlite::{named_params, params};
+use rusqlite::types::Null;
+use rusqlite::{Params, ToSql, named_params, params, params_from_iter};
 use zt_proto::{Address, NetworkId};
 
 use crate::Tx;
@@ -45,34 +46,92 @@ impl Lists<'_> {
     const NONE: Self = Self { ip_assignments: &[], tags: &BTreeMap::new(), capabilities: &[] };
 }
 
-/// The lowest and the highest address of the members that a query is about.
+/// Members that are asked for by name in one query.
+const TOGETHER: usize = 16;
+
+/// The members of a network that a query is about.
 #[derive(Clone, Copy)]
-struct Span {
+struct Span<'a> {
     network: NetworkId,
-    first: Address,
-    last: Address,
+    whom: Whom<'a>,
 }
 
-impl Span {
+#[derive(Clone, Copy)]
+enum Whom<'a> {
+    /// Those from the first address to the second, both included.
+    Between(Address, Address),
+    /// At most [`TOGETHER`].
+    These(&'a [Address]),
+}
+
+/// A query about the members of a span: for both ways to name them.
+struct OfSpan {
+    between: &'static str,
+    these: &'static str,
+}
+
+/// Writes a query with and without the column that is to be the address of one of the members.
+macro_rules! of_span {
+    ($before:literal, $after:literal) => {
+        OfSpan {
+            between: concat!($before, " BETWEEN ?2 AND ?3 ", $after),
+            these: concat!(
+                $before,
+                " IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ",
+                $after
+            ),
+        }
+    };
+}
+
+impl<'a> Span<'a> {
     fn one(network: NetworkId, address: Address) -> Self {
-        Self { network, first: address, last: address }
+        Self::between(network, address, address)
     }
 
     fn all(network: NetworkId) -> Self {
-        Self { network, first: Address::NONE, last: Address::MAX }
+        Self::between(network, Address::NONE, Address::MAX)
     }
 
-    fn params(self) -> (NetworkColumn, AddressColumn, AddressColumn) {
-        (NetworkColumn(self.network), AddressColumn(self.first), AddressColumn(self.last))
+    fn between(network: NetworkId, first: Address, last: Address) -> Self {
+        Self { network, whom: Whom::Between(first, last) }
+    }
+
+    fn these(network: NetworkId, addresses: &'a [Address]) -> Self {
+        Self { network, whom: Whom::These(addresses) }
+    }
+
+    fn sql(self, query: &OfSpan) -> &'static str {
+        match self.whom {
+            Whom::Between(..) => query.between,
+            Whom::These(_) => query.these,
+        }
+    }
+
+    fn params(self) -> impl Params {
+        let network: Box<dyn ToSql> = Box::new(NetworkColumn(self.network));
+        let mut params = vec![network];
+        let mut add = |address| params.push(Box::new(AddressColumn(address)));
+        match self.whom {
+            Whom::Between(first, last) => [first, last].into_iter().for_each(add),
+            Whom::These(addresses) => {
+                addresses.iter().copied().for_each(&mut add);
+                // Nobody has no address.
+                let missing = TOGETHER.saturating_sub(addresses.len());
+                params.extend(iter::repeat_with(|| Box::new(Null) as Box<dyn ToSql>).take(missing));
+            }
+        }
+        params_from_iter(params)
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for Span<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "member {} of network {}", self.first, self.network)
-        } else {
-            write!(f, "a member of network {}", self.network)
+        match self.whom {
+            Whom::Between(first, last) if first == last => {
+                write!(f, "member {first} of network {}", self.network)
+            }
+            Whom::Between(..) | Whom::These(_) => write!(f, "a member of network {}", self.network),
         }
     }
 }
@@ -81,6 +140,18 @@ impl Members<'_> {
     /// Returns the member, or `None` if `address` never asked to join `network` and nobody added it.
     pub fn get(&self, network: NetworkId, address: Address) -> Result<Option<Member>, StoreError> {
         Ok(self.within(Span::one(network, address))?.into_iter().next())
+    }
+
+    /// Returns those of the members that there are, ascending by address; each once.
+    pub fn some(&self, network: NetworkId, addresses: &[Address]) -> Result<Vec<Member>, StoreError> {
+        let mut addresses = addresses.to_vec();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut members = Vec::with_capacity(addresses.len());
+        for addresses in addresses.chunks(TOGETHER) {
+            members.append(&mut self.within(Span::these(network, addresses))?);
+        }
+        Ok(members)
     }
 
     /// Returns the members of the network in full, ascending by address.
@@ -111,7 +182,7 @@ impl Members<'_> {
             |row| Ok(row.get::<Option<AddressColumn>>("last")?.map(|last| last.0)),
         )?;
         match found.first().copied().flatten() {
-            Some(last) => self.within(Span { network, first, last }),
+            Some(last) => self.within(Span::between(network, first, last)),
             None => Ok(Vec::new()),
         }
     }
@@ -256,7 +327,7 @@ impl Members<'_> {
     }
 
     /// Returns the members of a span in full, ascending. Four queries, however many members there are.
-    fn within(&self, span: Span) -> Result<Vec<Member>, StoreError> {
+    fn within(&self, span: Span<'_>) -> Result<Vec<Member>, StoreError> {
         let mut addresses = self.addresses(span)?.into_iter().peekable();
         let mut tags = self.tags(span)?.into_iter().peekable();
         let mut capabilities = self.capabilities(span)?.into_iter().peekable();
@@ -270,13 +341,8 @@ impl Members<'_> {
     }
 
     /// Returns the members of a span without their lists.
-    fn rows(&self, span: Span) -> Result<Vec<Member>, StoreError> {
-        // In the order in which they are read.
-        let sql = "SELECT address, identity, fingerprint, name, authorized, active_bridge, no_auto_assign, created, \
-                   revision, last_authorized, last_deauthorized, credential, credential_token, sso_expires, sso_exempt, \
-                   version_major, version_minor, version_revision, version_protocol, trace_target, trace_level \
-                   FROM member WHERE network = ?1 AND address BETWEEN ?2 AND ?3 ORDER BY address";
-        self.tx.query(sql, span.params(), span, |row| {
+    fn rows(&self, span: Span<'_>) -> Result<Vec<Member>, StoreError> {
+        self.tx.query(span.sql(&ROWS), span.params(), span, |row| {
             let address = row.get::<AddressColumn>("address")?.0;
             let record = Span::one(span.network, address);
             let row = &row.renamed(&record);
@@ -365,8 +431,8 @@ impl Members<'_> {
         }
     }
 
-    fn addresses(&self, span: Span) -> Result<OfMembers<IpAddr>, StoreError> {
-        self.tx.query(ADDRESSES, span.params(), format_args!("address of {span}"), |row| {
+    fn addresses(&self, span: Span<'_>) -> Result<OfMembers<IpAddr>, StoreError> {
+        self.tx.query(span.sql(&ADDRESSES), span.params(), format_args!("address of {span}"), |row| {
             Ok((row.get::<AddressColumn>("member")?.0, row.get::<IpColumn>("ip")?.0))
         })
     }
@@ -395,10 +461,8 @@ impl Members<'_> {
         Ok(())
     }
 
-    fn tags(&self, span: Span) -> Result<OfMembers<(u32, u32)>, StoreError> {
-        let sql = "SELECT member, tag, value FROM member_tag WHERE network = ?1 AND member BETWEEN ?2 AND ?3 \
-                   ORDER BY member, tag";
-        self.tx.query(sql, span.params(), format_args!("tag of {span}"), |row| {
+    fn tags(&self, span: Span<'_>) -> Result<OfMembers<(u32, u32)>, StoreError> {
+        self.tx.query(span.sql(&TAGS), span.params(), format_args!("tag of {span}"), |row| {
             Ok((row.get::<AddressColumn>("member")?.0, (row.get("tag")?, row.get("value")?)))
         })
     }
@@ -414,10 +478,8 @@ impl Members<'_> {
         Ok(())
     }
 
-    fn capabilities(&self, span: Span) -> Result<OfMembers<u32>, StoreError> {
-        let sql = "SELECT member, capability FROM member_capability WHERE network = ?1 \
-                   AND member BETWEEN ?2 AND ?3 ORDER BY member, position";
-        self.tx.query(sql, span.params(), format_args!("capability of {span}"), |row| {
+    fn capabilities(&self, span: Span<'_>) -> Result<OfMembers<u32>, StoreError> {
+        self.tx.query(span.sql(&CAPABILITIES), span.params(), format_args!("capability of {span}"), |row| {
             Ok((row.get::<AddressColumn>("member")?.0, row.get("capability")?))
         })
     }
@@ -445,8 +507,26 @@ const COUNTS: &str = "SELECT count(*) AS total, coalesce(sum(authorized), 0) AS 
 const BRIDGES: &str = "SELECT address FROM member INDEXED BY member_bridge \
                        WHERE network = ?1 AND active_bridge = 1 AND authorized = 1 ORDER BY address";
 const OCCUPIED: &str = "SELECT ip FROM member_address WHERE network = ?1 ORDER BY ip";
-const ADDRESSES: &str = "SELECT member, ip FROM member_address \
-                         WHERE network = ?1 AND member BETWEEN ?2 AND ?3 ORDER BY member, position";
+// In the order in which they are read.
+const ROWS: OfSpan = of_span!(
+    "SELECT address, identity, fingerprint, name, authorized, active_bridge, no_auto_assign, created, revision, \
+     last_authorized, last_deauthorized, credential, credential_token, sso_expires, sso_exempt, version_major, \
+     version_minor, version_revision, version_protocol, trace_target, trace_level \
+     FROM member WHERE network = ?1 AND address",
+    "ORDER BY address"
+);
+const ADDRESSES: OfSpan = of_span!(
+    "SELECT member, ip FROM member_address WHERE network = ?1 AND member",
+    "ORDER BY member, position"
+);
+const TAGS: OfSpan = of_span!(
+    "SELECT member, tag, value FROM member_tag WHERE network = ?1 AND member",
+    "ORDER BY member, tag"
+);
+const CAPABILITIES: OfSpan = of_span!(
+    "SELECT member, capability FROM member_capability WHERE network = ?1 AND member",
+    "ORDER BY member, position"
+);
 const HOLDER: &str = "SELECT member FROM member_address WHERE network = ?1 AND ip = ?2";
 
 fn credential(row: &Columns<'_>) -> Result<Option<Credential>, StoreError> {
@@ -500,10 +580,23 @@ mod tests {
             (BRIDGES, "COVERING INDEX member_bridge (network=?)"),
             (OCCUPIED, "SEARCH member_address USING PRIMARY KEY (network=?)"),
             (HOLDER, "SEARCH member_address USING PRIMARY KEY (network=? AND ip=?)"),
-            (ADDRESSES, "COVERING INDEX member_address_order (network=? AND member>? AND member<?)"),
+            (ADDRESSES.between, "COVERING INDEX member_address_order (network=? AND member>? AND member<?)"),
         ] {
             let plan = query_plan::of(sql);
             assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+    }
+
+    #[test]
+    fn members_that_are_named_are_searched_for() {
+        for (sql, index) in [
+            (ROWS.these, "SEARCH member USING PRIMARY KEY (network=? AND address=?)"),
+            (ADDRESSES.these, "COVERING INDEX member_address_order (network=? AND member=?)"),
+            (TAGS.these, "SEARCH member_tag USING PRIMARY KEY (network=? AND member=?)"),
+            (CAPABILITIES.these, "SEARCH member_capability USING PRIMARY KEY (network=? AND member=?)"),
+        ] {
+            let plan = plan(sql);
+            assert!(plan.contains(index), "{sql}: {plan}");
         }
     }
 

@@ -168,6 +168,33 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 #[test]
+fn members_that_are_named_are_what_they_are_one_by_one() {
+    let store = store();
+    let mut expected = Vec::new();
+    for number in 0..40 {
+        let ips = [format!("10.0.0.{}", number + 1), format!("10.0.1.{}", number + 1)];
+        let mut member =
+            member_with(number, &[ips[0].as_str(), ips[1].as_str()][..usize::try_from(number % 3).unwrap()]);
+        member.tags = (0..u32::try_from(number % 4).unwrap()).map(|tag| (tag, 7)).collect();
+        member.capabilities = (0..u32::try_from(number % 2).unwrap()).rev().collect();
+        put_member(&store, &member).unwrap();
+        expected.push(member);
+    }
+    let named = |numbers: &[u64]| {
+        let addresses: Vec<_> = numbers.iter().map(|number| address(*number)).collect();
+        store.read(|tx| tx.members().some(NETWORK, &addresses)).unwrap()
+    };
+    for count in [0, 1, 2, 15, 16, 17, 40] {
+        let numbers: Vec<_> = (0..count).rev().collect();
+        assert_eq!(named(&numbers), expected[..usize::try_from(count).unwrap()], "{count}");
+    }
+    // Not those of whom there is no record, and each once.
+    assert_eq!(named(&[77, 5, 5, 99, 3, 0]), [&expected[0], &expected[3], &expected[5]].map(Member::clone));
+    let elsewhere = store.read(|tx| tx.members().some(NetworkId(NETWORK.0 + 1), &[address(1)])).unwrap();
+    assert_eq!(elsewhere, []);
+}
+
+#[test]
 fn pages_follow_each_other_until_all_members_were_there() {
     let store = store();
     let last = Address::MAX.to_u64();
