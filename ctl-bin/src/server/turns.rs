@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use super::push::Key;
 
@@ -61,13 +61,28 @@ impl Turn<'_> {
     /// member anything. `None` if something left that may be newer; the turn has then begun anew.
     pub(super) fn pass(&mut self) -> Option<impl Drop + '_> {
         let end = self.turns.number();
-        let mut last = lock(&self.last);
+        let last = lock(&self.last);
         if *last > self.began {
             self.began = self.turns.number();
             return None;
         }
+        Some(Self::end(last, end))
+    }
+
+    /// Does the same without waiting: `None` as well if somebody is telling this member something.
+    pub(super) fn pass_at_once(&mut self) -> Option<impl Drop + '_> {
+        let end = self.turns.number();
+        let last = match self.last.try_lock() {
+            Ok(last) => last,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        (*last <= self.began).then(|| Self::end(last, end))
+    }
+
+    fn end(mut last: MutexGuard<'_, u64>, end: u64) -> MutexGuard<'_, u64> {
         *last = end;
-        Some(last)
+        last
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tasks that run beside the UDP loop.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use ctl_core::Change;
@@ -20,14 +21,16 @@ use super::udp::Command;
 use super::worlds;
 use crate::vl1::{ConfigRequested, Event, Node};
 
-/// Requests that are being answered at the same time; the database has one writer, so more would only wait for it.
+/// Threads that answer requests at the same time; the database has one writer, so more would only wait for it.
 pub(super) const MAX_ANSWERING: usize = 16;
 /// Requests that wait to be answered; past it they are dropped, and the clients ask again. After a restart all members ask.
 pub(super) const MAX_REQUESTS: usize = 16_384;
-/// Of these, how many are answered by one thread in a row if many wait: changing threads takes as long as an answer.
-pub(super) const MAX_IN_A_ROW: usize = 8;
+/// Of these, how many are answered together: changing threads takes as long as an answer.
+pub(super) const MAX_TOGETHER: usize = 16;
 /// Identities that are looked up together.
 const MAX_RECALLED: usize = 32;
+/// Members that were greeted, and are welcomed together.
+const MAX_WELCOMED: usize = 64;
 /// Identities that wait to be verified or recalled. One is verified at a time: strangers get at most one core.
 const MAX_QUEUED: usize = 512;
 /// A member that was started again asks as soon as it has said HELLO.
@@ -131,29 +134,37 @@ async fn answer_each(
     }
 }
 
-/// Answers requests, in the order in which they came, on so many threads.
+/// Answers requests, in the order in which they came, but for those that wait for the disk.
 async fn answer_requests(controller: SharedController, mut requests: mpsc::Receiver<Box<ConfigRequested>>) {
     let answering = Arc::new(Semaphore::new(MAX_ANSWERING));
+    // More threads than cores would only share them, and each have fewer requests for what it does once for all; one may
+    // wait for the disk.
+    let cores = available_parallelism().map_or(1, usize::from).clamp(2, MAX_ANSWERING);
+    let computing = Arc::new(Semaphore::new(cores));
     let mut batch = Vec::new();
     loop {
         let Ok(permit) = Arc::clone(&answering).acquire_owned().await else { return };
+        let Ok(core) = Arc::clone(&computing).acquire_owned().await else { return };
         let waiting = requests.len();
-        controller.tally.waiting.set(waiting.try_into().unwrap_or(i64::MAX));
-        // As long as there are threads for all, each has one of its own.
-        let most = (waiting / MAX_ANSWERING).clamp(1, MAX_IN_A_ROW);
+        controller.tally.waiting.set(gauge(waiting));
+        let most = waiting.div_ceil(cores).clamp(1, MAX_TOGETHER);
         if requests.recv_many(&mut batch, most).await == 0 {
             return;
         }
         let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
         spawn_blocking(move || {
-            for requested in batch {
-                controller.tally.answering.inc();
-                controller.answer(*requested, clock::now());
-                controller.tally.answering.dec();
-            }
+            let count = gauge(batch.len());
+            controller.tally.answering.add(count);
+            let requests = batch.into_iter().map(|requested| *requested);
+            controller.answer_all(requests, clock::now(), || drop(core));
+            controller.tally.answering.sub(count);
             drop(permit);
         });
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 /// Verifies identities one after the other.
@@ -190,12 +201,19 @@ async fn welcome_greeted(
     takeover: Arc<Takeover>,
     mut greeted: mpsc::Receiver<(Instant, Address)>,
 ) {
-    while let Some((time, address)) = greeted.recv().await {
-        sleep_until(time + ASKS_WITHIN).await;
+    let mut batch = Vec::new();
+    while greeted.recv_many(&mut batch, MAX_WELCOMED).await > 0 {
+        let batch = std::mem::take(&mut batch);
+        if let Some((last, _)) = batch.last() {
+            sleep_until(*last + ASKS_WITHIN).await;
+        }
         let (controller, takeover) = (Arc::clone(&controller), Arc::clone(&takeover));
-        let welcomed = spawn_blocking(move || takeover.greeted(address, &controller, clock::now())).await;
-        if let Err(error) = welcomed {
-            error!(peer = %address, %error, "a member was not told what is");
+        let welcome = move || {
+            let now = clock::now();
+            batch.into_iter().for_each(|(_, address)| takeover.greeted(address, &controller, now));
+        };
+        if let Err(error) = spawn_blocking(welcome).await {
+            error!(%error, "members were not told what is");
         }
     }
 }

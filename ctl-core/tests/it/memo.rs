@@ -157,7 +157,7 @@ fn routed(network: &Network) -> Network {
 }
 
 fn certificates(issued: &Issued) -> Certificates {
-    Certificates::parse(issued.dictionary().as_ref()).unwrap()
+    Certificates::parse(&issued.dictionary()).unwrap()
 }
 
 /// Asserts that what is sent is what would be issued now, but for the times of certificates that are taken over, which are
@@ -168,7 +168,7 @@ fn times_are_all_that_differs(issued: &Issued, expected: &Issued, controller: &I
         assert_eq!(issued.dictionary(), expected.dictionary());
         return issued.timestamp();
     }
-    let config = |issued: &Issued| NetworkConfig::parse(issued.dictionary().as_ref()).unwrap();
+    let config = |issued: &Issued| NetworkConfig::parse(&issued.dictionary()).unwrap();
     let (mut got, expected) = (config(issued), config(expected));
     let mut times = vec![issued.timestamp()];
     let verify = |message: Vec<u8>, signature: &Signature| {

@@ -1,38 +1,43 @@
-//! A request: load, decide, save, sign, send (`vl2.md` §10).
+//! Requests, and telling members what is: load, decide, save, sign, send (`vl2.md` §10).
 
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ctl_core::event::Cause;
-use ctl_core::farewell::farewell;
-use ctl_core::member::Credential;
-use ctl_core::pending::{Admission, Source};
-use ctl_core::{
-    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide, issue,
-};
-use ctl_http::{SPANS, webhooks};
-use ctl_store::{StoreError, Tx};
+use ctl_core::pending::Source;
+use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, issue};
+use ctl_http::SPANS;
+use ctl_store::StoreError;
 use rand_core::Rng;
-use tracing::{debug, error, trace_span, warn};
+use tracing::{debug, error, trace_span};
 use zt_proto::compression::Payload;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
-use zt_proto::{Address, NetworkId, Timestamp};
+use zt_proto::{Address, NetworkId};
 
 use super::super::push::Key;
 use super::super::seen::Standing;
-use super::ready::Said;
-use super::{Controller, caused, lock};
-use crate::vl1::{ConfigRequested, Now};
+use super::super::turns::Turn;
+use super::super::udp::Command;
+use super::prepare::{Case, Look};
+use super::{Controller, lock};
+use crate::vl1::{ConfigRequested, Now, RequestId};
 
 /// Why a member got no answer; it will ask again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum AnswerError {
+    /// Several may have the same cause.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Arc<StoreError>),
     #[error(transparent)]
     TooLong(#[from] issue::ConfigTooLong),
+}
+
+impl From<StoreError> for AnswerError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }
 
 /// What is to be sent.
@@ -42,13 +47,11 @@ pub(super) enum Answer {
     Refusal(Refusal, Option<Issued>),
 }
 
-/// What a transaction sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum View {
-    Committed,
-    /// As well what it may not be able to commit, and nobody else is to be told.
-    Own,
-}
+/// What the node is to do once all of a batch is known: it is woken once.
+pub(super) type Outbox = Vec<Command>;
+
+/// A request, as far as its answer needs it.
+type Asker = (RequestId, Option<SocketAddr>);
 
 impl Controller {
     /// Says whether a request is to be answered: for a network of this controller, and not too soon after the last.
@@ -88,55 +91,163 @@ impl Controller {
         Some(payloads)
     }
 
-    /// Answers a request.
-    pub(in super::super) fn answer(&self, requested: ConfigRequested, now: Now) {
-        let ConfigRequested { request: id, identity, network, metadata, from } = requested;
-        let said = self.said(&identity, &metadata);
-        let metadata = RequestMetadata::parse(&metadata);
-        let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
-        let member = identity.address;
-        let source = Source::of(from.map(|from| from.ip()));
+    /// Answers requests that came at about the same time, in one view of the database. Those for which something is to be
+    /// saved are answered last, in one transaction; `before_saving` is called when the others are.
+    pub(in super::super) fn answer_all(
+        &self,
+        requests: impl IntoIterator<Item = ConfigRequested>,
+        now: Now,
+        before_saving: impl FnOnce(),
+    ) {
+        let case = |requested| {
+            let ConfigRequested { request: id, identity, network, metadata, from } = requested;
+            let said = Some(self.said(&identity, &metadata));
+            let metadata = RequestMetadata::parse(&metadata);
+            let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
+            Case { about: (id, from), request, said, source: Source::of(from.map(|from| from.ip())) }
+        };
+        let cases: Vec<_> = requests.into_iter().map(case).collect();
         let _answering =
-            trace_span!(target: SPANS, "answer", otel.kind = "server", %network, %member).entered();
-        let told = self.tell(
-            (network, member),
-            || self.prepare(&request, Some(said), source, now),
-            |answer| match answer {
-                Answer::Config(issued) => {
-                    let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
-                    let (key, envelope) = ((network, member), id.config_envelope());
-                    let payloads = lock(&self.ready).payloads(key, &issued, &envelope, now.mono, sign);
-                    debug!(%network, %member, remote = ?from, "admitted");
-                    self.command(move |node, now| node.reply_prepared(now, id, network, &payloads));
-                    self.note(&request, Some(said), from, Standing::Admitted, now)
+            trace_span!(target: SPANS, "answer", otel.kind = "server", requests = cases.len()).entered();
+        self.tell_all(&cases, now, before_saving, |case, answer, outbox| {
+            self.answer(case, answer, now, outbox)
+        });
+    }
+
+    /// Answers a request; says whether the member may have missed something.
+    fn answer(
+        &self,
+        case: &Case<Asker>,
+        answer: Result<Answer, AnswerError>,
+        now: Now,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Case { about: (id, from), ref request, said, .. } = *case;
+        let (network, member) = case.key();
+        match answer {
+            Ok(Answer::Config(issued)) => {
+                let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
+                let envelope = id.config_envelope();
+                let payloads =
+                    lock(&self.ready).payloads((network, member), &issued, &envelope, now.mono, sign);
+                debug!(%network, %member, remote = ?from, "admitted");
+                outbox.push(Box::new(move |node, now| node.reply_prepared(now, id, network, &payloads)));
+                self.note(request, said, from, Standing::Admitted, now)
+            }
+            Ok(Answer::Refusal(refusal, farewell)) => {
+                debug!(%network, %member, remote = ?from, ?refusal, "refused");
+                let (code, details) = (refusal.error_code(), refusal.details());
+                let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
+                outbox.push(Box::new(move |node, now| {
+                    node.reply_config(now, id, &farewell.unwrap_or_default());
+                    node.reply_error(now, id, code, network, &details);
+                }));
+                if refusal != Refusal::UnknownNetwork {
+                    self.note(request, None, from, Standing::Refused, now);
                 }
-                Answer::Refusal(refusal, farewell) => {
-                    debug!(%network, %member, remote = ?from, ?refusal, "refused");
-                    let (code, details) = (refusal.error_code(), refusal.details());
-                    let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
-                    self.command(move |node, now| {
-                        node.reply_config(now, id, &farewell.unwrap_or_default());
-                        node.reply_error(now, id, code, network, &details);
-                    });
-                    if refusal != Refusal::UnknownNetwork {
-                        self.note(&request, None, from, Standing::Refused, now);
-                    }
-                    false
+                false
+            }
+            Err(AnswerError::Store(error)) => {
+                if error.is_outage() {
+                    self.drop_request(&error);
+                } else {
+                    error!(%network, %member, %error, "request not answered");
                 }
-            },
-        );
-        match told {
-            Ok(true) => self.catch_up(network, member, now),
-            Ok(false) => {}
-            Err(AnswerError::Store(error)) if error.is_outage() => self.drop_request(&error),
-            Err(AnswerError::Store(error)) => error!(%network, %member, %error, "request not answered"),
+                false
+            }
             Err(AnswerError::TooLong(error)) => {
                 self.count_too_long(network, member, &error);
                 // What a controller says of its own faults (`vl2.md` §4.3).
-                self.command(move |node, now| {
+                outbox.push(Box::new(move |node, now| {
                     node.reply_error(now, id, ErrorCode::OBJECT_NOT_FOUND, network, &[]);
-                });
+                }));
+                false
             }
+        }
+    }
+
+    /// Prepares what members are to be told, and tells it: those first for whom nothing is to be saved, and after
+    /// `before_saving` the others. `tell` says whether the member may have missed something.
+    pub(super) fn tell_all<T>(
+        &self,
+        cases: &[Case<T>],
+        now: Now,
+        before_saving: impl FnOnce(),
+        mut tell: impl FnMut(&Case<T>, Result<Answer, AnswerError>, &mut Outbox) -> bool,
+    ) {
+        let mut turns: Vec<_> = cases.iter().map(|case| self.turns.begin(case.key())).collect();
+        let moment = self.moment(now);
+        let (mut told, mut unsaved, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        for ((case, turn), look) in cases.iter().zip(&mut turns).zip(self.look(&moment, cases)) {
+            match look {
+                Look::Done(answer) => told.push((case, turn, answer)),
+                Look::Unsaved(decided) => {
+                    unsaved.push((case, *decided));
+                    later.push((case, turn));
+                }
+            }
+        }
+        self.tell_together(told, now, &mut tell);
+        before_saving();
+        if !unsaved.is_empty() {
+            let answers = later.into_iter().zip(self.save(&moment, unsaved));
+            self.tell_together(answers.map(|((case, turn), answer)| (case, turn, answer)), now, &mut tell);
+        }
+    }
+
+    /// Tells members what was prepared, and wakes the node once. For whom something that may be newer left meanwhile, or is
+    /// leaving, it is prepared once more.
+    fn tell_together<'a, 't: 'a, T: 'a>(
+        &self,
+        answers: impl IntoIterator<Item = (&'a Case<T>, &'a mut Turn<'t>, Result<Answer, AnswerError>)>,
+        now: Now,
+        tell: &mut impl FnMut(&Case<T>, Result<Answer, AnswerError>, &mut Outbox) -> bool,
+    ) {
+        let (mut outbox, mut guards) = (Outbox::new(), Vec::new());
+        let (mut behind, mut overtaken) = (Vec::new(), Vec::new());
+        for (case, turn, answer) in answers {
+            if answer.is_ok() {
+                // Who waited here, with what he holds already, could wait for somebody who waits for that.
+                match turn.pass_at_once() {
+                    Some(guard) => guards.push(guard),
+                    None => {
+                        overtaken.push(case);
+                        continue;
+                    }
+                }
+            }
+            if tell(case, answer, &mut outbox) {
+                behind.push(case.key());
+            }
+        }
+        self.command_all(outbox);
+        drop(guards);
+        for case in overtaken {
+            let mut outbox = Outbox::new();
+            let told = self.tell(
+                case.key(),
+                || self.prepare(case, now),
+                |answer| {
+                    let is_behind = tell(case, Ok(answer), &mut outbox);
+                    self.command_all(std::mem::take(&mut outbox));
+                    is_behind
+                },
+            );
+            let is_behind = told.unwrap_or_else(|error| tell(case, Err(error), &mut outbox));
+            self.command_all(outbox);
+            behind.extend(is_behind.then(|| case.key()));
+        }
+        for (network, member) in behind {
+            self.catch_up(network, member, now);
+        }
+    }
+
+    /// Has the node do all of this.
+    pub(super) fn command_all(&self, mut outbox: Outbox) {
+        if outbox.len() > 1 {
+            self.command(move |node, now| outbox.into_iter().for_each(|command| command(node, now)));
+        } else if let Some(command) = outbox.pop() {
+            self.command(command);
         }
     }
 
@@ -167,164 +278,6 @@ impl Controller {
         }
     }
 
-    /// Decides, saves, and signs what is to be sent. What a request gets is kept for when the same is `said` again.
-    pub(super) fn prepare(
-        &self,
-        request: &ConfigRequest,
-        said: Option<Said>,
-        source: Source,
-        now: Now,
-    ) -> Result<Answer, AnswerError> {
-        self.tally.decisions.inc();
-        let generation = self.store.generation();
-        // Before anything is loaded: what is taken away after that is revoked with a later time.
-        let issued = self.issue_time(now.wall);
-        let (network, member) = (request.network, request.identity.address);
-        Ok(match self.decide_and_save(request, source, issued, now)? {
-            Decision::Admit { config, member: changed } => {
-                let signing = trace_span!(target: SPANS, "sign");
-                let issued = signing.in_scope(|| self.memo.issue(&config, &self.secret))?;
-                if changed.is_none()
-                    && let Some(said) = said
-                {
-                    let key = (network, member);
-                    lock(&self.ready).keep(key, said, config.network(), generation, &issued);
-                }
-                let left_out = issued.left_out();
-                if left_out > 0 {
-                    warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
-                }
-                Answer::Config(issued)
-            }
-            Decision::Refuse { refusal, .. } => {
-                let is_over = refusal == Refusal::UnknownNetwork
-                    && self.store.read(|tx| tx.networks().was_removed(network))?;
-                let client = Client::of(&request.metadata);
-                let farewell = is_over.then(|| farewell(network, member, client, issued)).flatten();
-                Answer::Refusal(refusal, farewell)
-            }
-        })
-    }
-
-    /// Decides, and saves what the decision changes. What is saved was decided in the transaction that saves it, so two
-    /// members cannot get one address; it is on disk before anybody is told.
-    fn decide_and_save(
-        &self,
-        request: &ConfigRequest,
-        source: Source,
-        issued: Timestamp,
-        now: Now,
-    ) -> Result<Decision, StoreError> {
-        let deciding = trace_span!(target: SPANS, "decide").entered();
-        let (decision, stored, is_to_be_saved) = self.store.read(|tx| {
-            let (decision, stored) = self.decide_in(tx, request, issued, View::Committed)?;
-            let is_to_be_saved = match changed(&decision) {
-                Some(changed) if is_newcomer(changed, stored.as_ref()) => {
-                    if !self.admits_newcomer(tx, request.network, source, now)? {
-                        let refusal = Refusal::AccessDenied;
-                        return Ok((Decision::Refuse { refusal, member: None }, stored, false));
-                    }
-                    true
-                }
-                Some(_) if is_stranger(&decision, stored.as_ref()) => {
-                    admit_stranger(tx, request.network, source, now.wall)? != Admission::Full
-                }
-                Some(_) => true,
-                None => is_pending_to_be_noted(tx, &decision, request, now.wall)?,
-            };
-            Ok::<_, StoreError>((decision, stored, is_to_be_saved))
-        })?;
-        drop(deciding);
-        if !is_to_be_saved {
-            return Ok(decision);
-        }
-        let _saving = trace_span!(target: SPANS, "save").entered();
-        let saved = self.store.write_aside(|tx| {
-            let (decision, stored) = self.decide_in(tx, request, issued, View::Own)?;
-            let mut is_saved = true;
-            match changed(&decision) {
-                Some(changed)
-                    if is_stranger(&decision, stored.as_ref()) && !is_newcomer(changed, stored.as_ref()) =>
-                {
-                    is_saved = save_stranger(tx, changed, source, now.wall)?;
-                }
-                Some(changed) => {
-                    tx.members().replace(stored.as_ref(), changed)?;
-                    if let Some(entry) = caused::entry(request, stored.as_ref(), changed, now.wall) {
-                        tx.audit().add_caused(&entry)?;
-                    }
-                }
-                None => tx.pending().touch(request.network, request.identity.address, now.wall)?,
-            }
-            let happened = changed(&decision).filter(|_| is_saved);
-            let happened = happened.map_or_else(Vec::new, |after| events(stored.as_ref(), after, now.wall));
-            webhooks::enqueue(tx, &happened)?;
-            Ok::<_, StoreError>((decision, happened))
-        });
-        let saved = saved.map(|(decision, happened)| {
-            self.events.publish(&happened);
-            decision
-        });
-        if let (Ok(decision), changes) = (&saved, &self.tally.changes)
-            && let Some(changed) = changed(decision)
-        {
-            changes.count_member(stored.as_ref().is_some_and(|stored| stored.authorized), changed.authorized);
-        }
-        if saved.as_ref().is_ok_and(|decision| changed(decision).is_some_and(|member| member.active_bridge)) {
-            // The others are told of bridges.
-            self.store.raise_generation();
-        }
-        match saved {
-            Err(error) if error.is_outage() && can_wait(stored.as_ref(), &decision) => Ok(decision),
-            saved => saved,
-        }
-    }
-
-    /// Says whether a public network has room for one more member that nobody authorized.
-    fn admits_newcomer(
-        &self,
-        tx: &Tx<'_>,
-        network: NetworkId,
-        source: Source,
-        now: Now,
-    ) -> Result<bool, StoreError> {
-        let members = || Ok::<_, StoreError>(tx.members().counts(network)?.total);
-        let is_admitted = lock(&self.newcomers).admit(network, source, now.mono, members)?;
-        if !is_admitted {
-            debug!(%network, %source, "too many newcomers");
-        }
-        Ok(is_admitted)
-    }
-
-    /// Decides on what is stored. Returns as well the member as it is stored, if there is a record of it. The network is
-    /// read only if it may have changed since it was last read.
-    fn decide_in(
-        &self,
-        tx: &Tx<'_>,
-        request: &ConfigRequest,
-        issued: Timestamp,
-        view: View,
-    ) -> Result<(Decision, Option<Member>), StoreError> {
-        // A reading transaction sees what is there when it first reads. If no write was going on before that, and none was
-        // begun until after it, that is the state of this generation, and of whatever else was read at it. One that
-        // writes sees as well what others wrote who are committed together with it: as their writes go on until then, there
-        // is no such generation.
-        let before = self.store.settled_generation();
-        let member = tx.members().get(request.network, request.identity.address)?;
-        let generation = before.filter(|before| self.store.settled_generation() == Some(*before));
-        let known = generation.and_then(|generation| lock(&self.commons).find(request.network, generation));
-        let common = match known {
-            Some(common) => Some(common),
-            None => tx.common(request.network)?,
-        };
-        if let (Some(common), Some(generation), View::Committed) = (&common, generation, view) {
-            lock(&self.commons).keep(common, generation);
-        }
-        let snapshot = common.map(|common| tx.snapshot_with(&common, member)).transpose()?;
-        let decision = decide(snapshot.as_ref(), request, issued);
-        Ok((decision, snapshot.and_then(|snapshot| snapshot.member)))
-    }
-
     /// Counts a request that the database keeps from being answered; the client asks again. Only the first of many is
     /// logged, and their number by the next [`Controller::tidy`].
     pub(super) fn drop_request(&self, error: &StoreError) {
@@ -338,78 +291,4 @@ impl Controller {
     pub(super) fn update_id(&self) -> NonZeroU64 {
         NonZeroU64::new(lock(&self.rng).next_u64()).unwrap_or(NonZeroU64::MIN)
     }
-}
-
-/// Says whether the node is one that nobody has authorized or entered, and of which there is no record yet.
-fn is_stranger(decision: &Decision, stored: Option<&Member>) -> bool {
-    stored.is_none() && matches!(decision, Decision::Refuse { .. })
-}
-
-/// Says whether the node becomes a member because the network is public, and for no other reason.
-fn is_newcomer(changed: &Member, stored: Option<&Member>) -> bool {
-    stored.is_none() && changed.authorized && changed.credential == Some(Credential::Public)
-}
-
-/// Says whether a node may be answered though its record cannot be saved: it gets nothing new, only what is noted about
-/// it is newer. So whoever was admitted stays so while nothing can be written.
-fn can_wait(stored: Option<&Member>, decision: &Decision) -> bool {
-    let Some(changed) = changed(decision) else { return true };
-    let is_admitted = matches!(decision, Decision::Admit { .. });
-    stored.is_some_and(|stored| {
-        let unnoted = Member { version: stored.version, revision: stored.revision, ..changed.clone() };
-        is_admitted && stored.version.is_some() && unnoted == *stored
-    })
-}
-
-/// Returns the member that a decision wants to be saved.
-fn changed(decision: &Decision) -> Option<&Member> {
-    let (Decision::Admit { member, .. } | Decision::Refuse { member, .. }) = decision;
-    member.as_ref()
-}
-
-fn admit_stranger(
-    tx: &Tx<'_>,
-    network: NetworkId,
-    source: Source,
-    now: Timestamp,
-) -> Result<Admission, StoreError> {
-    Ok(tx.pending().room(network, source)?.admit(source, now))
-}
-
-/// Puts a stranger on record if there still is room, and says whether there was.
-pub(super) fn save_stranger(
-    tx: &Tx<'_>,
-    stranger: &Member,
-    source: Source,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    match admit_stranger(tx, stranger.network, source, now)? {
-        Admission::Full => return Ok(false),
-        Admission::InsteadOfOldest(among) => tx.pending().remove_oldest(among, stranger.network, source)?,
-        Admission::Free => {}
-    }
-    tx.members().put(stranger)?;
-    tx.pending().put(stranger.network, stranger.address, source, now)?;
-    Ok(true)
-}
-
-/// Returns what it means to those who watch that a member asked and is saved as `after`.
-fn events(before: Option<&Member>, after: &Member, time: Timestamp) -> Vec<Event> {
-    let (network, member, revision) = (after.network, Some(after.address), Some(after.revision));
-    let kinds = EventKind::of_member(before, Some(after), Cause::Request);
-    kinds.map(|kind| Event { kind, network, member, revision, time }).collect()
-}
-
-/// Says whether the node is a stranger whose record should show that it still asks.
-fn is_pending_to_be_noted(
-    tx: &Tx<'_>,
-    decision: &Decision,
-    request: &ConfigRequest,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let member: Address = request.identity.address;
-    let is_waiting = request.kind == RequestKind::Request
-        && matches!(decision, Decision::Refuse { refusal, .. } if *refusal != Refusal::UnknownNetwork);
-    let pending = if is_waiting { tx.pending().get(request.network, member)? } else { None };
-    Ok(pending.is_some_and(|pending| pending.is_to_be_noted(now)))
 }

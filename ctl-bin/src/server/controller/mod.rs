@@ -1,11 +1,12 @@
 //! The controller at work: what it knows, and what a committed change asks for (`vl2.md` §10, §11).
 //!
-//! `answer.rs` answers requests, `identity.rs` knows who asks, `send.rs` sends what nobody asked for, `revoke.rs` knows
+//! `answer.rs` answers requests, with what `prepare.rs` prepares, `identity.rs` knows who asks, `send.rs` sends what nobody asked for, `revoke.rs` knows
 //! whose certificates are void.
 
 mod answer;
 mod caused;
 mod identity;
+mod prepare;
 mod ready;
 mod revoke;
 mod send;

@@ -10,39 +10,55 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::clock;
 use super::super::push::Due;
-use super::super::seen::Standing;
-use super::answer::{Answer, AnswerError};
+use super::super::seen::{Seen, Standing};
+use super::answer::{Answer, AnswerError, Outbox};
+use super::prepare::Case;
 use super::{Controller, lock};
 use crate::vl1::Now;
 
 /// Packets that are sent one after the other, and the pause after so many: a burst of more would be lost on the way.
 const BURST: usize = 64;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How many of these are made together: what wakes the node takes as long as one of them.
+const TOGETHER: usize = 16;
+
+/// A push that is being made.
+#[derive(Debug, Clone, Copy)]
+struct Pushed {
+    due: Due,
+    /// Whether the member believes to be in the network.
+    is_configured: bool,
+}
 
 impl Controller {
     /// Sends what is due now, but never so much that others would wait for it; returns when there is more. Revocations
     /// and what somebody waits for never wait for a large network.
     pub(in super::super) fn send_due(&self) -> Option<Instant> {
-        for _ in 0..BURST {
+        for _ in 0..BURST / TOGETHER {
             let now = clock::now();
-            let revocations = lock(&self.revocations).take(now.mono, &self.secret);
-            let has_revocations = revocations.is_some();
-            if let Some((destination, payload)) = revocations {
-                self.tally.revocation_packets.inc();
-                debug!(member = %destination, size_bytes = payload.len(), "revocations sent");
-                self.command(move |node, now| node.push_credentials(now, destination, &payload));
-            }
-            let due = {
-                let seen = lock(&self.seen);
-                lock(&self.pushes).take(&seen, now.mono)
-            };
-            match due {
-                Some(due) => self.push(due, now),
-                None if has_revocations => {}
-                None => return self.next_due(now),
+            let (mut outbox, mut dues) = (Outbox::new(), Vec::new());
+            let is_all = (0..TOGETHER).any(|_| !self.take_due(&mut outbox, &mut dues, now));
+            self.push_all(dues, outbox, now);
+            if is_all {
+                return self.next_due(now);
             }
         }
         Some(clock::now().mono + PAUSE)
+    }
+
+    /// Takes what is next, a packet with revocations and a push, and says whether there was anything.
+    fn take_due(&self, outbox: &mut Outbox, dues: &mut Vec<Due>, now: Now) -> bool {
+        let revocations = lock(&self.revocations).take(now.mono, &self.secret);
+        let has_revocations = revocations.is_some();
+        if let Some((destination, payload)) = revocations {
+            self.tally.revocation_packets.inc();
+            debug!(member = %destination, size_bytes = payload.len(), "revocations sent");
+            outbox.push(Box::new(move |node, now| node.push_credentials(now, destination, &payload)));
+        }
+        let seen = lock(&self.seen);
+        let due = lock(&self.pushes).take(&seen, now.mono);
+        dues.extend(due);
+        has_revocations || due.is_some()
     }
 
     /// Takes a member as online that has shown in another way than by a request that it is there, with what it said of
@@ -73,71 +89,84 @@ impl Controller {
         [pushes, revocations].into_iter().flatten().min()
     }
 
-    /// Tells a member what is, if it is online.
-    fn push(&self, due: Due, now: Now) {
-        let (network, member) = due.key;
-        let seen = lock(&self.seen).online(network, member, now.mono).cloned();
-        let Some(seen) = seen else { return lock(&self.pushes).dropped(due) };
-        if !seen.takes_pushes() {
-            // It never acknowledges anything; but it asks again.
-            self.command(move |node, now| node.push_config(now, member, network, &[]));
-            return lock(&self.pushes).dropped(due);
-        }
-        let is_configured = seen.is_configured();
-        let request = ConfigRequest {
-            network,
-            identity: seen.identity,
-            metadata: (*seen.metadata).clone(),
-            kind: RequestKind::Push,
-        };
-        let told = self.tell(
-            due.key,
-            || self.prepare(&request, None, Source::Relayed, now),
-            |answer| match answer {
-                Answer::Config(issued) => self.push_config(due, &issued, now),
-                Answer::Refusal(refusal, farewell) if is_configured => {
-                    self.push_refusal(due, refusal, farewell, now);
-                    false
+    /// Sends what is in the outbox, and tells members what is, if they are online.
+    fn push_all(&self, dues: Vec<Due>, mut outbox: Outbox, now: Now) {
+        let mut cases = Vec::with_capacity(dues.len());
+        for due in dues {
+            let (network, member) = due.key;
+            match lock(&self.seen).online(network, member, now.mono) {
+                Some(seen) if seen.takes_pushes() => {
+                    let Seen { identity, ref metadata, .. } = *seen;
+                    let (metadata, kind) = (RequestMetadata::clone(metadata), RequestKind::Push);
+                    let request = ConfigRequest { network, identity, metadata, kind };
+                    let about = Pushed { due, is_configured: seen.is_configured() };
+                    cases.push(Case { about, request, said: None, source: Source::Relayed });
+                    continue;
                 }
-                // It was told when it asked.
-                Answer::Refusal(..) => {
-                    lock(&self.pushes).dropped(due);
-                    false
+                // It never acknowledges anything; but it asks again.
+                Some(_) => {
+                    outbox.push(Box::new(move |node, now| node.push_config(now, member, network, &[])))
                 }
-            },
-        );
-        match told {
-            // It was refused before, so it knows nothing of what was revoked.
-            Ok(true) => self.catch_up(network, member, now),
-            Ok(false) => {}
-            Err(error) => {
-                match error {
-                    AnswerError::Store(error) if error.is_outage() => self.drop_request(&error),
-                    AnswerError::Store(error) => {
-                        error!(%network, %member, %error, "configuration not pushed");
-                    }
-                    // It is told when it asks.
-                    AnswerError::TooLong(error) => self.count_too_long(network, member, &error),
-                }
-                lock(&self.pushes).dropped(due);
+                None => {}
             }
+            lock(&self.pushes).dropped(due);
+        }
+        self.command_all(outbox);
+        if !cases.is_empty() {
+            self.tell_all(&cases, now, || {}, |case, answer, outbox| self.push(case, answer, now, outbox));
         }
     }
 
+    /// Tells a member what is; says whether it was refused before, so that it knows nothing of what was revoked.
+    fn push(
+        &self,
+        case: &Case<Pushed>,
+        answer: Result<Answer, AnswerError>,
+        now: Now,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Pushed { due, is_configured } = case.about;
+        let (network, member) = due.key;
+        match answer {
+            Ok(Answer::Config(issued)) => return self.push_config(due, &issued, now, outbox),
+            Ok(Answer::Refusal(refusal, farewell)) if is_configured => {
+                self.push_refusal(due, refusal, farewell, now, outbox);
+                return false;
+            }
+            // It was told when it asked.
+            Ok(Answer::Refusal(..)) => {}
+            Err(AnswerError::Store(error)) if error.is_outage() => self.drop_request(&error),
+            Err(AnswerError::Store(error)) => {
+                error!(%network, %member, %error, "configuration not pushed");
+            }
+            // It is told when it asks.
+            Err(AnswerError::TooLong(error)) => self.count_too_long(network, member, &error),
+        }
+        lock(&self.pushes).dropped(due);
+        false
+    }
+
     /// Says whether the member was refused before.
-    fn push_config(&self, due: Due, issued: &Issued, now: Now) -> bool {
+    fn push_config(&self, due: Due, issued: &Issued, now: Now, outbox: &mut Outbox) -> bool {
         let (network, member) = due.key;
         self.count_push(due);
         let update_id = self.update_id();
         let chunks = issued.push(update_id, &self.secret);
         lock(&self.pushes).sent(due, update_id.get(), now.mono);
-        self.command(move |node, now| node.push_config(now, member, network, &chunks));
+        outbox.push(Box::new(move |node, now| node.push_config(now, member, network, &chunks)));
         lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono)
     }
 
     /// Tells a member that believes to be in the network that it no longer is. Nobody acknowledges an error, so it is told
     /// twice, unless it asks in between.
-    fn push_refusal(&self, due: Due, refusal: Refusal, farewell: Option<Issued>, now: Now) {
+    fn push_refusal(
+        &self,
+        due: Due,
+        refusal: Refusal,
+        farewell: Option<Issued>,
+        now: Now,
+        outbox: &mut Outbox,
+    ) {
         let (network, member) = due.key;
         self.count_push(due);
         let update_id = self.update_id();
@@ -149,12 +178,12 @@ impl Controller {
         }
         debug!(%network, %member, ?refusal, "told to be refused");
         let farewell = farewell.map(|issued| issued.push(update_id, &self.secret));
-        self.command(move |node, now| {
+        outbox.push(Box::new(move |node, now| {
             if let Some(chunks) = farewell {
                 node.push_config(now, member, network, &chunks);
             }
             node.push_error(now, member, refusal.error_code(), network);
-        });
+        }));
     }
 
     fn count_push(&self, due: Due) {

@@ -30,7 +30,7 @@ fn strangers_that_come_together_do_not_pass_the_bound() {
         fixture.ask(node, source(1), fixture.now);
     }
     let late = Member { revision: 1, ..Member::new(NETWORK, identity(99).address, Timestamp(1)) };
-    let save = |tx: &ctl_store::Tx<'_>| answer::save_stranger(tx, &late, source(1), fixture.now.wall);
+    let save = |tx: &ctl_store::Tx<'_>| prepare::save_stranger(tx, &late, source(1), fixture.now.wall);
     fixture.controller.store.write(save).unwrap();
     assert_eq!(fixture.member(99), None);
     assert_eq!(fixture.pending().len() as u64, MAX_OF_SOURCE);
@@ -168,7 +168,7 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
                     for number in asked(thread) {
                         let request = request(node(number), RequestKind::Request);
                         let Answer::Config(issued) =
-                            controller.prepare(&request, None, source(1), clock::now()).unwrap()
+                            controller.prepare_for(&request, None, source(1), clock::now()).unwrap()
                         else {
                             panic!("refused")
                         };

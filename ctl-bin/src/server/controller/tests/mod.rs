@@ -4,6 +4,7 @@ mod joining;
 mod overtaking;
 mod queue;
 mod ready;
+mod together;
 mod watched;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,10 +25,24 @@ use super::super::background::Background;
 use super::super::home::Home;
 use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};
+use super::prepare::Case;
 use super::ready::Said;
 use super::*;
 
 const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
+
+impl Controller {
+    /// Prepares the answer to a request, or what is pushed.
+    fn prepare_for(
+        &self,
+        request: &ConfigRequest,
+        said: Option<Said>,
+        source: Source,
+        now: Now,
+    ) -> Result<Answer, AnswerError> {
+        self.prepare(&Case { about: (), request: request.clone(), said, source }, now)
+    }
+}
 
 /// A controller whose node does nothing.
 struct Fixture {
@@ -68,7 +83,7 @@ impl Fixture {
     fn ask(&self, node: u64, source: Source, now: Now) -> Answer {
         let request = request(node, RequestKind::Request);
         let said = self.said(&request);
-        self.controller.prepare(&request, Some(said), source, now).unwrap()
+        self.controller.prepare_for(&request, Some(said), source, now).unwrap()
     }
 
     /// What a request is on the wire.
@@ -95,7 +110,7 @@ impl Fixture {
         self.controller.store.read(|tx| tx.members().get(NETWORK, identity(node).address)).unwrap()
     }
 
-    /// Sends until nothing is due at once; returns how many commands the node got.
+    /// Sends until nothing is due at once; returns how often the node was woken.
     fn send_all(&mut self) -> usize {
         while self
             .controller
@@ -163,11 +178,12 @@ fn deauthorizing_one_of_ten_thousand_computes_nothing_for_the_others() {
     let member = identity(5).address;
     fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0, "computed before anybody was told");
-    let commands = fixture.send_all();
+    let woken = fixture.send_all();
     assert_eq!(fixture.figure(|tally| &tally.decisions), 1);
-    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 10_000);
     // One packet for each, and an error for the member itself.
-    assert_eq!(commands, 10_001);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 10_000);
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 1);
+    assert_eq!(woken, 10_000 / 16 + 1);
 }
 
 #[test]
@@ -219,8 +235,9 @@ fn a_member_that_is_there_after_a_restart_is_told_what_is_without_asking() {
     for node in [5, 6] {
         fixture.controller.welcome(NETWORK, identity(node), metadata(), fixture.now);
     }
+    fixture.send_all();
     // For each the revocation; a configuration for the one, an error for the other.
-    assert_eq!(fixture.send_all(), 4);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 2);
     assert_eq!(fixture.figure(|tally| &tally.pushes), 2);
     fixture.controller.follow(Change::Network(NETWORK), fixture.now);
     fixture.send_all();
@@ -268,7 +285,8 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     }
     fixture.controller.store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
     fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
-    assert_eq!(fixture.send_all(), 50);
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 50);
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0, "nothing needs revoking");
 
     let Answer::Refusal(Refusal::UnknownNetwork, Some(farewell)) = fixture.ask(99, source(1), fixture.now)
@@ -277,7 +295,7 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     };
     assert!(!farewell.dictionary().windows(2).any(|line| line == b"R="), "it has rules");
     let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
-    let answer = fixture.controller.prepare(&unknown, None, source(1), fixture.now).unwrap();
+    let answer = fixture.controller.prepare_for(&unknown, None, source(1), fixture.now).unwrap();
     assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
 }
 
@@ -379,7 +397,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     };
     fixture.ask(2, source(1), now);
     fixture.ask(2, source(1), now);
-    fixture.controller.prepare(&other_release, None, source(1), now).unwrap();
+    fixture.controller.prepare_for(&other_release, None, source(1), now).unwrap();
     // The stranger of before is let in by the network that is public now.
     fixture.ask(1, source(1), now);
     let entries = log(&fixture);
@@ -416,7 +434,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
     let mut with_token = request(3, RequestKind::Request);
     with_token.metadata.token = Some("a secret".to_owned());
-    fixture.controller.prepare(&with_token, None, source(1), now).unwrap();
+    fixture.controller.prepare_for(&with_token, None, source(1), now).unwrap();
     let newest = log(&fixture).swap_remove(0);
     let is_told = newest.starts_with("0000000003 member.create") && newest.contains(r#"Type":"token""#);
     assert!(is_told && !newest.contains("secret"), "{newest}");
@@ -513,7 +531,7 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
     fixture.put(&authorized(5));
     let issued = |fixture: &Fixture, kind, millis| match fixture
         .controller
-        .prepare(&request(5, kind), None, source(1), fixture.at(millis))
+        .prepare_for(&request(5, kind), None, source(1), fixture.at(millis))
         .unwrap()
     {
         Answer::Config(issued) => issued,
@@ -582,7 +600,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
         });
         let asked = (1..=50).map(|node| {
             let start = clock::now();
-            controller.prepare(&request(node, RequestKind::Request), None, source(1), start).unwrap();
+            controller.prepare_for(&request(node, RequestKind::Request), None, source(1), start).unwrap();
             clock::now().mono - start.mono
         });
         (asked.collect::<Vec<_>>(), fixture.figure(|tally| &tally.pushes))
@@ -603,7 +621,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
 fn a_push_leaves_no_record_of_a_stranger() {
     let fixture = Fixture::with_network(true);
     let push = request(5, RequestKind::Push);
-    let answer = fixture.controller.prepare(&push, None, Source::Relayed, fixture.now).unwrap();
+    let answer = fixture.controller.prepare_for(&push, None, Source::Relayed, fixture.now).unwrap();
     assert!(is_refused(&answer, Refusal::AccessDenied));
     assert_eq!(fixture.member(5), None);
 }
@@ -620,7 +638,7 @@ fn members_are_served_while_nothing_can_be_written() {
             metadata: RequestMetadata::parse(metadata),
             ..request(node, RequestKind::Request)
         };
-        fixture.controller.prepare(&request, None, Source::Relayed, fixture.now)
+        fixture.controller.prepare_for(&request, None, Source::Relayed, fixture.now)
     };
     let fixture = Fixture::new(store.clone(), clock::now());
     assert!(matches!(ask(&fixture, 1, b"v=7\npv=c\nrevr=1\nmajv=1"), Ok(Answer::Config(_))));

@@ -19,8 +19,12 @@ fn an_answer_that_a_push_overtook_is_made_again() {
     let told = fixture.controller.tell(
         (NETWORK, member),
         || {
-            let answer =
-                fixture.controller.prepare(&request(5, RequestKind::Request), None, source(1), fixture.now);
+            let answer = fixture.controller.prepare_for(
+                &request(5, RequestKind::Request),
+                None,
+                source(1),
+                fixture.now,
+            );
             if decided.replace(decided.get() + 1) == 0 {
                 fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
                 fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
@@ -41,7 +45,7 @@ fn a_push_that_an_answer_overtook_is_made_again() {
     let fixture = Fixture::with_network(true);
     let member = identity(5).address;
     let decided = Cell::new(0);
-    let prepare = |kind| fixture.controller.prepare(&request(5, kind), None, source(1), fixture.now);
+    let prepare = |kind| fixture.controller.prepare_for(&request(5, kind), None, source(1), fixture.now);
     let told = fixture.controller.tell(
         (NETWORK, member),
         || {
@@ -66,7 +70,7 @@ fn whoever_is_not_overtaken_is_decided_about_once() {
     fixture.put(&authorized(5));
     for _ in 0..3 {
         let prepare =
-            || fixture.controller.prepare(&request(5, RequestKind::Push), None, source(1), fixture.now);
+            || fixture.controller.prepare_for(&request(5, RequestKind::Push), None, source(1), fixture.now);
         fixture.controller.tell((NETWORK, identity(5).address), prepare, drop).unwrap();
     }
     assert_eq!(fixture.figure(|tally| &tally.decisions), 3);
@@ -94,7 +98,7 @@ fn a_member_whose_configuration_no_client_takes_gets_an_error() {
             metadata: b"v=7\npv=c\nrevr=1".to_vec(),
             from: None,
         };
-        fixture.controller.answer(requested, fixture.now);
+        fixture.controller.answer_all([requested], fixture.now, || ());
         assert_eq!(fixture.send_all(), 1, "the error");
     }
     assert_eq!(fixture.controller.too_long.load(Ordering::Relaxed), 2);

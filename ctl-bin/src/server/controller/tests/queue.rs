@@ -2,7 +2,7 @@
 
 use zt_proto::NetworkId;
 
-use super::super::super::work::{MAX_ANSWERING, MAX_IN_A_ROW, MAX_REQUESTS};
+use super::super::super::work::{MAX_ANSWERING, MAX_REQUESTS, MAX_TOGETHER};
 use super::*;
 use crate::vl1::{ConfigRequested, Event, RequestId};
 
@@ -35,22 +35,20 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
         while sender.capacity() < total {
             tokio::task::yield_now().await;
         }
-        let mut answered = 0;
         // Each is told that there is no such network.
-        while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(1), fixture.commands.recv()).await {
-            answered += 1;
-        }
-        answered
+        while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(1), fixture.commands.recv()).await {}
     };
-    let work = work::answer_events(Arc::new(fixture.controller), surroundings, background, events);
+    let controller = Arc::new(fixture.controller);
+    let work = work::answer_events(Arc::clone(&controller), surroundings, background, events);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let answered = runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            answered = answered => answered,
+            () = answered => {}
             () = work => panic!("it never ends"),
         }
     });
-    // By the threads, and one that waits for the node.
-    let taken_out = MAX_ANSWERING * MAX_IN_A_ROW + 1;
+    let answered = usize::try_from(controller.tally.decisions.get()).unwrap();
+    // By the threads, which wait for the node.
+    let taken_out = MAX_ANSWERING * MAX_TOGETHER;
     assert!((MAX_REQUESTS..=MAX_REQUESTS + taken_out).contains(&answered), "{answered}");
 }
