@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_core::record::member::apply;
-use ctl_store::{MemberCounts, Tx};
+use ctl_store::{MemberCounts, Sighting, StoreError, Tx};
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -21,7 +21,7 @@ use crate::view::member::{MemberView, render, render_listed};
 use crate::{Shared, State, network, respond, with};
 
 /// Members of a page of the list in full: some 500 KiB of text.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 /// Members of a page of the list of revisions.
 const REVISIONS_PAGE: usize = 10_000;
 /// A member asks once a minute; this is how long one that missed two requests counts as active, in milliseconds.
@@ -165,6 +165,20 @@ impl Pages for Revisions {
     }
 }
 
+/// Returns the next members of a list in full, each with when it was last heard.
+pub(crate) fn page(
+    tx: &Tx<'_>,
+    network: NetworkId,
+    after: Option<Address>,
+) -> Result<(Vec<Member>, BTreeMap<Address, Sighting>), StoreError> {
+    let members = tx.members().page(network, after, PAGE)?;
+    let sightings = match (members.first(), members.last()) {
+        (Some(first), Some(last)) => tx.sightings().last_between(network, first.address, last.address)?,
+        _ => BTreeMap::new(),
+    };
+    Ok((members, sightings))
+}
+
 /// All members in full, and how many there are.
 struct InFull {
     state: Shared,
@@ -182,14 +196,7 @@ impl Pages for InFull {
                 network::require(tx, self.network)?;
                 out.extend_from_slice(br#"{"data":["#);
             }
-            let page = tx.members().page(self.network, self.after, PAGE)?;
-            let sightings = match (page.first(), page.last()) {
-                (Some(first), Some(last)) => {
-                    tx.sightings().last_between(self.network, first.address, last.address)?
-                }
-                _ => BTreeMap::new(),
-            };
-            Ok::<_, ApiError>((page, sightings))
+            Ok::<_, ApiError>(page(tx, self.network, self.after)?)
         })?;
         for member in &page {
             let shown = self.state.shown_member(member);

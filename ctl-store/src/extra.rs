@@ -1,5 +1,7 @@
 //! Fields of imported records that mean nothing here, kept for an export.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 use serde_json::{Map, Value};
 use zt_proto::{Address, NetworkId};
@@ -38,6 +40,20 @@ impl Members<'_> {
         let record = format_args!("extra fields of member {address} of network {network}");
         let found = self.tx.query(sql, (NetworkColumn(network), AddressColumn(address)), record, decode)?;
         Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// Returns the extra fields of those members from `first` to `last`, both included, that have any.
+    pub fn extras_between(
+        &self,
+        network: NetworkId,
+        first: Address,
+        last: Address,
+    ) -> Result<BTreeMap<Address, Map<String, Value>>, StoreError> {
+        let sql = "SELECT member, fields FROM member_extra WHERE network = ?1 AND member BETWEEN ?2 AND ?3";
+        let record = format_args!("extra fields of a member of network {network}");
+        let key = (NetworkColumn(network), AddressColumn(first), AddressColumn(last));
+        let row = |row: &Columns<'_>| Ok((row.get::<AddressColumn>("member")?.0, decode(row)?));
+        Ok(self.tx.query(sql, key, record, row)?.into_iter().collect())
     }
 
     /// Returns the extra fields of each member of a network that has any.

@@ -595,7 +595,7 @@ mod tests {
             (TAGS.these, "SEARCH member_tag USING PRIMARY KEY (network=? AND member=?)"),
             (CAPABILITIES.these, "SEARCH member_capability USING PRIMARY KEY (network=? AND member=?)"),
         ] {
-            let plan = plan(sql);
+            let plan = query_plan::of(sql);
             assert!(plan.contains(index), "{sql}: {plan}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_store::Tx;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -16,12 +16,10 @@ use super::{network, view};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::member::{PAGE, page};
 use crate::status::NodeStatus;
 use crate::streamed::{self, Pages, Step};
 use crate::{Shared, State, respond, with};
-
-/// Members of a page of the list.
-const PAGE: usize = 500;
 
 fn path() -> BoxedFilter<(NetworkId,)> {
     network::path().and(param()).and(segment("member")).boxed()
@@ -119,32 +117,29 @@ impl Pages for Members {
     fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError> {
         let now = (self.state.api.now)();
         let controller = self.state.api.controller;
-        let page = self.state.api.store.read(|tx| {
+        let (members, sightings, extras) = self.state.api.store.read(|tx| {
             if self.after.is_none() {
                 crate::network::require(tx, self.network)?;
                 out.push(b'[');
             }
-            let page = tx.members().page(self.network, self.after, PAGE)?;
-            let sightings = match (page.first(), page.last()) {
+            let (members, sightings) = page(tx, self.network, self.after)?;
+            let extras = match (members.first(), members.last()) {
                 (Some(first), Some(last)) => {
-                    tx.sightings().last_between(self.network, first.address, last.address)?
+                    tx.members().extras_between(self.network, first.address, last.address)?
                 }
                 _ => BTreeMap::new(),
             };
-            let mut shown = Vec::with_capacity(page.len());
-            for member in page {
-                let extra = tx.members().extra(self.network, member.address)?;
-                let (peer, sighting) = (self.node.peer(member.address), sightings.get(&member.address));
-                let view = view::render_member(&member, &extra, peer, sighting, controller, now);
-                shown.push((member.address, view));
-            }
-            Ok::<_, ApiError>(shown)
+            Ok::<_, ApiError>((members, sightings, extras))
         })?;
-        for (address, view) in &page {
-            streamed::append(out, self.after.is_none(), view)?;
-            self.after = Some(*address);
+        let nothing = Map::new();
+        for member in &members {
+            let (peer, sighting) = (self.node.peer(member.address), sightings.get(&member.address));
+            let extra = extras.get(&member.address).unwrap_or(&nothing);
+            let view = view::render_member(member, extra, peer, sighting, controller, now);
+            streamed::append(out, self.after.is_none(), &view)?;
+            self.after = Some(member.address);
         }
-        if page.len() < PAGE {
+        if members.len() < PAGE {
             out.push(b']');
             return Ok(Step::Done);
         }
