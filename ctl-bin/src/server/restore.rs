@@ -46,6 +46,8 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), RestoreError> {
     let key = Key::choose(args.key.identity_file.as_deref(), args.key.passphrase_file.as_deref())?;
     let target = &args.home.home;
     require_empty(target)?;
+    // Before a directory is made for it.
+    drop(File::open(&args.file).map_err(|source| RestoreError::Open { path: args.file.clone(), source })?);
     let failed = |source| RestoreError::Write { path: target.clone(), source };
     // An empty directory may be where a disk is mounted, and cannot be replaced then; and whoever made it gave it its
     // owner. One that is not there comes into being complete.

@@ -104,6 +104,7 @@ fn every_command_says_what_to_do_about_what_is_wrong() {
     ] {
         note(Path::new("/nowhere/home"), arguments, " # no home");
     }
+    assert!(!Path::new("/nowhere").exists(), "somebody made a directory and then nothing in it");
     let own = fs::read_to_string(home.join("identity.public")).unwrap();
     let transcript = transcript
         .replace(text(folder.path()), "DIR")
