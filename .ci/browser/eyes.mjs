@@ -23,6 +23,8 @@ async function fits(page, what) {
 /** Returns `look(name)`: a page in light, in dark and on a phone, a picture of each, enlarged, and what axe-core says. */
 export function eyes(page, pictures) {
   return async (name, { toasts = false } = {}) => {
+    // What is not drawn yet has no heading.
+    await page.locator("main h1").first().waitFor();
     if (!toasts) await page.evaluate(() => document.getElementById("toasts").replaceChildren());
     for (const [kind, colorScheme, size] of KINDS) {
       await page.emulateMedia({ colorScheme });

@@ -61,7 +61,7 @@ impl Controller {
     }
 
     /// Answers a request at once if nothing has to be looked up: returns the payloads of the answer, none if it comes too
-    /// soon after the last. `None` leaves it to [`Self::answer`].
+    /// soon after the last. `None` leaves it to [`Self::answer_all`].
     ///
     /// It may only be called by the loop of the node, which sends them before it carries out another command: so they are
     /// older than whatever is pushed because of a change.

@@ -324,7 +324,8 @@ impl Controller {
         Ok(is_admitted)
     }
 
-    /// Decides on what is stored, of which `member` was read already. The network is read only if it may have changed since it was last read.
+    /// Decides on what is stored, of which `member` was read already. The network is read only if it may have changed since
+    /// it was last read.
     fn decide_in(
         &self,
         tx: &Tx<'_>,
