@@ -1,0 +1,102 @@
+//! The members of a network that a query is about: those between two addresses, or those that are named.
+
+use std::fmt;
+use std::iter;
+
+use rusqlite::types::Null;
+use rusqlite::{Params, ToSql, params_from_iter};
+use zt_proto::{Address, NetworkId};
+
+use crate::column::{AddressColumn, NetworkColumn};
+
+/// Members that are asked for by name in one query.
+pub(super) const TOGETHER: usize = 16;
+
+/// The members of a network that a query is about.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub(super) network: NetworkId,
+    whom: Whom<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Whom<'a> {
+    /// Those from the first address to the second, both included.
+    Between(Address, Address),
+    /// At most [`TOGETHER`].
+    These(&'a [Address]),
+}
+
+/// A query about the members of a span: for both ways to name them.
+pub(super) struct OfSpan {
+    pub(super) between: &'static str,
+    pub(super) these: &'static str,
+}
+
+/// Writes a query with and without the column that is to be the address of one of the members.
+macro_rules! of_span {
+    ($before:literal, $after:literal) => {
+        OfSpan {
+            between: concat!($before, " BETWEEN ?2 AND ?3 ", $after),
+            these: concat!(
+                $before,
+                " IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ",
+                $after
+            ),
+        }
+    };
+}
+
+impl<'a> Span<'a> {
+    pub(super) fn one(network: NetworkId, address: Address) -> Self {
+        Self::between(network, address, address)
+    }
+
+    pub(super) fn all(network: NetworkId) -> Self {
+        Self::between(network, Address::NONE, Address::MAX)
+    }
+
+    pub(super) fn between(network: NetworkId, first: Address, last: Address) -> Self {
+        Self { network, whom: Whom::Between(first, last) }
+    }
+
+    pub(super) fn these(network: NetworkId, addresses: &'a [Address]) -> Self {
+        Self { network, whom: Whom::These(addresses) }
+    }
+
+    pub(super) fn sql(self, query: &OfSpan) -> &'static str {
+        match self.whom {
+            Whom::Between(..) => query.between,
+            Whom::These(_) => query.these,
+        }
+    }
+
+    pub(super) fn params(self) -> impl Params {
+        let network: Box<dyn ToSql> = Box::new(NetworkColumn(self.network));
+        let mut params = vec![network];
+        let mut add = |address| params.push(Box::new(AddressColumn(address)));
+        match self.whom {
+            Whom::Between(first, last) => [first, last].into_iter().for_each(add),
+            Whom::These(addresses) => {
+                addresses.iter().copied().for_each(&mut add);
+                // Nobody has no address.
+                let missing = TOGETHER.saturating_sub(addresses.len());
+                params.extend(iter::repeat_with(|| Box::new(Null) as Box<dyn ToSql>).take(missing));
+            }
+        }
+        params_from_iter(params)
+    }
+}
+
+impl fmt::Display for Span<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.whom {
+            Whom::Between(first, last) if first == last => {
+                write!(f, "member {first} of network {}", self.network)
+            }
+            Whom::Between(..) | Whom::These(_) => write!(f, "a member of network {}", self.network),
+        }
+    }
+}
+
+pub(super) use of_span;
