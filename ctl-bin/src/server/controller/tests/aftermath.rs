@@ -100,3 +100,33 @@ fn a_network_that_is_made_again_later_has_nothing_to_revoke() {
     assert!(!lock(&fixture.controller.revocations).catch_up(NETWORK, identity(9).address, late.mono));
     assert!(store.read(|tx| tx.revoked().of_network_since(NETWORK, Timestamp(0))).unwrap().is_empty());
 }
+
+#[test]
+fn what_is_revoked_in_a_network_that_was_made_again_is_not_forgotten_with_the_old_one() {
+    let fixture = Fixture::with_network(true);
+    fixture.note(6, Standing::Admitted);
+    let Fixture { controller, commands, now } = fixture;
+    let controller = Arc::new(controller);
+    let (sender, changes) = mpsc::unbounded_channel();
+    let revoked = Change::MemberRevoked { network: NETWORK, member: identity(5).address };
+    for change in [Change::NetworkRemoved(NETWORK), Change::Network(NETWORK), revoked] {
+        sender.send(change).unwrap();
+    }
+    drop(sender);
+    block_on(work::follow_changes(Arc::clone(&controller), changes));
+    let mut fixture = Fixture { controller: Arc::into_inner(controller).unwrap(), commands, now };
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 1);
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn a_removed_member_returns_as_a_stranger() {
+    let fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    assert!(matches!(fixture.ask(5, source(1), fixture.now), Answer::Config(_)));
+    fixture.controller.store.write(|tx| tx.members().remove(NETWORK, identity(5).address)).unwrap();
+    assert!(is_refused(&fixture.ask(5, source(1), fixture.at(1)), Refusal::AccessDenied));
+    assert_eq!(fixture.pending(), [5]);
+    assert!(!fixture.member(5).unwrap().authorized);
+}

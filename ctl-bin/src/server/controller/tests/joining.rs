@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ctl_core::network::{Pool, Route, V4Assign};
 use ctl_core::pending::{FORGOTTEN_AFTER, MAX_OF_NETWORK, SAFE_FOR};
 
 use super::super::super::newcomers::{MAX_MEMBERS, MAX_OF_SOURCE as MAX_NEW_OF_SOURCE};
@@ -141,18 +140,9 @@ fn who_has_to_log_in_to_a_public_network_is_a_newcomer() {
 fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_they_hear_of_it() {
     const THREADS: u64 = 8;
     const NODES: u64 = 400;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("controller.db");
-    let store = Store::open(&path).unwrap();
-    let network = Network {
-        private: false,
-        revision: 1,
-        v4_assign: V4Assign { pool: true },
-        routes: vec![Route { target: "10.0.0.0/22".parse().unwrap(), via: None }],
-        pools: vec![Pool { first: "10.0.0.1".parse().unwrap(), last: "10.0.1.144".parse().unwrap() }],
-        ..Network::new(NETWORK, Timestamp(1))
-    };
-    store.write(|tx| tx.networks().put(&network)).unwrap();
+    let disk = OnDisk::new();
+    let store = disk.open();
+    put_network_with_pool(&store, Ipv4Addr::new(10, 0, 1, 144));
     let fixture = Fixture::new(store.clone(), clock::now());
     let controller = &fixture.controller;
     // Each node asks twice, on two threads. All begin their walk through the pool within four addresses.
@@ -167,12 +157,8 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
                     let mut answered = Vec::new();
                     for number in asked(thread) {
                         let request = request(node(number), RequestKind::Request);
-                        let Answer::Config(issued) =
-                            controller.prepare_for(&request, None, source(1), clock::now()).unwrap()
-                        else {
-                            panic!("refused")
-                        };
-                        let config = NetworkConfig::parse(&issued.dictionary()).unwrap();
+                        let answer = controller.prepare_for(&request, None, source(1), clock::now());
+                        let config = config(&answer.unwrap());
                         let [address] = &config.addresses[..] else { panic!("{:?}", config.addresses) };
                         let holder = store.read(|tx| tx.members().holder(NETWORK, address.ip())).unwrap();
                         assert_eq!(holder, Some(config.member), "told before it was saved");
@@ -192,8 +178,6 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
     assert_eq!(holders.len() as u64, NODES);
     // The pool has just as many: the next one gets none, and nothing was lost.
     drop(fixture);
-    let again = Fixture::new(Store::open(&path).unwrap(), clock::now());
-    let full = again.ask(1_000_000, source(2), again.now);
-    let Answer::Config(issued) = full else { panic!("refused") };
-    assert!(NetworkConfig::parse(&issued.dictionary()).unwrap().addresses.is_empty());
+    let again = disk.fixture();
+    assert!(config(&again.ask(1_000_000, source(2), again.now)).addresses.is_empty());
 }

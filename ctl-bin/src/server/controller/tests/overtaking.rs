@@ -2,11 +2,9 @@
 
 use std::cell::Cell;
 
-use ctl_core::network::Pool;
 use zt_proto::rules::{Rule, RuleBody};
 
 use super::*;
-use crate::vl1::{ConfigRequested, RequestId};
 
 /// An answer is decided, then an administrator takes the authorization away and that is pushed, then the answer is ready.
 #[test]
@@ -89,16 +87,8 @@ fn a_member_whose_configuration_no_client_takes_gets_an_error() {
     };
     fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
     fixture.put(&authorized(5));
-    let identity = identity(5);
     for packet in 1..=2 {
-        let requested = ConfigRequested {
-            request: RequestId { from: identity.address, packet },
-            identity,
-            network: NETWORK,
-            metadata: b"v=7\npv=c\nrevr=1".to_vec(),
-            from: None,
-        };
-        fixture.controller.answer_all([requested], fixture.now, || ());
+        fixture.controller.answer_all([requested(NETWORK, 5, packet)], fixture.now, || ());
         assert_eq!(fixture.send_all(), 1, "the error");
     }
     assert_eq!(fixture.controller.too_long.load(Ordering::Relaxed), 2);

@@ -1,17 +1,8 @@
 //! Requests that wait to be answered.
 
-use zt_proto::NetworkId;
-
 use super::super::super::work::{MAX_ANSWERING, MAX_REQUESTS, MAX_TOGETHER};
 use super::*;
-use crate::vl1::{ConfigRequested, Event, RequestId};
-
-fn requested(network: NetworkId, node: u64) -> Event {
-    let identity = identity(node);
-    let request = RequestId { from: identity.address, packet: node };
-    let metadata = metadata().write();
-    Event::ConfigRequested(ConfigRequested { request, identity, network, metadata, from: None })
-}
+use crate::vl1::Event;
 
 /// `known-flaws.md` row 7: more nodes ask at once than can be answered, as after a start, while nobody takes the answers.
 #[test]
@@ -21,14 +12,9 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
     let network = NetworkId::of_controller(fixture.controller.secret.address(), 1);
     let folder = tempfile::tempdir().unwrap();
     let (sender, events) = mpsc::channel(total);
-    let surroundings = work::Surroundings {
-        home: Arc::new(Home::open(&folder.path().join("home")).unwrap()),
-        serves_networks: true,
-        node: mpsc::channel(1).0,
-        takeover: Arc::default(),
-    };
+    let surroundings = surroundings(&folder);
     for node in 1..=total as u64 {
-        sender.try_send(requested(network, node)).unwrap();
+        sender.try_send(Event::ConfigRequested(requested(network, node, node))).unwrap();
     }
     let background = Background::start().unwrap();
     let answered = async {
@@ -51,4 +37,26 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
     // By the threads, which wait for the node.
     let taken_out = MAX_ANSWERING * MAX_TOGETHER;
     assert!((MAX_REQUESTS..=MAX_REQUESTS + taken_out).contains(&answered), "{answered}");
+}
+
+#[test]
+fn nothing_is_answered_any_more_when_no_identity_can_be_verified() {
+    let Fixture { controller, .. } = Fixture::with_network(true);
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, events) = mpsc::channel(1);
+    let surroundings = surroundings(&folder);
+    sender.try_send(Event::IdentityToVerify(identity(5))).unwrap();
+    // Returns although events may still come: the program ends with it.
+    block_on(work::answer_events(Arc::new(controller), surroundings, Background::ended(), events));
+    drop(sender);
+}
+
+/// The node of these is gone.
+fn surroundings(home: &tempfile::TempDir) -> work::Surroundings {
+    work::Surroundings {
+        home: Arc::new(Home::open(&home.path().join("home")).unwrap()),
+        serves_networks: true,
+        node: mpsc::channel(1).0,
+        takeover: Arc::default(),
+    }
 }

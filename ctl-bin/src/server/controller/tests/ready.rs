@@ -77,3 +77,40 @@ fn whose_login_ends_by_itself_is_always_decided_about() {
     }
     assert!(!fixture.is_ready(&request(7, RequestKind::Request), fixture.now));
 }
+
+/// What a member that asks again is sent is what it would be sent by a controller that remembers nothing, but for the
+/// times of issue and what is signed with them.
+#[test]
+fn remembered_answers_are_those_that_would_be_made_anew() {
+    let store = Store::in_memory().unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store.clone(), clock::now());
+    fixture.put(&authorized(5));
+    let issued = |fixture: &Fixture, kind, millis| match fixture
+        .controller
+        .prepare_for(&request(5, kind), None, source(1), fixture.at(millis))
+        .unwrap()
+    {
+        Answer::Config(issued) => issued,
+        Answer::Refusal(refusal, _) => panic!("{refusal:?}"),
+    };
+    let first = issued(&fixture, RequestKind::Request, 0);
+    let config = |issued: &Issued| NetworkConfig::parse(&issued.dictionary()).unwrap();
+    for (kind, millis) in [(RequestKind::Request, 61_000), (RequestKind::Push, 62_000)] {
+        let again = issued(&fixture, kind, millis);
+        assert!(Arc::ptr_eq(&first, &again), "signed again");
+        let forgetful = Fixture::new(store.clone(), fixture.now);
+        let anew = issued(&forgetful, kind, millis);
+        let (mut remembered, anew) = (config(&again), config(&anew));
+        assert!(remembered.timestamp <= anew.timestamp);
+        (remembered.timestamp, remembered.membership) = (anew.timestamp, anew.membership.clone());
+        assert_eq!(remembered, anew);
+    }
+    // What changed is seen at once.
+    let network = Network { revision: 2, name: "second".to_owned(), ..Network::new(NETWORK, Timestamp(1)) };
+    store.write(|tx| tx.networks().put(&network)).unwrap();
+    assert_eq!(config(&issued(&fixture, RequestKind::Push, 63_000)).name, b"second");
+    // After a revocation nothing is sent again that it voids.
+    let revocation = fixture.controller.make_revocation(NETWORK, identity(5).address, fixture.at(64_000));
+    assert!(issued(&fixture, RequestKind::Push, 64_000).timestamp() > revocation.threshold);
+}

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::vl1::{ConfigRequested, RequestId};
 
 fn case(node: u64) -> Case<u64> {
     Case { about: node, request: request(node, RequestKind::Request), said: None, source: source(1) }
@@ -20,13 +19,13 @@ fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> 
         || push("!".to_owned()),
         |case, answer, _| {
             push(match answer {
-                Ok(Answer::Config(issued)) => {
-                    let config = NetworkConfig::parse(&issued.dictionary()).unwrap();
+                Ok(Answer::Refusal(refusal, _)) => format!("{} {refusal:?}", case.about),
+                Ok(answer) => {
+                    let config = config(&answer);
                     assert_eq!(config.member.to_u64(), case.about);
                     let addresses: Vec<_> = config.addresses.iter().map(ToString::to_string).collect();
                     format!("{} {}", case.about, addresses.join(","))
                 }
-                Ok(Answer::Refusal(refusal, _)) => format!("{} {refusal:?}", case.about),
                 Err(error) => format!("{} {error}", case.about),
             });
             false
@@ -35,19 +34,10 @@ fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> 
     told.into_inner()
 }
 
-fn with_pool(last: u8) -> Network {
-    let ip = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
-    let mut network = Network { private: false, revision: 2, ..Network::new(NETWORK, Timestamp(1)) };
-    network.v4_assign.pool = true;
-    network.pools = vec![ctl_core::network::Pool { first: ip(1), last: ip(last) }];
-    network.routes = vec![ctl_core::network::Route { target: "10.0.0.0/24".parse().unwrap(), via: None }];
-    network
-}
-
 #[test]
 fn who_joins_gets_an_address_of_its_own_and_who_is_known_does_not_wait_for_that() {
     let fixture = Fixture::with_network(false);
-    fixture.controller.store.write(|tx| tx.networks().put(&with_pool(250))).unwrap();
+    put_network_with_pool(&fixture.controller.store, Ipv4Addr::new(10, 0, 0, 250));
     assert_eq!(told(&fixture, [5]).len(), 2);
     let mut all = told(&fixture, [1, 2, 5, 3, 4]);
     assert_eq!(all[..2], told(&fixture, [5])[..], "{all:?}");
@@ -55,7 +45,7 @@ fn who_joins_gets_an_address_of_its_own_and_who_is_known_does_not_wait_for_that(
     // What each was told is what is on record, all different.
     for node in 1..=5 {
         let member = fixture.member(node).unwrap();
-        assert!(all.contains(&format!("{node} {}/24", member.ip_assignments[0])), "{all:?} {member:?}");
+        assert!(all.contains(&format!("{node} {}/22", member.ip_assignments[0])), "{all:?} {member:?}");
     }
     all.dedup_by_key(|text| text.split(' ').nth(1).map(str::to_owned));
     assert_eq!(all.len(), 6);
@@ -63,31 +53,25 @@ fn who_joins_gets_an_address_of_its_own_and_who_is_known_does_not_wait_for_that(
 
 #[test]
 fn one_commit_saves_all_that_join_together() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("controller.db");
-    let store = Store::open(&path).unwrap();
-    put_network(&store, false);
-    let fixture = Fixture::new(store, clock::now());
+    let disk = OnDisk::with_network(false);
+    let fixture = disk.fixture();
     told(&fixture, [100]);
-    let before = written(&path);
+    let before = disk.written();
     told(&fixture, [101]);
-    let one = written(&path) - before;
+    let one = disk.written() - before;
     told(&fixture, 1..=16);
-    assert!(written(&path) - before < 4 * one, "{} and {one}", written(&path) - before);
+    assert!(disk.written() - before < 4 * one, "{} and {one}", disk.written() - before);
 }
 
 /// A record that cannot be read keeps nobody else from an answer, nor from being saved.
 #[test]
 fn a_damaged_record_is_the_fault_of_nobody_else() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("controller.db");
-    let store = Store::open(&path).unwrap();
-    put_network(&store, false);
-    let fixture = Fixture::new(store, clock::now());
+    let disk = OnDisk::with_network(false);
+    let fixture = disk.fixture();
     for node in [1, 2] {
         fixture.put(&authorized(node));
     }
-    let raw = rusqlite::Connection::open(&path).unwrap();
+    let raw = disk.raw();
     raw.execute_batch(
         "PRAGMA ignore_check_constraints = ON; UPDATE member SET identity = x'01' WHERE address = x'0000000001'",
     )
@@ -173,14 +157,7 @@ fn answers_of_a_batch_wake_the_node_once() {
     let mut fixture = Fixture::with_network(true);
     let requests = (1..=16_u64).map(|node| {
         fixture.put(&authorized(node));
-        let identity = identity(node);
-        ConfigRequested {
-            request: RequestId { from: identity.address, packet: node },
-            identity,
-            network: NETWORK,
-            metadata: b"v=7\npv=c\nrevr=1".to_vec(),
-            from: None,
-        }
+        requested(NETWORK, node, node)
     });
     let requests: Vec<_> = requests.collect();
     fixture.controller.answer_all(requests, fixture.now, || ());

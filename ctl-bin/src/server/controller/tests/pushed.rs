@@ -1,0 +1,173 @@
+//! What is sent without being asked for: to whom, how often, and in which order.
+
+use super::*;
+
+/// `known-flaws.md` row 14.
+#[test]
+fn deauthorizing_one_of_ten_thousand_computes_nothing_for_the_others() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=10_000 {
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    let member = identity(5).address;
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 0, "computed before anybody was told");
+    let woken = fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 1);
+    // One packet for each, and an error for the member itself.
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 10_000);
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 1);
+    assert_eq!(woken, 10_000 / 16 + 1);
+}
+
+#[test]
+fn a_changed_network_is_decided_once_for_each_member_that_is_online_and_for_no_stranger() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=100 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    for node in 101..=200 {
+        fixture.note(node, Standing::Refused);
+    }
+    for _ in 0..10 {
+        fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    }
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 100);
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 100);
+}
+
+#[test]
+fn revocations_and_awaited_pushes_overtake_a_large_network() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=1_000 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.send_due();
+    let before = fixture.figure(|tally| &tally.pushes);
+    assert!(before < 1_000, "all at once");
+    fixture.put(&Member { authorized: false, ..authorized(1_000) });
+    let member = identity(1_000).address;
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    fixture.controller.send_due();
+    assert!(fixture.figure(|tally| &tally.revocation_packets) >= 60);
+    assert!(fixture.figure(|tally| &tally.pushes) < 1_000, "the network went first");
+    fixture.send_all();
+}
+
+/// Prints how long others wait while a large network is pushed to.
+#[test]
+fn requests_are_answered_while_a_large_network_is_pushed_to() {
+    let disk = OnDisk::with_network(true);
+    let mut fixture = disk.fixture();
+    let members = 2_000;
+    let put_all =
+        |tx: &ctl_store::Tx<'_>| (1..=members).try_for_each(|node| tx.members().put(&authorized(node)));
+    fixture.controller.store.write(put_all).unwrap();
+    for node in 1..=members {
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    let controller = &fixture.controller;
+    let (answered, pushed_before_the_last) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while lock(&controller.pushes).next_due(clock::now().mono).is_some_and(|due| due <= soon()) {
+                controller.send_due();
+                std::thread::yield_now();
+            }
+        });
+        let asked = (1..=50).map(|node| {
+            let start = clock::now();
+            controller.prepare_for(&request(node, RequestKind::Request), None, source(1), start).unwrap();
+            clock::now().mono - start.mono
+        });
+        (asked.collect::<Vec<_>>(), fixture.figure(|tally| &tally.pushes))
+    });
+    let longest = answered.iter().max().unwrap();
+    println!(
+        "measured: longest answer of 50 {longest:.2?}, after which {pushed_before_the_last} of {members} were pushed to"
+    );
+    assert!(pushed_before_the_last < members, "requests waited for the whole network");
+    // Nobody acknowledged any.
+    let repeated = fixture.figure(|tally| &tally.repeated_pushes);
+    assert_eq!(fixture.figure(|tally| &tally.pushes) - repeated, members);
+    fixture.commands.close();
+}
+
+#[test]
+fn a_member_that_was_told_twice_to_be_out_is_not_told_again() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.note(5, Standing::Admitted);
+    fixture.put(&Member { authorized: false, ..authorized(5) });
+    let change = Change::Member { network: NETWORK, member: identity(5).address };
+    fixture.controller.follow(change, fixture.now);
+    assert_eq!(fixture.send_all(), 1);
+    let later = fixture.at(60_000);
+    let due = lock(&fixture.controller.pushes).take(&lock(&fixture.controller.seen), later.mono);
+    assert!(due.is_some_and(|due| due.is_repeated()), "{due:?}");
+    fixture.controller.follow(change, later);
+    lock(&fixture.controller.seen).pushed(NETWORK, identity(5).address, Standing::Refused, later.mono);
+    assert_eq!(fixture.send_all(), 0);
+}
+
+/// `known-flaws.md` row 13.
+#[test]
+fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=50 {
+        fixture.put(&authorized(node));
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture.controller.store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
+    fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.pushes), 50);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0, "nothing needs revoking");
+
+    let Answer::Refusal(Refusal::UnknownNetwork, Some(farewell)) = fixture.ask(99, source(1), fixture.now)
+    else {
+        panic!("no farewell");
+    };
+    assert!(!farewell.dictionary().windows(2).any(|line| line == b"R="), "it has rules");
+    let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
+    let answer = fixture.controller.prepare_for(&unknown, None, source(1), fixture.now).unwrap();
+    assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
+}
+
+/// `vl2.md` §8.4. They never acknowledge, so nothing is repeated.
+#[test]
+fn a_client_before_1_2_is_only_made_to_ask() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    let (identity, old) = (identity(5), RequestMetadata::parse(b"v=6"));
+    lock(&fixture.controller.seen).note(NETWORK, identity, old, None, Standing::Admitted, fixture.now.mono);
+    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    assert_eq!(fixture.send_all(), 1);
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
+    assert_eq!(lock(&fixture.controller.pushes).next_due(fixture.now.mono), None);
+    fixture.put(&Member { authorized: false, ..authorized(6) });
+    let member = Address::from_low_bits(6);
+    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    // The error for the member that was not seen, which nobody may get, and no revocation.
+    assert_eq!(fixture.send_all(), 1);
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0);
+}
+
+/// Pushing tells what is; it records nobody.
+#[test]
+fn a_push_leaves_no_record_of_a_stranger() {
+    let fixture = Fixture::with_network(true);
+    let push = request(5, RequestKind::Push);
+    let answer = fixture.controller.prepare_for(&push, None, Source::Relayed, fixture.now).unwrap();
+    assert!(is_refused(&answer, Refusal::AccessDenied));
+    assert_eq!(fixture.member(5), None);
+}
+
+/// When only repetitions are left.
+fn soon() -> std::time::Instant {
+    clock::now().mono + Duration::from_millis(1_100)
+}
