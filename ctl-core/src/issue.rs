@@ -78,6 +78,11 @@ impl Sending {
     pub fn chunks(&self) -> usize {
         self.signatures.all().len()
     }
+
+    /// Returns the number by which members know which chunks belong together.
+    pub fn update_id(&self) -> NonZeroU64 {
+        self.update_id
+    }
 }
 
 /// A configuration that no client would take; only rules of unknown types, which may be long, make one.
@@ -88,12 +93,32 @@ pub struct ConfigTooLong {
     pub got: usize,
 }
 
+/// A configuration that is to be signed, with what goes into it.
+pub(crate) struct Draft<'a> {
+    pub config: &'a UnsignedConfig,
+    /// What all members of the network have in common.
+    pub part: Arc<NetworkPart>,
+    /// The certificates that the member has.
+    pub earlier: Earlier,
+}
+
+/// Signs several configurations together, and writes each for its client.
+///
+/// # Errors
+/// Of each, [`ConfigTooLong`] if the client could not take it: nothing can be sent.
+pub(crate) fn issue_all(drafts: &[Draft<'_>], signer: &IdentitySecret) -> Vec<Result<Issued, ConfigTooLong>> {
+    let mut configs: Vec<_> = drafts.iter().map(|draft| draft.config.build_own()).collect();
+    let certified = certify(configs.iter_mut().zip(drafts.iter().map(|draft| &draft.earlier)), signer);
+    let written = drafts.iter().zip(configs).zip(certified);
+    written.map(|((draft, config), certified)| draft.config.write(&draft.part, config, certified)).collect()
+}
+
 impl UnsignedConfig {
     /// Signs every credential in the configuration. `signer` must be the controller of the network: members
     /// believe nobody else.
     pub fn sign(&self, signer: &IdentitySecret) -> NetworkConfig {
         let mut config = self.build();
-        certify(&mut config, &Earlier::default(), signer);
+        certify([(&mut config, &Earlier::default())], signer);
         config
     }
 
@@ -104,18 +129,17 @@ impl UnsignedConfig {
     /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
     pub fn issue(&self, signer: &IdentitySecret) -> Result<Issued, ConfigTooLong> {
         let part = Arc::new(NetworkPart::new(self.network.clone(), self.bridges.clone()));
-        self.issue_with(&part, &Earlier::default(), signer)
+        let issued = issue_all(&[Draft { config: self, part, earlier: Earlier::default() }], signer);
+        issued.into_iter().next().expect("of one draft comes one")
     }
 
-    /// Does the same with what all members of the network have in common, and with the certificates that the member has.
-    pub(crate) fn issue_with(
+    /// Writes what was signed, in the form of its client.
+    fn write(
         &self,
         part: &Arc<NetworkPart>,
-        earlier: &Earlier,
-        signer: &IdentitySecret,
+        config: NetworkConfig,
+        certified: Timestamp,
     ) -> Result<Issued, ConfigTooLong> {
-        let mut config = self.build_own();
-        let certified = certify(&mut config, earlier, signer);
         let (text, left_out) = if self.client.is_modern() {
             let text = Kept::new(part, self.client, &config.write_own());
             let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
@@ -134,6 +158,33 @@ impl UnsignedConfig {
         let (network, timestamp, client) = (self.network.id, self.issued, self.client);
         Ok(Issued { network, timestamp, certified, client, left_out, text })
     }
+}
+
+/// A sending that is to be signed; see [`Issued::sign_sending`].
+#[derive(Debug, Clone, Copy)]
+pub struct Unsent<'a> {
+    pub issued: &'a Issued,
+    pub update_id: NonZeroU64,
+    /// By how many milliseconds it is to say that it was issued later.
+    pub later: u64,
+}
+
+/// Signs the chunks of several sendings together, each as [`Issued::sign_sending`] does.
+pub fn sign_sendings(sendings: &[Unsent<'_>], signer: &IdentitySecret) -> Vec<Sending> {
+    let mut messages = Vec::with_capacity(sendings.len());
+    let mut add_chunks = |Unsent { issued, update_id, later }: &Unsent<'_>| {
+        let timestamp = issued.timestamp.plus_millis(*later);
+        let (dictionary, before) = (issued.dictionary_at(timestamp), messages.len());
+        messages.extend(issued.chunks(&dictionary, *update_id).map(|chunk| chunk.signed_bytes()));
+        (*update_id, timestamp, messages.len() - before)
+    };
+    let parts: Vec<_> = sendings.iter().map(&mut add_chunks).collect();
+    let mut signatures = signer.sign_all(&messages).into_iter();
+    let sign = |(update_id, timestamp, chunks)| {
+        let signatures = signatures.by_ref().take(chunks).collect();
+        Sending { update_id, timestamp, signatures }
+    };
+    parts.into_iter().map(sign).collect()
 }
 
 impl Issued {
@@ -196,15 +247,8 @@ impl Issued {
     /// A client that gets exactly what it has takes that for no answer, and asks again every five seconds. So sendings that
     /// follow each other say times of issue that are `later` by another number of milliseconds; certificates keep theirs.
     pub fn sign_sending(&self, update_id: NonZeroU64, later: u64, signer: &IdentitySecret) -> Sending {
-        let timestamp = self.timestamp.plus_millis(later);
-        let (dictionary, mut signed) = (self.dictionary_at(timestamp), Vec::new());
-        let sign = |chunk: ConfigChunk<'_>| {
-            signed.clear();
-            chunk.write_signed(&mut signed);
-            signer.sign(&signed)
-        };
-        let signatures = self.chunks(&dictionary, update_id).map(sign).collect();
-        Sending { update_id, timestamp, signatures }
+        let sending = sign_sendings(&[Unsent { issued: self, update_id, later }], signer);
+        sending.into_iter().next().expect("of one comes one")
     }
 
     /// Returns the dictionary with another time of issue. Those that are kept whole say their own: they are sent once, or
@@ -282,6 +326,15 @@ impl Issued {
     /// before 1.2.0 ask (`vl2.md` §8.4).
     pub fn push(&self, update_id: NonZeroU64, signer: &IdentitySecret) -> Vec<Vec<u8>> {
         if self.client.is_modern() { self.reply(update_id, signer) } else { vec![ask_again(self.network)] }
+    }
+
+    /// Returns the same of a sending that is signed already, compressed.
+    pub fn pushed(&self, sending: &Sending) -> Vec<Payload> {
+        if self.client.is_modern() {
+            self.compressed(sending, &[])
+        } else {
+            vec![Payload::new(ask_again(self.network))]
+        }
     }
 }
 

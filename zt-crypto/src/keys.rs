@@ -1,9 +1,10 @@
 //! The two key pairs that identities and worlds consist of.
 
-use ed25519_dalek::SigningKey;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 use zt_proto::identity::KEY_LEN;
+
+use crate::signing::Signer;
 
 /// Splits a key into its X25519 half and its Ed25519 half.
 pub(crate) fn halves(key: &[u8; KEY_LEN]) -> (&[u8; 32], &[u8; 32]) {
@@ -26,15 +27,15 @@ pub(crate) fn join(agreement: &[u8], signing: &[u8]) -> [u8; KEY_LEN] {
 pub(crate) struct KeyPairs {
     /// Unclamped, as it is stored; clamping happens at use.
     pub(crate) agreement: StaticSecret,
-    pub(crate) signing: SigningKey,
+    pub(crate) signing: Signer,
     pub(crate) public: [u8; KEY_LEN],
 }
 
 impl KeyPairs {
     /// Makes the pairs that belong to an X25519 secret and an Ed25519 seed.
     pub(crate) fn new(agreement: StaticSecret, seed: &[u8; 32]) -> Self {
-        let signing = SigningKey::from_bytes(seed);
-        let public = join(PublicKey::from(&agreement).as_bytes(), signing.verifying_key().as_bytes());
+        let signing = Signer::new(seed);
+        let public = join(PublicKey::from(&agreement).as_bytes(), signing.public());
         Self { agreement, signing, public }
     }
 
@@ -45,6 +46,6 @@ impl KeyPairs {
 
     /// Returns the secret key: X25519 secret, then Ed25519 seed.
     pub(crate) fn secret(&self) -> Zeroizing<[u8; KEY_LEN]> {
-        Zeroizing::new(join(self.agreement.as_bytes(), self.signing.as_bytes()))
+        Zeroizing::new(join(self.agreement.as_bytes(), self.signing.seed()))
     }
 }

@@ -36,6 +36,7 @@ mod keys;
 mod poly1305;
 mod salsa20;
 pub mod signature;
+mod signing;
 #[cfg(feature = "json")]
 pub mod world_description;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use rand_core::CryptoRng;
 use ring::digest::{SHA512, digest};
 use subtle::ConstantTimeEq as _;
@@ -13,6 +13,7 @@ use zt_proto::identity::KEY_LEN;
 use zt_proto::world::World;
 
 use crate::keys::{KeyPairs, halves};
+use crate::signing::{self, Signer};
 
 /// The signature is not by that key, or not of that message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +42,7 @@ pub fn verify_by_key(key: &[u8; KEY_LEN], message: &[u8], signature: &Signature)
 }
 
 /// Length of a plain Ed25519 signature.
-pub const PLAIN_LEN: usize = 64;
+pub const PLAIN_LEN: usize = signing::LEN;
 
 /// Checks a plain Ed25519 signature of the whole message (RFC 8032), as tools around the protocol use them.
 ///
@@ -62,16 +63,22 @@ pub fn verify_plain(
         .map_err(|_| BadSignature)
 }
 
-/// Makes a plain Ed25519 signature; see [`verify_plain`].
-pub(crate) fn sign_plain(key: &SigningKey, message: &[u8]) -> [u8; PLAIN_LEN] {
-    key.sign(message).to_bytes()
+/// Signs `message`; equal messages give equal signatures.
+pub(crate) fn sign(signer: &Signer, message: &[u8]) -> Signature {
+    let hash = message_hash(message);
+    join(&signer.sign(&hash), &hash)
 }
 
-/// Signs `message`; equal messages give equal signatures.
-pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Signature {
-    let hash = message_hash(message);
+/// Signs each of the messages.
+pub(crate) fn sign_all(signer: &Signer, messages: &[impl AsRef<[u8]>]) -> Vec<Signature> {
+    let hashes: Vec<_> = messages.iter().map(|message| message_hash(message.as_ref())).collect();
+    signer.sign_all(&hashes).iter().zip(&hashes).map(|(plain, hash)| join(plain, hash)).collect()
+}
+
+/// Puts a signature before what it is of.
+fn join(plain: &[u8; PLAIN_LEN], hash: &[u8; 32]) -> Signature {
     let mut signature = [0; Signature::LEN];
-    for (to, from) in signature.iter_mut().zip(sign_plain(key, &hash).iter().chain(&hash)) {
+    for (to, from) in signature.iter_mut().zip(plain.iter().chain(hash)) {
         *to = *from;
     }
     Signature(signature)

@@ -321,6 +321,20 @@ impl Node {
         }
     }
 
+    /// Does the same with payloads that may be compressed already.
+    pub fn push_prepared(&mut self, now: Now, to: Address, network: NetworkId, payloads: &[Payload]) {
+        if !payloads.is_empty() {
+            self.note_configured(now, to, Some(network));
+        }
+        if self.is_modern(to) {
+            for payload in payloads {
+                self.send_prepared(now, to, Verb::NETWORK_CONFIG, payload);
+            }
+        } else {
+            self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());
+        }
+    }
+
     /// Notes for which network a peer gets a configuration.
     fn note_configured(&mut self, now: Now, to: Address, network: Option<NetworkId>) {
         if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to)) {

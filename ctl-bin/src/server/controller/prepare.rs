@@ -2,12 +2,15 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ctl_core::event::Cause;
 use ctl_core::farewell::farewell;
 use ctl_core::member::Credential;
 use ctl_core::pending::{Admission, Source};
-use ctl_core::{Client, ConfigRequest, Decision, Event, EventKind, Member, Refusal, RequestKind, decide};
+use ctl_core::{
+    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Network, Refusal, RequestKind, decide,
+};
 use ctl_http::{SPANS, webhooks};
 use ctl_store::{Store, StoreError, Tx};
 use tracing::{debug, trace_span, warn};
@@ -157,20 +160,27 @@ impl Controller {
                 return cases.iter().map(|_| Look::Done(Err(error.clone()))).collect();
             }
         };
-        let look = |(case, decided)| match decided {
-            Ok((decided, true)) => Look::Unsaved(Box::new(decided)),
-            Ok((decided, false)) => Look::Done(self.finish(moment, case, decided.decision)),
-            Err(error) => Look::Done(Err(AnswerError::from(error))),
-        };
-        cases.iter().zip(decided).map(look).collect()
+        let (mut looks, mut to_finish) = (Vec::with_capacity(cases.len()), Vec::new());
+        for (case, decided) in cases.iter().zip(decided) {
+            looks.push(match decided {
+                Ok((decided, true)) => Some(Look::Unsaved(Box::new(decided))),
+                Ok((decided, false)) => {
+                    to_finish.push((case, decided.decision));
+                    None
+                }
+                Err(error) => Some(Look::Done(Err(AnswerError::from(error)))),
+            });
+        }
+        let mut finished = self.finish(moment, &to_finish).into_iter().map(Look::Done);
+        looks.into_iter().flat_map(|look| look.or_else(|| finished.next())).collect()
     }
 
     /// Saves what decisions change, in one transaction, and signs what is to be sent. What is saved was decided in the
     /// transaction that saves it, so two members cannot get one address; it is on disk before anybody is told.
-    pub(super) fn save<T>(
+    pub(super) fn save<'a, T>(
         &self,
         moment: &Moment,
-        unsaved: Vec<(&Case<T>, Decided)>,
+        unsaved: Vec<(&'a Case<T>, Decided)>,
     ) -> Vec<Result<Answer, AnswerError>> {
         let saving = trace_span!(target: SPANS, "save").entered();
         let saved = self.store.write_aside(|tx| {
@@ -181,11 +191,12 @@ impl Controller {
         drop(saving);
         match saved {
             Ok(saved) => {
-                let follow = |((case, before), (decision, happened)): ((&Case<T>, Decided), _)| {
+                let follow = |((case, before), (decision, happened)): ((&'a Case<T>, Decided), _)| {
                     self.follow_save(before.stored.as_ref(), &decision, happened);
-                    self.finish(moment, case, decision)
+                    (case, decision)
                 };
-                unsaved.into_iter().zip(saved).map(follow).collect()
+                let saved: Vec<_> = unsaved.into_iter().zip(saved).map(follow).collect();
+                self.finish(moment, &saved)
             }
             // One of them keeps the others from being saved.
             Err(error) if unsaved.len() > 1 && !error.is_outage() => {
@@ -194,44 +205,69 @@ impl Controller {
             Err(error) => {
                 let (is_outage, error) = (error.is_outage(), AnswerError::from(error));
                 let serve = |(case, decided): (&Case<T>, Decided)| {
-                    if is_outage && can_wait(decided.stored.as_ref(), &decided.decision) {
-                        self.finish(moment, case, decided.decision)
-                    } else {
-                        Err(error.clone())
+                    if !is_outage || !can_wait(decided.stored.as_ref(), &decided.decision) {
+                        return Err(error.clone());
                     }
+                    self.finish(moment, &[(case, decided.decision)]).pop().expect("of one decision comes one")
                 };
                 unsaved.into_iter().map(serve).collect()
             }
         }
     }
 
-    /// Signs what is to be sent.
-    fn finish<T>(&self, moment: &Moment, case: &Case<T>, decision: Decision) -> Result<Answer, AnswerError> {
-        let (network, member) = case.key();
-        Ok(match decision {
+    /// Signs what is to be sent, all of it together.
+    fn finish<T>(
+        &self,
+        moment: &Moment,
+        decided: &[(&Case<T>, Decision)],
+    ) -> Vec<Result<Answer, AnswerError>> {
+        let configs = decided.iter().filter_map(|(_, decision)| match decision {
+            Decision::Admit { config, .. } => Some(&**config),
+            Decision::Refuse { .. } => None,
+        });
+        let configs: Vec<_> = configs.collect();
+        let signing = trace_span!(target: SPANS, "sign", members = configs.len());
+        let mut issued = signing.in_scope(|| self.memo.issue_all(&configs, &self.secret)).into_iter();
+        let finish = |(case, decision): &(&Case<T>, Decision)| match decision {
             Decision::Admit { config, member: changed } => {
-                let signing = trace_span!(target: SPANS, "sign", %network, %member);
-                let issued = signing.in_scope(|| self.memo.issue(&config, &self.secret))?;
-                if changed.is_none()
-                    && let Some(said) = case.said
-                {
-                    let key = (network, member);
-                    lock(&self.ready).keep(key, said, config.network(), moment.generation, &issued);
-                }
-                let left_out = issued.left_out();
-                if left_out > 0 {
-                    warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
-                }
-                Answer::Config(issued)
+                let issued = issued.next().expect("of each configuration comes one")?;
+                Ok(self.admit(moment, case, config.network(), changed.is_some(), issued))
             }
-            Decision::Refuse { refusal, .. } => {
-                let is_over = refusal == Refusal::UnknownNetwork
-                    && self.store.read(|tx| tx.networks().was_removed(network))?;
-                let client = Client::of(&case.request.metadata);
-                let farewell = is_over.then(|| farewell(network, member, client, moment.issued)).flatten();
-                Answer::Refusal(refusal, farewell)
-            }
-        })
+            Decision::Refuse { refusal, .. } => self.refuse_request(moment, case, *refusal),
+        };
+        decided.iter().map(finish).collect()
+    }
+
+    fn admit<T>(
+        &self,
+        moment: &Moment,
+        case: &Case<T>,
+        network: &Network,
+        is_changed: bool,
+        issued: Arc<Issued>,
+    ) -> Answer {
+        if !is_changed && let Some(said) = case.said {
+            lock(&self.ready).keep(case.key(), said, network, moment.generation, &issued);
+        }
+        let (left_out, (network, member)) = (issued.left_out(), case.key());
+        if left_out > 0 {
+            warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
+        }
+        Answer::Config(issued)
+    }
+
+    fn refuse_request<T>(
+        &self,
+        moment: &Moment,
+        case: &Case<T>,
+        refusal: Refusal,
+    ) -> Result<Answer, AnswerError> {
+        let (network, member) = case.key();
+        let is_over =
+            refusal == Refusal::UnknownNetwork && self.store.read(|tx| tx.networks().was_removed(network))?;
+        let client = Client::of(&case.request.metadata);
+        let farewell = is_over.then(|| farewell(network, member, client, moment.issued)).flatten();
+        Ok(Answer::Refusal(refusal, farewell))
     }
 
     /// Decides, and says whether something is to be saved.

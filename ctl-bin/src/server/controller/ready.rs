@@ -112,6 +112,15 @@ impl ReadyAnswers {
         self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
 
+    /// Returns by how many milliseconds the sending is to be later that [`Self::payloads`] has signed; `None` if it sends one
+    /// again.
+    pub(super) fn wanted(&self, key: Key, issued: &Arc<Issued>, now: Instant) -> Option<u64> {
+        match self.entries.get(&key).filter(|entry| is_of(entry, issued)) {
+            Some(entry) => entry.sendings.wanted(now),
+            None => Some(0),
+        }
+    }
+
     /// Returns the payloads of what was just decided, which may be what the member has already, each behind `envelope`;
     /// `sign` makes a sending with an id of its own.
     pub(super) fn payloads(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ctl_core::pending::Source;
-use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind};
+use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, Sending};
 use tracing::{debug, error};
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
@@ -11,7 +11,7 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 use super::super::clock;
 use super::super::push::Due;
 use super::super::seen::{Seen, Standing};
-use super::answer::{Answer, AnswerError, Outbox};
+use super::answer::{Answer, AnswerError, Outbox, Signed};
 use super::prepare::Case;
 use super::{Controller, lock};
 use crate::vl1::Now;
@@ -113,7 +113,9 @@ impl Controller {
         }
         self.command_all(outbox);
         if !cases.is_empty() {
-            self.tell_all(&cases, now, || {}, |case, answer, outbox| self.push(case, answer, now, outbox));
+            let push =
+                |case: &_, answer, signed, outbox: &mut _| self.push(case, answer, signed, now, outbox);
+            self.tell_all(&cases, now, || {}, |_, _| Some(0), push);
         }
     }
 
@@ -122,13 +124,17 @@ impl Controller {
         &self,
         case: &Case<Pushed>,
         answer: Result<Answer, AnswerError>,
+        signed: Option<Signed>,
         now: Now,
         outbox: &mut Outbox,
     ) -> bool {
         let Pushed { due, is_configured } = case.about;
         let (network, member) = due.key;
         match answer {
-            Ok(Answer::Config(issued)) => return self.push_config(due, &issued, now, outbox),
+            Ok(Answer::Config(issued)) => {
+                let sending = self.sending(&issued, 0, signed);
+                return self.push_config(due, &issued, &sending, now, outbox);
+            }
             Ok(Answer::Refusal(refusal, farewell)) if is_configured => {
                 self.push_refusal(due, refusal, farewell, now, outbox);
                 return false;
@@ -147,13 +153,19 @@ impl Controller {
     }
 
     /// Says whether the member was refused before.
-    fn push_config(&self, due: Due, issued: &Issued, now: Now, outbox: &mut Outbox) -> bool {
+    fn push_config(
+        &self,
+        due: Due,
+        issued: &Issued,
+        sending: &Sending,
+        now: Now,
+        outbox: &mut Outbox,
+    ) -> bool {
         let (network, member) = due.key;
         self.count_push(due);
-        let update_id = self.update_id();
-        let chunks = issued.push(update_id, &self.secret);
-        lock(&self.pushes).sent(due, update_id.get(), now.mono);
-        outbox.push(Box::new(move |node, now| node.push_config(now, member, network, &chunks)));
+        let payloads = issued.pushed(sending);
+        lock(&self.pushes).sent(due, sending.update_id().get(), now.mono);
+        outbox.push(Box::new(move |node, now| node.push_prepared(now, member, network, &payloads)));
         lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono)
     }
 

@@ -29,8 +29,25 @@ pub(super) struct Sendings {
 }
 
 impl Sendings {
-    /// Returns the payloads of the sending whose turn it is, each behind `envelope`. `sign` makes another one, while there are few, that is later by
-    /// so many milliseconds.
+    /// Returns the sending whose turn it is, or by how many milliseconds the one is to be later that has to be signed.
+    fn turn(&self, now: Instant) -> Result<&Sending, u64> {
+        let is_retry = self.last.is_some_and(|last| RETRY.contains(&now.saturating_duration_since(last)));
+        let (count, is_full) = (self.signed.len(), self.signed.len() == MAX_SENDINGS);
+        match self.signed.get(self.next) {
+            Some(sending) if is_full && !is_retry => Ok(sending),
+            // What was pushed says the very time of issue.
+            Some(_) | None => Err(if is_full { self.next } else { count } as u64 + 1),
+        }
+    }
+
+    /// Returns by how many milliseconds the sending is to be later that the next call of [`Self::next`] has signed; `None`
+    /// if it sends one again.
+    pub(super) fn wanted(&self, now: Instant) -> Option<u64> {
+        self.turn(now).err()
+    }
+
+    /// Returns the payloads of the sending whose turn it is, each behind `envelope`. `sign` makes another one, while there are
+    /// few, that is later by so many milliseconds.
     ///
     /// A client that asks again as soon as if it had not taken the last one (it was lost, or this client remembers more than
     /// is known) gets one that never left before, in place of the oldest.
@@ -41,20 +58,20 @@ impl Sendings {
         now: Instant,
         sign: impl FnOnce(u64) -> Sending,
     ) -> Vec<Payload> {
-        let last = self.last.replace(now);
-        let is_retry = last.is_some_and(|last| RETRY.contains(&now.saturating_duration_since(last)));
-        if self.signed.len() == MAX_SENDINGS
-            && !is_retry
-            && let Some(sending) = self.signed.get(self.next)
-        {
-            self.next = (self.next + 1) % MAX_SENDINGS;
-            return issued.compressed(sending, envelope);
-        }
-        let place = if self.signed.len() < MAX_SENDINGS { self.signed.len() } else { self.next };
-        // What was pushed says the very time of issue.
-        let sending = sign(place as u64 + 1);
-        let payloads = issued.compressed(&sending, envelope);
-        self.keep(sending);
+        let payloads = match self.turn(now) {
+            Ok(sending) => {
+                let payloads = issued.compressed(sending, envelope);
+                self.next = (self.next + 1) % MAX_SENDINGS;
+                payloads
+            }
+            Err(later) => {
+                let sending = sign(later);
+                let payloads = issued.compressed(&sending, envelope);
+                self.keep(sending);
+                payloads
+            }
+        };
+        self.last = Some(now);
         payloads
     }
 
@@ -124,10 +141,13 @@ mod tests {
         fn configuration(&mut self, after: u64) -> (u64, Timestamp) {
             self.now += Duration::from_secs(after);
             let Self { secret, issued, sendings, signed, .. } = self;
+            let mut wanted = sendings.wanted(self.now);
             let payloads = sendings.next(issued, ENVELOPE, self.now, |later| {
+                assert_eq!(wanted.take(), Some(later));
                 *signed += 1;
                 issued.sign_sending(NonZeroU64::new(*signed).unwrap(), later, secret)
             });
+            assert_eq!(wanted, None, "it was signed");
             let mut dictionary = Vec::new();
             let payloads: Vec<_> =
                 payloads.iter().map(|payload| payload.plain(MAX_PAYLOAD).unwrap()).collect();

@@ -17,7 +17,8 @@ fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> 
         &cases,
         fixture.now,
         || push("!".to_owned()),
-        |case, answer, _| {
+        |_, _| Some(0),
+        |case, answer, _, _| {
             push(match answer {
                 Ok(Answer::Refusal(refusal, _)) => format!("{} {refusal:?}", case.about),
                 Ok(answer) => {
@@ -108,7 +109,8 @@ fn batches_with_the_same_members_in_another_order_do_not_wait_for_each_other() {
                         &cases,
                         clock::now(),
                         || (),
-                        |_, answer, _| {
+                        |_, _| Some(0),
+                        |_, answer, _, _| {
                             told += usize::from(answer.is_ok());
                             std::thread::yield_now();
                             false
@@ -133,18 +135,19 @@ fn an_answer_of_a_batch_that_a_push_overtook_is_made_again() {
         fixture.note(node, Standing::Admitted);
     }
     let (cases, controller) = ([case(6), case(5)], &fixture.controller);
+    let mut turns = cases.each_ref().map(|case| controller.turns.begin(case.key()));
+    let answers = cases.each_ref().map(|case| controller.prepare(case, fixture.now));
+    fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
+    let member = identity(5).address;
+    controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    controller.send_due();
+    let prepared = cases.iter().zip(&mut turns).zip(answers);
     let told = RefCell::<Vec<_>>::default();
-    controller.tell_all(
-        &cases,
+    controller.tell_together(
+        prepared.map(|((case, turn), answer)| (case, turn, answer)),
         fixture.now,
-        || (),
-        |case, answer, _| {
-            if told.borrow().is_empty() {
-                fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
-                let member = identity(5).address;
-                controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
-                controller.send_due();
-            }
+        &|_, _| Some(0),
+        &mut |case, answer, _, _| {
             told.borrow_mut().push((case.about, matches!(answer, Ok(Answer::Config(_)))));
             false
         },
