@@ -41,6 +41,12 @@ struct Cli {
     /// Networks of a controller that is started
     #[arg(long, default_value_t = 1)]
     networks: usize,
+    /// Tags of each member of a controller that is started
+    #[arg(long, default_value_t = 0)]
+    tags: u32,
+    /// Capabilities of each member of a controller that is started
+    #[arg(long, default_value_t = 0)]
+    capabilities: u32,
     /// Clients, spread over the networks
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
@@ -192,6 +198,8 @@ impl Stage {
             networks: cli.networks,
             members: cli.members,
             clients: cli.clients.min(cli.networks * cli.members),
+            tags: cli.tags,
+            capabilities: cli.capabilities,
         };
         let secrets = identities::unproven(0, size.clients)?;
         let controller = identities::controller()?;
@@ -215,7 +223,7 @@ impl Stage {
         let network = network.ok_or("--network is missing")?;
         let members = meet(identities::real(cli.clients)?, &public)?;
         let load = Load::new(members, |_| network, target, public, *own_addresses)?;
-        let report = Report::new(cli, Size { networks: 1, members: cli.clients, clients: cli.clients });
+        let report = Report::new(cli, Size::of_clients(cli.clients));
         let process = pid.map(|id| Process { id });
         let api = api.zip(token.clone());
         Ok(Self { load, report, process, api, spawned: None })

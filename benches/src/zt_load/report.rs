@@ -33,7 +33,10 @@ impl Report {
         let parameters =
             [("networks", size.networks), ("members of each", size.members), ("clients", size.clients)];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), float(value as u64)));
-        Self { mode, parameters: parameters.into(), ..Self::default() }
+        let credentials = [("tags of each member", size.tags), ("capabilities", size.capabilities)];
+        let credentials = credentials.into_iter().filter(|(_, count)| *count > 0);
+        let credentials = credentials.map(|(name, count)| (name.to_owned(), count.into()));
+        Self { mode, parameters: parameters.into_iter().chain(credentials).collect(), ..Self::default() }
     }
 
     pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64) {
