@@ -1,6 +1,7 @@
 //! The only loop that drives the node.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -43,22 +44,28 @@ pub(super) async fn run(
     let (mut transmits, mut untold) = (Vec::new(), Untold::default());
     let (mut looks, mut offline) = (interval(LOOK_INTERVAL), OfflineTime::default());
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Made once: what is armed and disarmed for each datagram costs as much as a table.
+    let mut alarm = pin!(sleep_until(Instant::from_std(clock::now().mono)));
+    let mut stopping = pin!(shutdown.changed());
     loop {
         let due = node.poll_timeout().map(Instant::from_std);
+        if let Some(due) = due.filter(|due| *due != alarm.deadline()) {
+            alarm.as_mut().reset(due);
+        }
         tokio::select! {
             received = sockets.receive(&mut buffers) => take_batch(&mut node, received, &mut buffers),
             command = commands.recv() => match command {
                 Some(command) => carry_out(&mut node, command, &mut commands),
                 None => return,
             },
-            () = wait_until(due) => node.handle_timeout(clock::now()),
+            () = &mut alarm, if due.is_some() => node.handle_timeout(clock::now()),
             _ = looks.tick() => {
                 let now = clock::now();
                 if offline.is_over(node.is_online(now) || !node.has_roots_above(), now.mono) {
                     sockets.redraw_secondary();
                 }
             }
-            _ = shutdown.changed() => break,
+            _ = &mut stopping => break,
         }
         report(&mut node, &events, &at_once, &mut untold);
         send_all(&mut node, &sockets, &mut transmits).await;
@@ -85,26 +92,18 @@ async fn send_all(node: &mut Node, sockets: &Sockets, transmits: &mut Vec<Transm
 }
 
 fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, untold: &mut Untold) {
-    let mut others = Vec::new();
+    let (mut others, now) = (Vec::new(), clock::now());
     while let Some(event) = node.poll_event() {
-        if let Event::ConfigRequested(requested) = &event {
-            let now = clock::now();
-            if let Some(payloads) = at_once(requested, now) {
-                node.reply_prepared(now, requested.request, requested.network, &payloads);
-                continue;
-            }
+        if let Event::ConfigRequested(requested) = &event
+            && let Some(payloads) = at_once(requested, now)
+        {
+            node.reply_prepared(now, requested.request, requested.network, &payloads);
+            continue;
         }
         others.push(event);
     }
     for identity in untold.hand_over(others.into_iter(), events) {
         node.identity_refused(&identity);
-    }
-}
-
-async fn wait_until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 
