@@ -22,14 +22,16 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 /// Notes that are not saved yet.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// Without a client, it is the one that was noted last.
-    sightings: BTreeMap<(NetworkId, Address), (Option<Client>, Timestamp)>,
+    sightings: BTreeMap<(NetworkId, Address), Note>,
     /// Requests that say nothing new but the time, as they came: so very many are noted fast.
     again: Vec<Again>,
     identities: BTreeMap<Address, PublicIdentity>,
     unsavable_sightings: Unsavable<(NetworkId, Address)>,
     unsavable_identities: Unsavable<Address>,
 }
+
+/// What is said by a request, and when. Without a client, it is the one that was noted last.
+type Note = (Option<Box<Client>>, Timestamp);
 
 /// When a member asked again.
 pub(super) type Again = ((NetworkId, Address), Timestamp);
@@ -87,7 +89,7 @@ impl Notes {
         client: Client,
         now: Timestamp,
     ) -> bool {
-        self.insert((network, node), Some(client), now)
+        self.insert((network, node), Some(Box::new(client)), now)
     }
 
     /// Notes a request that says nothing new but the time, after one that was noted.
@@ -106,11 +108,24 @@ impl Notes {
     /// Puts what came again, sorted, to what else is noted, of each member the last; returns how many notes of a kind there
     /// are now.
     pub(super) fn put_again(&mut self, again: &[Again]) -> usize {
-        for (place, (key, time)) in again.iter().enumerate() {
-            if again.get(place + 1).is_none_or(|(next, _)| next != key) {
-                self.insert(*key, None, *time);
+        let Self { sightings: noted, unsavable_sightings: unsavable, .. } = self;
+        let mut room = MAX_NOTES.saturating_sub(noted.len());
+        let mut is_new = |(key, time): &&Again| match noted.get_mut(key) {
+            Some((_, known)) => {
+                *known = (*known).max(*time);
+                false
             }
-        }
+            None if room == 0 || unsavable.contains(*key, *time) => false,
+            None => {
+                room -= 1;
+                true
+            }
+        };
+        let lasts = again.chunk_by(|(key, _), (next, _)| key == next).filter_map(<[_]>::last);
+        // In their order, so that no place has to be looked for, as for the few that say something new.
+        let new = lasts.filter(&mut is_new).map(|(key, time)| (*key, (None, *time))).collect();
+        let noted = std::mem::replace(&mut self.sightings, new);
+        self.sightings.extend(noted);
         self.sightings.len().max(self.identities.len())
     }
 
@@ -123,7 +138,7 @@ impl Notes {
         count
     }
 
-    fn insert(&mut self, key: (NetworkId, Address), client: Option<Client>, now: Timestamp) -> bool {
+    fn insert(&mut self, key: (NetworkId, Address), client: Option<Box<Client>>, now: Timestamp) -> bool {
         if self.unsavable_sightings.contains(key, now) {
             return false;
         }
@@ -322,6 +337,9 @@ mod tests {
         let mut notes = Notes::default();
         assert!(notes.sighting(NETWORK, address(5), client(8), Timestamp(1)));
         notes.sighting_again(NETWORK, address(5), Timestamp(2));
+        assert_eq!(version(&mut notes), (Some(8), Timestamp(2)));
+        // One that comes late, as the clock was set back.
+        notes.sighting_again(NETWORK, address(5), Timestamp(1));
         assert_eq!(version(&mut notes), (Some(8), Timestamp(2)));
         // What could not be saved is not lost, and what is newer counts.
         let unsaved = notes.take(10);

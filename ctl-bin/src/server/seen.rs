@@ -1,11 +1,12 @@
 //! Which nodes asked lately, and with what: to them configurations are pushed (`vl2.md` §10, "status").
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctl_core::Client;
+use foldhash::fast::RandomState;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
@@ -64,15 +65,32 @@ impl Seen {
     }
 }
 
+/// What became of a request that says what the last one said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It was noted.
+    Noted {
+        /// As [`SeenNodes::note`] says it.
+        may_have_missed: bool,
+    },
+    /// It comes within a second of the last one, and is not to be answered.
+    TooSoon,
+    /// It does not say what the last one said, or that one is too long ago or was refused.
+    Other,
+}
+
 /// The nodes that asked lately. Also those that were refused: when one is authorized, it need not ask again.
 #[derive(Debug)]
 pub(super) struct SeenNodes {
     max_members: usize,
-    /// Whose last request is no older than a second.
+    /// Whose last request is no older than a second, but for those of which [`SeenNodes::again`] knows it.
     gate: HashSet<(NetworkId, Address)>,
     /// The same, oldest first, with its time.
     gate_order: VecDeque<(Instant, (NetworkId, Address))>,
-    nodes: BTreeMap<(NetworkId, Address), Seen>,
+    /// By a fast hash: only who was verified gets here.
+    nodes: HashMap<(NetworkId, Address), Seen, RandomState>,
+    /// Their keys, for those who go through a network.
+    order: BTreeSet<(NetworkId, Address)>,
     said: Sayings,
     /// How many of `nodes` were refused.
     waiting: usize,
@@ -90,7 +108,8 @@ impl SeenNodes {
             max_members,
             gate: HashSet::new(),
             gate_order: VecDeque::new(),
-            nodes: BTreeMap::new(),
+            nodes: HashMap::default(),
+            order: BTreeSet::new(),
             said: Sayings::default(),
             waiting: 0,
         }
@@ -105,7 +124,10 @@ impl SeenNodes {
             self.gate_order.pop_front();
             self.gate.remove(&key);
         }
-        let is_free = self.gate.len() < MAX_GATED && self.gate.insert((network, node));
+        let is_noted = |seen: &Seen| seen.asked.is_some() && is_too_soon(seen, now);
+        let is_free = !self.nodes.get(&(network, node)).is_some_and(is_noted)
+            && self.gate.len() < MAX_GATED
+            && self.gate.insert((network, node));
         if is_free {
             self.gate_order.push_back((now, (network, node)));
         }
@@ -145,26 +167,25 @@ impl SeenNodes {
             self.waiting += usize::from(configured.is_none());
             let metadata = self.said.share(RequestMetadata { token: None, ..metadata });
             self.nodes.insert(key, Seen { identity, metadata, asked, last_request: now, configured });
+            if !is_known {
+                self.order.insert(key);
+            }
         }
         !runs_on
     }
 
-    /// Does the same for a member that is online and admitted again, if it asked for the last time in just the same way;
-    /// else nothing, and returns `None`.
-    pub(super) fn again(
-        &mut self,
-        network: NetworkId,
-        node: Address,
-        asked: Asked,
-        now: Instant,
-    ) -> Option<bool> {
-        let seen = self.nodes.get_mut(&(network, node))?;
-        if seen.asked != Some(asked) || !seen.is_configured() || !is_online(seen, now) {
-            return None;
+    /// Takes and notes a request of a member that is online and admitted again, if it asked for the last time in just the same
+    /// way and more than a second ago; else does nothing.
+    pub(super) fn again(&mut self, network: NetworkId, node: Address, asked: Asked, now: Instant) -> Again {
+        let is_same =
+            |seen: &&mut Seen| seen.asked == Some(asked) && seen.is_configured() && is_online(seen, now);
+        let Some(seen) = self.nodes.get_mut(&(network, node)).filter(is_same) else { return Again::Other };
+        if is_too_soon(seen, now) {
+            return Again::TooSoon;
         }
-        let runs_on = runs_on(seen, now);
+        let may_have_missed = !runs_on(seen, now);
         (seen.last_request, seen.configured) = (now, Some(now));
-        Some(!runs_on)
+        Again::Noted { may_have_missed }
     }
 
     /// Notes that a node has got a configuration without asking, or was told that it may no longer be in the network.
@@ -209,16 +230,28 @@ impl SeenNodes {
         range: RangeInclusive<(NetworkId, Address)>,
         now: Instant,
     ) -> impl Iterator<Item = (Address, &Seen)> {
-        let nodes = self.nodes.range(range).map(|((_, node), seen)| (*node, seen));
+        let keys = self.order.range(range);
+        let nodes = keys.filter_map(|key| Some((key.1, self.nodes.get(key)?)));
         nodes.filter(move |(_, seen)| seen.is_configured() && is_online(seen, now))
     }
 
     /// Forgets who is no longer online.
     pub(super) fn sweep(&mut self, now: Instant) {
-        self.nodes.retain(|_, seen| is_online(seen, now));
+        self.nodes.retain(|key, seen| {
+            let is_kept = is_online(seen, now);
+            if !is_kept {
+                self.order.remove(key);
+            }
+            is_kept
+        });
         self.said.sweep();
         self.waiting = self.nodes.values().filter(|seen| !seen.is_configured()).count();
     }
+}
+
+/// Says whether a request that comes now is not to be answered, because one was just before.
+fn is_too_soon(seen: &Seen, now: Instant) -> bool {
+    now.saturating_duration_since(seen.last_request) <= MIN_INTERVAL
 }
 
 /// Says whether a request that comes now is one of a client that runs on since the last.
@@ -317,7 +350,7 @@ mod tests {
         seen.asks(100_002, Refused, start);
         assert_eq!((seen.nodes.len(), seen.waiting), (MAX_WAITING + 2, MAX_WAITING));
         seen.sweep(start + ONLINE_FOR);
-        assert_eq!((seen.nodes.len(), seen.waiting), (0, 0));
+        assert_eq!((seen.nodes.len(), seen.order.len(), seen.waiting), (0, 0, 0));
     }
 
     #[test]
@@ -347,7 +380,7 @@ mod tests {
         let end = start + Duration::from_secs(121);
         assert_eq!(seen.receivers(NETWORK, end).collect::<Vec<_>>(), [Address::from_low_bits(8)]);
         seen.sweep(end);
-        assert_eq!(seen.nodes.len(), 1);
+        assert_eq!((seen.nodes.len(), seen.order.len()), (1, 1));
     }
 
     /// `known-flaws.md` row 13.
@@ -370,17 +403,34 @@ mod tests {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
         let after = |seconds| start + Duration::from_secs(seconds);
         let node = Address::from_low_bits(7);
-        assert_eq!(seen.again(NETWORK, node, ASKED, start), None, "never seen");
+        let noted = |may_have_missed| Again::Noted { may_have_missed };
+        assert_eq!(seen.again(NETWORK, node, ASKED, start), Again::Other, "never seen");
         seen.asks(7, Admitted, start);
-        assert_eq!(seen.again(NETWORK, node, Asked(2), after(60)), None, "it says something else");
-        assert_eq!(seen.again(NETWORK, node, ASKED, after(62)), Some(false), "once a minute");
-        assert_eq!(seen.again(NETWORK, node, ASKED, after(82)), Some(true), "started again");
+        assert_eq!(seen.again(NETWORK, node, Asked(2), after(60)), Again::Other, "it says something else");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(62)), noted(false), "once a minute");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(82)), noted(true), "started again");
         assert!(seen.online(NETWORK, node, after(200)).is_some());
-        assert_eq!(seen.again(NETWORK, node, ASKED, after(300)), None, "was offline");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(300)), Again::Other, "was offline");
         seen.asks(7, Refused, after(301));
-        assert_eq!(seen.again(NETWORK, node, ASKED, after(302)), None, "was refused");
-        seen.note(NETWORK, identity(7), modern(), None, Admitted, after(303));
-        assert_eq!(seen.again(NETWORK, node, ASKED, after(304)), None, "not all of it was noted");
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(303)), Again::Other, "was refused");
+        seen.note(NETWORK, identity(7), modern(), None, Admitted, after(304));
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(306)), Again::Other, "not all of it was noted");
+    }
+
+    #[test]
+    fn a_member_that_asks_in_the_same_way_again_may_do_so_after_more_than_a_second() {
+        let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
+        let after = |millis| start + Duration::from_millis(millis);
+        let node = Address::from_low_bits(7);
+        seen.asks(7, Admitted, start);
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(1_000)), Again::TooSoon);
+        assert_eq!(seen.again(NETWORK, node, ASKED, after(1_001)), Again::Noted { may_have_missed: true });
+        // The other way to ask knows of it.
+        assert!(!seen.take(NETWORK, node, after(2_001)));
+        assert!(seen.take(NETWORK, node, after(2_002)) && seen.take(NetworkId(2), node, after(2_002)));
+        // Of one that was only taken as online nobody knows when it asked.
+        seen.note(NETWORK, identity(8), modern(), None, Admitted, start);
+        assert!(seen.take(NETWORK, identity(8).address, start));
     }
 
     #[test]

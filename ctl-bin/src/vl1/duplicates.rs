@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use zt_proto::Address;
 
 /// How long a packet is remembered. Nothing is sent twice under one id on purpose, except HELLO.
@@ -16,7 +17,8 @@ type Key = (Address, u64);
 /// The packets that were taken lately. Only authentic ones get here, so strangers cannot fill it.
 #[derive(Debug, Default)]
 pub(super) struct Duplicates {
-    taken: HashSet<Key>,
+    /// By a fast hash: whoever gets here is a known peer, and has no more than its share of all that come.
+    taken: HashSet<Key, RandomState>,
     order: VecDeque<(Instant, Key)>,
 }
 

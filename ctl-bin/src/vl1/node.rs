@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::OpenError;
@@ -174,7 +175,8 @@ pub struct Node {
     pub(super) secret: Arc<IdentitySecret>,
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
-    pub(super) peers: HashMap<Address, Box<Peer>>,
+    /// By a fast hash: an identity takes half a second to make, and nobody sees which places are taken.
+    pub(super) peers: HashMap<Address, Box<Peer>, RandomState>,
     /// [`MAX_PEERS`], fewer in tests.
     pub(super) max_peers: usize,
     /// The addresses of all peers, for those who look at them a page at a time.
@@ -209,7 +211,7 @@ impl Node {
             secret,
             strangers: Strangers::new(&mut rng, now.mono),
             rng,
-            peers: HashMap::new(),
+            peers: HashMap::default(),
             max_peers: MAX_PEERS,
             peer_order: BTreeSet::new(),
             hosts: Hosts::default(),

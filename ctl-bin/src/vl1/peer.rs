@@ -194,11 +194,17 @@ impl Peer {
 
     /// Notes that the peer gets a configuration for `network`.
     pub(super) fn note_configured(&mut self, network: NetworkId, now: Instant) {
+        // Most are in one network, and ask again and again.
+        if let [(known, since)] = self.configured.as_mut_slice()
+            && *known == network
+        {
+            *since = now;
+            return;
+        }
         self.configured.retain(|(known, since)| {
             *known != network && now.saturating_duration_since(*since) <= CONFIGURED_FOR
         });
         if self.configured.len() < MAX_CONFIGURED {
-            // Most are in one network.
             push_exact(&mut self.configured, (network, now));
         }
     }

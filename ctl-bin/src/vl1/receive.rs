@@ -243,21 +243,14 @@ impl Node {
         verb: Verb,
         answered: Option<Awaited>,
     ) {
-        let may_be_path = self.may_be_path(from, link);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.last_receive = now.mono;
         peer.traffic.received = peer.traffic.received.saturating_add(1);
         self.traffic.received.add_packet(verb);
         if hops == 0 {
-            // The answer counts only if it came from where the question went: its source can be forged.
-            let is_proof = answered.is_some_and(|asked| asked.remote == link.remote);
-            let is_of_interest = may_be_path && !peer.has_living_path_beside(link, now.mono);
-            if let Some(path) = peer.path(link) {
-                path.heard(now.mono);
-            } else if is_of_interest && is_proof {
-                self.learn_path(now, from, link);
-            } else if is_of_interest && answered.is_none() && peer.take_test(link, now.mono) {
-                self.say_hello(now, from, link);
+            match peer.path(link) {
+                Some(path) => path.heard(now.mono),
+                None => self.heard_elsewhere(now, link, from, answered),
             }
         }
         let is_nontrivial = matches!(
@@ -273,6 +266,22 @@ impl Node {
             if hops > 0 {
                 self.tell_direct_paths(now, from);
             }
+        }
+    }
+
+    /// Looks at a link, not a path yet, over which a peer was heard.
+    fn heard_elsewhere(&mut self, now: Now, link: Link, from: Address, answered: Option<Awaited>) {
+        let may_be_path = self.may_be_path(from, link);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if !may_be_path || peer.has_living_path_beside(link, now.mono) {
+            return;
+        }
+        match answered {
+            // The answer counts only if it came from where the question went: its source can be forged.
+            Some(asked) if asked.remote == link.remote => self.learn_path(now, from, link),
+            Some(_) => {}
+            None if peer.take_test(link, now.mono) => self.say_hello(now, from, link),
+            None => {}
         }
     }
 }

@@ -18,7 +18,7 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId};
 
 use super::super::push::Key;
-use super::super::seen::Standing;
+use super::super::seen::{Again, Standing};
 use super::super::turns::Turn;
 use super::super::udp::Command;
 use super::prepare::{Case, Look};
@@ -81,19 +81,26 @@ impl Controller {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
         let (network, member) = (*network, identity.address);
         let said = self.said(identity, metadata);
-        let payloads = {
+        let (payloads, seen) = {
             let mut ready = lock(&self.ready);
             let found = ready.find((network, member), said, self.store.generation(), now.wall)?;
-            if !self.accepts(requested, now) {
+            let seen = lock(&self.seen).again(network, member, self.asked(said, *from), now.mono);
+            let is_accepted = match seen {
+                Again::Noted { .. } => true,
+                Again::TooSoon => false,
+                Again::Other => self.accepts(requested, now),
+            };
+            if !is_accepted {
                 return Some(Vec::new());
             }
-            found.payloads(&requested.request.config_envelope(), now.mono, |issued, later| {
+            let payloads = found.payloads(&requested.request.config_envelope(), now.mono, |issued, later| {
                 issued.sign_sending(self.update_id(), later, &self.secret)
-            })
+            });
+            (payloads, seen)
         };
         self.tally.decisions.inc();
         debug!(%network, %member, remote = ?from, "admitted as before");
-        if self.note_again(requested, said, now) {
+        if self.note_again(requested, said, seen, now) {
             self.catch_up(network, member, now);
         }
         Some(payloads)

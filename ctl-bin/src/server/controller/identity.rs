@@ -11,7 +11,7 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::notes::{self, NOTES_AT_ONCE, Notes};
-use super::super::seen::{Asked, Standing};
+use super::super::seen::{Again, Asked, Standing};
 use super::ready::Said;
 use super::{Controller, lock};
 use crate::vl1::{ConfigRequested, Now};
@@ -128,18 +128,16 @@ impl Controller {
     }
 
     /// Does the same for a member that is admitted as before. If it says the same from the same place, only the time is
-    /// new.
-    pub(super) fn note_again(&self, requested: &ConfigRequested, said: Said, now: Now) -> bool {
+    /// new, and is in `seen` already.
+    pub(super) fn note_again(&self, requested: &ConfigRequested, said: Said, seen: Again, now: Now) -> bool {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
-        let (network, member) = (*network, identity.address);
-        let known = lock(&self.seen).again(network, member, self.asked(said, *from), now.mono);
-        let Some(may_have_missed) = known else {
+        let Again::Noted { may_have_missed } = seen else {
             let (metadata, kind) = (RequestMetadata::parse(metadata), RequestKind::Request);
-            let request = ConfigRequest { network, identity: *identity, metadata, kind };
+            let request = ConfigRequest { network: *network, identity: *identity, metadata, kind };
             return self.note(&request, Some(said), *from, Standing::Admitted, now);
         };
         let mut notes = lock(&self.notes);
-        notes.sighting_again(network, member, now.wall);
+        notes.sighting_again(*network, identity.address, now.wall);
         if may_have_missed {
             notes.identity(*identity, now.wall);
         }
@@ -147,7 +145,7 @@ impl Controller {
     }
 
     /// Returns a hash of what was said and from where.
-    fn asked(&self, said: Said, from: Option<SocketAddr>) -> Asked {
+    pub(super) fn asked(&self, said: Said, from: Option<SocketAddr>) -> Asked {
         Asked(self.hasher.hash_one((said, from)))
     }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use ctl_core::{Issued, Network, Sending, memo};
 use ctl_store::Common;
+use foldhash::fast::RandomState;
 use zt_proto::compression::Payload;
 use zt_proto::{NetworkId, Timestamp};
 
@@ -32,7 +33,8 @@ pub(in super::super) struct Said(pub u64);
 #[derive(Debug)]
 pub(super) struct ReadyAnswers {
     max: usize,
-    entries: HashMap<Key, Entry>,
+    /// By a fast hash: only members get here.
+    entries: HashMap<Key, Entry, RandomState>,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl Default for ReadyAnswers {
 
 impl ReadyAnswers {
     fn with_room_for(max: usize) -> Self {
-        Self { max, entries: HashMap::new() }
+        Self { max, entries: HashMap::default() }
     }
 
     /// Returns what was issued to whoever asks, if it is still right at `generation`.
