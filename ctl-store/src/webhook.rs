@@ -171,6 +171,15 @@ impl Webhooks<'_> {
         self.tx.query(&sql, [id.0], "what a webhook was not told", decode_delivery)
     }
 
+    /// Has what was given up tried again from the beginning, the oldest first as far as there is room, and returns how much
+    /// that is. With `only`, one delivery alone.
+    pub fn revive(&self, id: WebhookId, only: Option<i64>, now: Timestamp) -> Result<usize, StoreError> {
+        let room = MAX_WAITING_DELIVERIES.saturating_sub(self.backlog(id)?.waiting);
+        let sql = "UPDATE webhook_delivery SET dead = 0, attempts = 0, next = ?3 WHERE id IN (SELECT id FROM webhook_delivery \
+                   WHERE webhook = ?1 AND dead = 1 AND (?2 IS NULL OR id = ?2) ORDER BY id LIMIT ?4)";
+        self.tx.execute(sql, params![id.0, only, U64Column(now.0), U64Column(room)])
+    }
+
     /// Writes down what came of an attempt. Nothing happens if the webhook was removed meanwhile.
     pub fn settle(
         &self,
@@ -372,6 +381,12 @@ mod tests {
                 assert_eq!(bodies(later)?, [due("c", 0)]);
                 let dead = hooks.dead(id)?;
                 assert_eq!((dead.len(), dead[0].attempts), (1, 2));
+                let (other, later) = (webhook(2).id, later.plus_millis(1));
+                assert_eq!(hooks.revive(other, None, later)?, 0);
+                assert_eq!(hooks.revive(other, Some(dead[0].id), later)?, 0, "it is another's");
+                assert_eq!(hooks.revive(id, Some(dead[0].id + 1), later)?, 0);
+                assert_eq!(hooks.revive(id, Some(dead[0].id), later)?, 1);
+                assert_eq!((bodies(later)?, hooks.dead(id)?), (vec![due("a", 0), due("c", 0)], vec![]));
                 let hook = hooks.get(id)?.unwrap();
                 assert_eq!(hook.delivered, NOW);
                 assert_eq!(hook.failure, dead[0].failure);
@@ -406,6 +421,16 @@ mod tests {
                     1,
                     "what was given up takes no place"
                 );
+                // 149 have room, but there are a hundred; then there is none.
+                assert_eq!(hooks.revive(id, None, NOW)?, 100);
+                assert_eq!(hooks.enqueue(id, &vec!["{}".to_owned(); 49], NOW)?, 49);
+                hooks.settle(id, due[50].id, &Outcome::GivenUp { reason: "410".to_owned() }, NOW)?;
+                hooks.settle(id, due[51].id, &Outcome::GivenUp { reason: "410".to_owned() }, NOW)?;
+                assert_eq!(hooks.enqueue(id, &["{}".to_owned()], NOW)?, 1);
+                assert_eq!(hooks.revive(id, None, NOW)?, 1, "the oldest");
+                assert_eq!(hooks.backlog(id)?.waiting, MAX_WAITING_DELIVERIES);
+                assert_eq!(hooks.dead(id)?.iter().map(|one| one.id).collect::<Vec<_>>(), [due[51].id]);
+                assert_eq!(hooks.revive(id, None, NOW)?, 0);
                 Ok::<_, StoreError>(())
             })
             .unwrap();

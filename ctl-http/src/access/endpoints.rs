@@ -130,6 +130,7 @@ const ROWS: &[Row] = &[
     // May fill the disk, or keep from the log what somebody does.
     ("GET PUT", "/api/v2/log-level", Need::Admin),
     ("POST", "/api/v2/webhooks/{webhook}/test", Need::Admin),
+    ("POST", "/api/v2/webhooks/{webhook}/retry", Need::Admin),
     ("GET POST", "/api/v2/tokens", Need::Admin),
     ("GET DELETE", "/api/v2/tokens/{name}", Need::Admin),
     ("POST", "/api/v2/tokens/{name}/rotate", Need::Admin),

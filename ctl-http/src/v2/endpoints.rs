@@ -250,6 +250,7 @@ fn kept() -> Vec<Endpoint> {
 fn told() -> Vec<Endpoint> {
     let rotate = "/api/v2/webhooks/{webhook}/rotate";
     let test = "/api/v2/webhooks/{webhook}/test";
+    let retry = "/api/v2/webhooks/{webhook}/retry";
     vec![
         get(WEBHOOKS, "listWebhooks", "Who is told over HTTP of what happens", webhooks::list)
             .gives::<WebhookList>(200, "all of them"),
@@ -267,6 +268,9 @@ fn told() -> Vec<Endpoint> {
         post(test, "testWebhook", "Tells a webhook something, to see whether it arrives", webhooks::test)
             .takes_schema(schema::nothing)
             .gives::<WebhookView>(200, "the webhook, for which the test waits"),
+        post(retry, "retryWebhook", "Has what was given up tried again, or one delivery", webhooks::retry)
+            .takes_schema(schema::webhook_retry)
+            .gives::<WebhookView>(200, "the webhook, for which it waits again"),
         delete(WEBHOOK, "removeWebhook", "Removes a webhook with what waits for it", webhooks::remove)
             .gives_nothing(204, "it is gone"),
     ]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::events::EventView;
 use super::log_level::MAX_LEVELS;
+use super::webhooks::MAX_DELIVERY;
 use crate::webhooks::HOOK_TYPES;
 
 /// A rule as JSON; `{"type":"RAW","hex":"…"}` holds any other.
@@ -184,6 +185,14 @@ pub(crate) fn new_webhook(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object", "required": ["url"], "additionalProperties": false, "properties": webhook_properties(),
     })
+}
+
+pub(crate) fn webhook_retry(_: &mut SchemaGenerator) -> Schema {
+    let delivery = json!({
+        "type": "integer", "minimum": 1, "maximum": MAX_DELIVERY,
+        "description": "the `id` of one that is `dead`; without it all of them are tried again",
+    });
+    json_schema!({ "type": "object", "additionalProperties": false, "properties": { "delivery": delivery } })
 }
 
 pub(crate) fn webhook_change(_: &mut SchemaGenerator) -> Schema {

@@ -17,6 +17,8 @@ use crate::webhooks::{HOOK_TYPES, MAX_WEBHOOKS, test_body};
 
 const NO_WEBHOOK: &str = "there is no webhook with this id";
 const MAX_URL: usize = 2048;
+/// The highest id of a delivery.
+pub(crate) const MAX_DELIVERY: u64 = i64::MAX as u64;
 const MAX_DESCRIPTION: usize = ctl_store::MAX_HOOK_TEXT_BYTES;
 
 /// The webhooks, the oldest first.
@@ -169,6 +171,35 @@ pub(crate) fn test(state: &State, mut request: Request) -> Result<Answer, Proble
             return Err(Problem::conflict("too much waits for this webhook already".to_owned()));
         }
         state.note_hook(tx, "webhook.test", (None, Some(&hook)))?;
+        Ok(render(tx, &hook)?)
+    })?;
+    state.api.events.wake();
+    Answer::ok(&view)
+}
+
+/// `POST /api/v2/webhooks/{webhook}/retry`: has what was given up tried again, or one delivery of it.
+pub(crate) fn retry(state: &State, mut request: Request) -> Result<Answer, Problem> {
+    let body = parse_object(&request.take_body()?)?;
+    let mut fields = Fields::new(&body);
+    let only = fields.number("delivery", MAX_DELIVERY);
+    fields.finish()?;
+    let only = only.and_then(|delivery| i64::try_from(delivery).ok());
+    let view = state.api.store.write(|tx| {
+        let hook = find(tx, &request)?;
+        if !hook.enabled {
+            return Err(Problem::conflict("the webhook is told nothing; enable it first".to_owned()));
+        }
+        let dead = tx.webhooks().dead(hook.id)?;
+        if let Some(only) = only.filter(|only| !dead.iter().any(|delivery| delivery.id == *only)) {
+            return Err(Problem::conflict(format!("the delivery {only} was not given up, or is forgotten")));
+        }
+        let count = tx.webhooks().revive(hook.id, only, state.now())?;
+        if count == 0 && !dead.is_empty() {
+            return Err(Problem::conflict("too much waits for this webhook already".to_owned()));
+        }
+        if count > 0 {
+            state.note_hook(tx, "webhook.retry", (None, Some(&hook)))?;
+        }
         Ok(render(tx, &hook)?)
     })?;
     state.api.events.wake();

@@ -100,6 +100,7 @@ fn every_kind_of_token_may_do_at_each_endpoint_what_the_table_says_and_nothing_e
         ("DELETE", "/api/v2/webhooks/x".to_owned(), "-----y"),
         ("POST", "/api/v2/webhooks/x/rotate".to_owned(), "-----y"),
         ("POST", "/api/v2/webhooks/x/test".to_owned(), "-----y"),
+        ("POST", "/api/v2/webhooks/x/retry".to_owned(), "-----y"),
         ("GET", "/api/v2/settings".to_owned(), "-----y"),
         ("GET", "/api/v2/backups".to_owned(), "-----y"),
         ("POST", "/api/v2/backups".to_owned(), "-----y"),

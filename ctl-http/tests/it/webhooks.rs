@@ -144,6 +144,51 @@ fn what_was_given_up_is_shown_with_the_reason() {
 }
 
 #[test]
+fn what_was_given_up_is_tried_again_when_somebody_says_so() {
+    let server = Server::with(Options::default());
+    let made = make(&server, &json!({ "url": "http://127.0.0.1/" }));
+    for number in 1..=3 {
+        server.send("PUT", &format!("/api/v2/network/a940ad429a0000f{number}"), Some("{}"));
+    }
+    let all = waiting(&server, &made);
+    assert_eq!(all.len(), 3);
+    for delivery in &all {
+        let outcome = Outcome::GivenUp { reason: "410 Gone".to_owned() };
+        server
+            .store
+            .write(|tx| tx.webhooks().settle(id(&made), delivery.id, &outcome, Timestamp(9)))
+            .unwrap();
+    }
+    let retry = |body: Value| server.post(&format!("{}/retry", path(&made)), &body);
+    let dead = |shown: &Value| {
+        let dead = shown["dead"].as_array().unwrap().iter();
+        dead.map(|one| one["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    let one = retry(json!({ "delivery": all[1].id })).json();
+    assert_eq!((&one["waiting"], dead(&one)), (&json!(1), vec![all[2].id, all[0].id]));
+    assert_eq!(waiting(&server, &made)[0].attempts, 0, "it has all its attempts again");
+    for (body, status, words) in [
+        (json!({ "delivery": all[1].id }), 409, "was not given up"),
+        (json!({ "delivery": 999 }), 409, "was not given up"),
+        (json!({ "delivery": 0 }), 409, "was not given up"),
+        (json!({ "delivery": "all" }), 422, "/delivery"),
+        (json!({ "deliveries": [1] }), 422, "/deliveries"),
+    ] {
+        let answer = retry(body.clone());
+        assert!(answer.status == status && answer.json().to_string().contains(words), "{body}: {answer:?}");
+    }
+    assert_eq!(server.send("PATCH", &path(&made), Some(r#"{"enabled":false}"#)).status, 200);
+    assert_eq!(retry(json!({})).status, 409, "nothing is sent there");
+    assert_eq!(server.send("PATCH", &path(&made), Some(r#"{"enabled":true}"#)).status, 200);
+    let rest = retry(json!({})).json();
+    assert_eq!((&rest["waiting"], dead(&rest)), (&json!(3), vec![]));
+    assert_eq!(retry(json!({})).status, 200, "there is nothing, and nothing is wrong");
+    let log = server.get("/api/v2/audit").json();
+    let noted = log["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "webhook.retry");
+    assert_eq!(noted.count(), 2);
+}
+
+#[test]
 fn a_test_is_sent_to_one_webhook_and_is_nothing_that_happened() {
     let server = Server::start();
     let made = make(&server, &json!({ "url": "https://hooks.example", "events": ["NETWORK_JOIN"] }));

@@ -164,6 +164,8 @@ export const webhooks = {
   change: (id, fields) => patch(`api/v2/webhooks/${id}`, fields),
   rotate: (id) => post(`api/v2/webhooks/${id}/rotate`, {}),
   test: (id) => post(`api/v2/webhooks/${id}/test`, {}),
+  /** Has what was given up tried again; with `delivery`, that alone. */
+  retry: (id, delivery) => post(`api/v2/webhooks/${id}/retry`, delivery === undefined ? {} : { delivery }),
   remove: (id) => remove(`api/v2/webhooks/${id}`),
 };
 

@@ -5,7 +5,7 @@ const WORDS = {
   "member.create": "Member added", "member.update": "Member changed", "member.remove": "Member removed",
   "token.create": "Token made", "token.rotate": "Token rotated", "token.revoke": "Token revoked",
   "backup.create": "Backup made", "backup.fetch": "Backup fetched", "backup.remove": "Backup deleted",
-  "webhook.create": "Webhook made", "webhook.update": "Webhook changed", "webhook.rotate": "Webhook rotated", "webhook.remove": "Webhook removed", "webhook.test": "Webhook tested",
+  "webhook.create": "Webhook made", "webhook.update": "Webhook changed", "webhook.rotate": "Webhook rotated", "webhook.remove": "Webhook removed", "webhook.test": "Webhook tested", "webhook.retry": "Webhook told again",
   "log-level.update": "Log levels changed",
 };
 /** Fields that change with every change, and say nothing by themselves. */

@@ -39,6 +39,7 @@ function card(hook, known, reload) {
   const title = hook.description || new URL(hook.url).host;
   const named = (what) => ({ "aria-label": `${what} ${title}` });
   const change = (fields, said) => webhooks.change(hook.id, fields).then(() => { toast(said); reload(); }).catch(complain);
+  const again = (delivery) => webhooks.retry(hook.id, delivery).then(() => { toast(`${title} is told again.`); reload(); }).catch(complain);
   const testing = h("button", { type: "button", class: "small", disabled: !hook.enabled, ...named("Send a test to"), onclick: () => test(hook, testing, reload) }, "Send a test");
   return h("section", { class: "card", "aria-label": title },
     h("div", { class: "card-head" }, h("h2", null, title), state(hook),
@@ -58,7 +59,9 @@ function card(hook, known, reload) {
     hook.dead.length === 0 ? null : h("details", null, h("summary", null, h("span", { class: "bad" }, `${plural(hook.dead.length, "delivery was", "deliveries were")} given up`)),
       h("ul", { class: "plain" }, hook.dead.slice(0, SHOWN).map((one) => h("li", null,
         h("span", { class: "grow" }, h("strong", null, one.body?.hook_type ?? "?"), " ", h("code", null, one.body?.member_id ?? one.body?.network_id ?? ""), h("div", { class: "sub" }, `${one.failure ?? ""} (${plural(one.attempts, "attempt")})`)),
-        h("small", { title: moment(one.created) }, ago(one.created))))),
+        h("small", { title: moment(one.created) }, ago(one.created)),
+        h("button", { type: "button", class: "small quiet", disabled: !hook.enabled, ...named(`Try ${one.body?.hook_type ?? "it"} again for`), onclick: () => again(one.id) }, "Try again")))),
+      hook.dead.length > 1 ? h("button", { type: "button", class: "small", disabled: !hook.enabled, ...named("Try all again for"), onclick: () => again() }, "Try all again") : null,
       hook.dead.length > SHOWN ? h("p", { class: "sub" }, `and ${count(hook.dead.length - SHOWN)} more`) : null));
 }
 
