@@ -98,7 +98,7 @@ fn read_members(
             |name: &OsString| name.to_str().is_some_and(|name| stem(name, ADDRESS_DIGITS).is_some());
         let count = names.iter().filter(|name| is_member(name)).count() as u64;
         let message =
-            format_args!("the record of network {network} is missing, so {count} members were left out");
+            format_args!("the record of network {network} is missing, so its members were left out: {count}");
         writer.skip_members(count, directory.display(), message);
         return Ok(());
     }

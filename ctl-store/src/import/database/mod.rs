@@ -119,7 +119,7 @@ impl Database {
             let id = row.text("networkId").unwrap_or_default();
             if !row::network_id(&id).is_some_and(|id| networks.contains(&id)) {
                 let count = row.integer("count").and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-                let message = format_args!("its record is missing, so {count} members were left out");
+                let message = format_args!("its record is missing, so its members were left out: {count}");
                 writer.skip_members(count, format_args!("network {}", ctl_core::record::cut(&id)), message);
             }
         }

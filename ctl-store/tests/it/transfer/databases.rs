@@ -52,7 +52,11 @@ fn rows_that_make_no_sense_are_reported() {
             "network f59381cf73000001",
             "nodeId: expected 10 lower-case hexadecimal digits, got \"short\"",
         ),
-        (NoteKind::Skipped, "network f5938100000000ff", "its record is missing, so 1 members were left out"),
+        (
+            NoteKind::Skipped,
+            "network f5938100000000ff",
+            "its record is missing, so its members were left out: 1",
+        ),
         (NoteKind::Suspicious, "member 1111111111", "expected its identity, got \"\""),
         (NoteKind::Skipped, "network f59381cf73000001", "1 addresses of \"2222222222\", which is no member"),
         (NoteKind::Skipped, "member 8845368d2d", "an address cannot be read"),

@@ -81,11 +81,11 @@ fn every_file_that_cannot_be_read_is_reported_and_the_others_are_imported() {
         ("8056c2e21c000005.json", "id: expected hexadecimal digits as in 8056c2e21c000005, got 5"),
         (
             "8056c2e21c000002/member",
-            "the record of network 8056c2e21c000002 is missing, so 1 members were left out",
+            "the record of network 8056c2e21c000002 is missing, so its members were left out: 1",
         ),
         (
             "8056c2e21c000006/member",
-            "the record of network 8056c2e21c000006 is missing, so 1 members were left out",
+            "the record of network 8056c2e21c000006 is missing, so its members were left out: 1",
         ),
         ("4444444444.json", "it ends too early"),
         ("5555555555.json", "id: expected hexadecimal digits"),
