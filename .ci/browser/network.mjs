@@ -1,4 +1,5 @@
 // One network: a member of it, its addresses, rules and settings.
+import assert from "node:assert/strict";
 import { say } from "./stage.mjs";
 
 /** With the keyboard alone: to the search, to the table, choose, open. */
@@ -28,6 +29,14 @@ export async function member({ page, made, complaints, look, heading, api, toast
   await heading("Leave without saving?");
   await look("unsaved");
   await page.getByRole("button", { name: "Stay" }).click();
+  assert.equal(await page.getByLabel("IP addresses").inputValue(), "10.147.1.300");
+  // Nor by one beside the page.
+  const asked = new Promise((stayed) => {
+    page.once("dialog", async (question) => { await question.dismiss(); stayed(question.type()); });
+  });
+  await page.evaluate("setTimeout(() => location.reload())");
+  assert.equal(await asked, "beforeunload");
+  assert.equal(await page.getByLabel("IP addresses").inputValue(), "10.147.1.300");
   await page.getByLabel("IP addresses").fill(made.free = await freeAddress(api, made));
   await page.getByRole("button", { name: "Save" }).click();
   await heading("first laptop");

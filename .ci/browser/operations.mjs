@@ -92,6 +92,7 @@ export async function webhooks({ page, made, complaints, api, open, heading, loo
   await toast("The test did not arrive: expected a status from 200 to 299, got 500").waitFor();
   await page.getByText("does not arrive").waitFor();
   await look("webhooks");
+  await givenUp({ page, open, look, toast });
   await page.getByRole("button", { name: "Edit chat" }).click();
   await page.getByLabel("Description").fill("lobby");
   await page.getByRole("button", { name: "Save" }).click();
@@ -103,6 +104,38 @@ export async function webhooks({ page, made, complaints, api, open, heading, loo
   await heading("Nobody is told");
   close();
   say("a webhook made, tried, heard with its signature, failing with its reason, edited, switched off, removed");
+}
+
+/** A delivery is given up after four hours, which nobody waits for here: what the controller says of it is added on the way. */
+async function givenUp({ page, open, look, toast }) {
+  const reason = "expected a status from 200 to 299, got 500 Internal Server Error";
+  const dead = (id, kind) => ({ id, created: Date.now() - 4 * 3600e3, attempts: 15, failure: reason, body: { hook_type: kind, member_id: "1234567891" } });
+  await page.route("**/api/v2/webhooks", async (route) => {
+    const response = await route.fetch();
+    const list = await response.json();
+    list.data[0].dead = [dead(8, "NETWORK_DEAUTH"), dead(7, "NETWORK_AUTH")];
+    await route.fulfill({ response, json: list });
+  });
+  const sent = [];
+  await page.route("**/retry", async (route) => {
+    sent.push(route.request().postDataJSON());
+    await route.fulfill({ json: {} });
+  });
+  await open("audit");
+  await open("webhooks");
+  const opened = async () => page.getByText("2 deliveries were given up").click();
+  await opened();
+  await look("webhooks-given-up");
+  await page.getByRole("button", { name: "Try NETWORK_AUTH again for chat" }).click();
+  await toast("chat is told again.").waitFor();
+  await opened();
+  await page.getByRole("button", { name: "Try all again for chat" }).click();
+  await page.waitForFunction(() => !document.querySelector("details[open]"));
+  assert.deepEqual(sent, [{ delivery: 7 }, {}]);
+  await page.unroute("**/api/v2/webhooks");
+  await page.unroute("**/retry");
+  await open("audit");
+  await open("webhooks");
 }
 
 /** The planet as the command line shows it; a moon when there is one. */

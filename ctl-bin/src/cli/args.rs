@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, Subcommand};
 use zt_proto::{Address, IpPrefix, NetworkId};
 
+use super::progress::ProgressArgs;
 use crate::server::config::HomeArgs;
 
 /// What an option that takes a list takes to empty it.
@@ -217,6 +218,8 @@ pub(crate) struct MemberLsArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub progress: ProgressArgs,
+    #[command(flatten)]
     pub connect: ConnectArgs,
 }
 
@@ -246,6 +249,8 @@ pub(crate) struct MemberListArgs {
     /// Prints the records as the API has them; of what could not be done, the reason
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }

@@ -7,7 +7,8 @@ use super::args::{
     MemberCommand, MemberDeleteArgs, MemberListArgs, MemberLsArgs, MemberSetArgs, MemberShowArgs, TagArg,
     TagFilter, as_address, listed,
 };
-use super::table::{ATTENTION, BAD, GOOD, PLAIN, cell, paint, pairs, show, styled, table};
+use super::progress::Progress;
+use super::table::{ATTENTION, BAD, GOOD, PLAIN, cell, counted, paint, pairs, show, styled, table};
 use super::{
     CliError, Client, confirm, entries, flag, named, network, number, show_json, text, times, yes_or_no,
 };
@@ -77,7 +78,9 @@ fn list(args: &MemberLsArgs, now: Timestamp) -> Result<(), CliError> {
     let path =
         format!("/api/v2{}/member?{}", network::path(network).trim_start_matches("/controller"), query(args));
     // The controller searches, and hands out no more than a page at once, however many there are.
+    let shown = Progress::unknown("reading members", args.progress);
     let members = pages(&client, &path, wanted).map_err(network::missing(network))?;
+    drop(shown);
     if args.json {
         show_json(&Value::Array(members));
         return Ok(());
@@ -180,7 +183,7 @@ fn body(args: &MemberSetArgs) -> Map<String, Value> {
 fn delete(args: &MemberDeleteArgs) -> Result<(), CliError> {
     let MemberListArgs { network, members, .. } = &args.list;
     let what =
-        if let [one] = members.as_slice() { one.clone() } else { format!("{} members", members.len()) };
+        if let [one] = members.as_slice() { one.clone() } else { counted(members.len() as u64, "member") };
     confirm(&format!("Delete {} of network {network}?", super::table::printable(&what)), args.yes)?;
     each(&args.list, "deleted", |place| {
         let member = place.existing()?;
@@ -198,22 +201,27 @@ fn each(
     let network = network::find(&client, &args.network)?;
     client.get(&network::path(network)).map_err(network::missing(network))?;
     let (mut failures, mut records) = (Vec::new(), Vec::new());
+    let shown = Progress::new("members", args.members.len() as u64, args.progress);
     for name in &args.members {
         let result =
             Place::find(&client, network, name).and_then(|place| work(&place).map(|member| (place, member)));
         match result {
             Ok((_, member)) if args.json => records.push(member),
-            Ok((place, member)) => show(&format!("{}: {}", paint(done, GOOD), title(&place, &member))),
+            Ok((place, member)) => {
+                shown.beside(|| show(&format!("{}: {}", paint(done, GOOD), title(&place, &member))));
+            }
             Err(error) => {
                 if args.json {
                     records.push(json!({ "member": name, "error": error.to_string() }));
                 } else if args.members.len() > 1 {
-                    show(&format!("{}: {error}", paint("failed", BAD)));
+                    shown.beside(|| show(&format!("{}: {error}", paint("failed", BAD))));
                 }
                 failures.push(error);
             }
         }
+        shown.advance();
     }
+    drop(shown);
     if args.json {
         show_json(&Value::Array(records));
     }

@@ -12,6 +12,7 @@ mod network;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod times;
+pub(crate) mod webhook;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ pub(crate) enum CliError {
     NoNetwork { name: String },
     #[error("network {network} has no member {name}; `ctl-bin member ls {network}` lists them")]
     NoMember { network: String, name: String },
+    #[error("there is no webhook {name}; `ctl-bin webhook ls` lists them")]
+    NoWebhook { name: String },
     #[error("{count} {kind} have the name {name:?}; name one by its {key}: {candidates}")]
     Ambiguous { kind: &'static str, key: &'static str, count: usize, name: String, candidates: String },
     #[error("the controller refuses this ({status}): {says}")]
@@ -125,9 +128,10 @@ impl CliError {
             | Self::TokenText { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. } => ExitCode::from(EXIT_UNAUTHORIZED),
-            Self::NotFound { .. } | Self::NoNetwork { .. } | Self::NoMember { .. } => {
-                ExitCode::from(EXIT_NOT_FOUND)
-            }
+            Self::NotFound { .. }
+            | Self::NoNetwork { .. }
+            | Self::NoMember { .. }
+            | Self::NoWebhook { .. } => ExitCode::from(EXIT_NOT_FOUND),
             Self::SomeFailed { first, .. } => first.exit_code(),
             Self::Home(_)
             | Self::Url { .. }

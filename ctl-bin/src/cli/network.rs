@@ -9,7 +9,7 @@ use super::args::{
     NetworkCommand, NetworkCreateArgs, NetworkDeleteArgs, NetworkLsArgs, NetworkSetArgs, NetworkSettings,
     NetworkShowArgs, PoolArg, RouteArg, V6Mode, listed,
 };
-use super::table::{ATTENTION, GOOD, cell, pairs, show, styled, table};
+use super::table::{ATTENTION, GOOD, cell, counted, pairs, show, styled, table};
 use super::{
     CliError, Client, confirm, contains, entries, flag, named, number, show_json, text, times, yes_or_no,
 };
@@ -125,14 +125,17 @@ fn delete(args: &NetworkDeleteArgs) -> Result<(), CliError> {
     let total = number(&network, "totalMemberCount");
     let name = super::table::printable(text(&network, "name"));
     confirm(
-        &format!("Delete network {id} ({name}) with its {total} members? They cannot come back."),
+        &format!(
+            "Delete network {id} ({name}) with its {}? They cannot come back.",
+            counted(total, "member")
+        ),
         args.yes,
     )?;
     client.delete(&path(id)).map_err(missing(id))?;
     if args.json {
         show_json(&network);
     } else {
-        show(&format!("deleted: network {id} with {total} members"));
+        show(&format!("deleted: network {id} with {}", counted(total, "member")));
     }
     Ok(())
 }

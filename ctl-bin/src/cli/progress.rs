@@ -68,6 +68,11 @@ impl Progress {
         }
     }
 
+    /// Prints above the bar.
+    pub(crate) fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
     /// Counts what is read.
     pub(crate) fn reader<R: Read>(&self, reader: R) -> impl Read + use<R> {
         self.0.wrap_read(reader)

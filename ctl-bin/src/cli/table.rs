@@ -39,6 +39,15 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// Writes a number with its noun: `1 member`, `2 members`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
+}
+
 /// Lays out rows below their heads, left-aligned.
 pub(crate) fn table(heads: &[&str], rows: Vec<Vec<Cell>>) -> String {
     let mut builder = Builder::new();
@@ -80,6 +89,13 @@ pub(crate) fn show(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_agree_with_their_nouns() {
+        assert_eq!(counted(1, "error"), "1 error");
+        assert_eq!(counted(0, "error"), "0 errors");
+        assert_eq!(counted(2, "capability"), "2 capabilities");
+    }
 
     #[test]
     fn columns_are_aligned_whatever_colour_and_width_their_texts_have() {

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use zt_proto::Address;
 
+use super::config::default_home;
 use super::home::Home;
 use super::worlds::Worlds;
 
@@ -37,17 +38,33 @@ pub(super) fn ready(
     if !serves_networks {
         return;
     }
-    let token = quoted(&home.token_file());
+    let (program, token) = (program(), quoted(&home.token_file()));
+    let place = if home.path() == default_home() {
+        String::new()
+    } else {
+        format!(" --home {}", quoted(home.path()))
+    };
     say(&format!(
-        "next: make a network whose members get addresses from a pool:\n\
+        "next: make a network whose members get addresses from a pool, and let in a client that has joined it:\n\
+        \x20 {program} network create{place} --name home --subnet 10.147.17.0/24\n\
+        \x20 {program} member authorize{place} home CLIENT\n\
+        \x20     in a browser: {api}/ asks for the content of {token}\n\
+        \x20     by the API:\n\
         \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" {api}/controller/network/{node}______ -d \
          '{{\"name\":\"my network\",\"v4AssignMode\":{{\"zt\":true}},\
          \"ipAssignmentPools\":[{{\"ipRangeStart\":\"10.147.17.1\",\"ipRangeEnd\":\"10.147.17.254\"}}],\
-         \"routes\":[{{\"target\":\"10.147.17.0/24\"}}]}}'\n\
-         \x20     a client that joins it waits until it is authorized:\n\
-        \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" {api}/controller/network/NETWORK/member/CLIENT \
-         -d '{{\"authorized\":true}}'"
+         \"routes\":[{{\"target\":\"10.147.17.0/24\"}}]}}'"
     ));
+}
+
+/// Returns how a shell starts this program: by its name alone if that finds it.
+fn program() -> String {
+    const NAME: &str = "ctl-bin";
+    let Ok(own) = std::env::current_exe() else { return NAME.to_owned() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(NAME)).find(|file| file.is_file());
+    let is_own = found.and_then(|file| file.canonicalize().ok()).is_some_and(|file| file == own);
+    if is_own { NAME.to_owned() } else { quoted(&own) }
 }
 
 /// Says how clients find this node.
@@ -62,11 +79,10 @@ fn found_by(home: &Home, node: Address, port: u16, worlds: &Worlds) -> String {
         }
         Some(planet) => format!("found by: clients of planet {:010x}, through its roots", planet.id),
         None => {
-            let program = std::env::current_exe().unwrap_or_else(|_| "ctl-bin".into());
             format!(
                 "found by: nobody, since it was told to know no planet; for one of its own, start it without --planet\n\
                 \x20     after: {} planet create --home {} --endpoint YOUR-IP/{port} --out planet",
-                quoted(&program),
+                program(),
                 quoted(home.path())
             )
         }

@@ -25,6 +25,7 @@ use crate::cli::args::{ConnectArgs, MemberCommand, NetworkCommand};
 use crate::cli::health::HealthArgs;
 use crate::cli::log_level::LogLevelArgs;
 use crate::cli::progress::ProgressArgs;
+use crate::cli::webhook::WebhookCommand;
 
 /// The port of the official program, for UDP and for the API.
 pub(crate) const DEFAULT_PORT: u16 = 9993;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     #[command(subcommand)]
     Member(MemberCommand),
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     Apply(ApplyArgs),
     LogLevel(LogLevelArgs),
     Doctor(DoctorArgs),
@@ -451,7 +454,7 @@ pub(crate) struct RulesExplainArgs {
 }
 
 /// Returns the usual place for a program's data: of the system for root, of the user otherwise.
-fn default_home() -> PathBuf {
+pub(crate) fn default_home() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/ctl-bin");
     }

@@ -8,6 +8,7 @@ use super::announce::{say, say_json};
 use super::config::{ExportArgs, ExportFormat};
 use super::home::{Home, HomeError};
 use crate::cli::progress::Progress;
+use crate::cli::table::counted;
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), MoveOutError> {
     for warning in warnings.iter().filter(|_| format == Format::ControllerD) {
         say(&format!("warning: {warning}"));
     }
-    say(&format!("exported: {networks} networks and {members} members to {}", args.path.display()));
+    let (networks, members) = (counted(networks, "network"), counted(members, "member"));
+    say(&format!("exported: {networks} and {members} to {}", args.path.display()));
     if format == Format::ControllerD {
         say(&format!(
             "next: stop this controller; then put the directory as controller.d, and identity.secret of {}, into the \

@@ -20,6 +20,7 @@ use super::config::ImportArgs;
 use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
 use super::lease::{self, Held, Holder, LeaseError};
 use crate::cli::progress::Progress;
+use crate::cli::table::counted;
 
 /// Everything was done, and somebody should read the report.
 const EXIT_ATTENTION: u8 = 3;
@@ -168,7 +169,7 @@ fn import_records(
     };
     let shown = Progress::unknown("importing", args.progress);
     let report = import::import(source, store, &options, &mut |Imported { networks, members }| {
-        shown.say(|| format!("{networks} networks, {members} members"));
+        shown.say(|| format!("{}, {}", counted(networks, "network"), counted(members, "member")));
         on_the_way();
     });
     Ok(report?)

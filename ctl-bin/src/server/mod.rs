@@ -245,6 +245,7 @@ fn run(order: Order) -> Result<ExitCode, StartError> {
         Some(Command::Doctor(args)) => return Ok(doctor::run(&args, clock::wall(), rng)),
         Some(Command::Network(command)) => cli::run_network(&command, clock::wall())?,
         Some(Command::Member(command)) => cli::run_member(&command, clock::wall())?,
+        Some(Command::Webhook(command)) => cli::webhook::run(&command, clock::wall())?,
         Some(Command::Apply(args)) => return Ok(cli::apply::run(&args)?),
         Some(Command::LogLevel(args)) => cli::log_level::run(&args)?,
         Some(Command::Token(command)) => token::run(&command, clock::wall(), &mut rng)?,
@@ -307,6 +308,9 @@ async fn run_controller(
     home.write_port(address.port())?;
     home.write_api_url(&announce::url(address, args.api.is_tls()))?;
 
+    // Before anything is answered: whoever was served may end it in order from then on.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let now = clock::now();
     let identity = *secret.public();
     let start = worlds.current().clone();
@@ -425,8 +429,6 @@ async fn run_controller(
     helpers.spawn(supervisor::keep_alive(command_sender.clone()));
     helpers.spawn(status::publish(command_sender, bound, status_sender));
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     supervisor::ready(&format!("serving as {}, UDP port {}, API {address}", identity.address, args.port));
     announce::ready(
         &home,

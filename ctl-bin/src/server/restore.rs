@@ -143,7 +143,9 @@ pub(super) fn unpack(
     let manifest = archive::read(BufReader::new(shown.reader(file)), metadata.len(), key, place)
         .map_err(|reason| RestoreError::Archive { path: path.to_owned(), reason })?;
     drop(shown);
+    let shown = Progress::unknown("checking the database", progress);
     check(into, &manifest).map_err(|reason| RestoreError::Content { path: path.to_owned(), reason })?;
+    drop(shown);
     let synced = manifest.files.iter().try_for_each(|file| sync(&into.join(&file.name)));
     synced
         .and_then(|()| sync(into))

@@ -16,6 +16,7 @@ use super::config::VerifyArgs;
 use super::home::{DATABASE, Home, HomeError};
 use super::restore::{self, RestoreError};
 use crate::cli::progress::{Progress, ProgressArgs};
+use crate::cli::table::counted;
 
 /// What an SQLite database begins with.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -23,7 +24,7 @@ const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Why it cannot be said that all is sound.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    #[error("{} is not sound: {}", path.display(), counted(*errors, "error"))]
+    #[error("{} is not sound: {}", path.display(), counted(*errors as u64, "error"))]
     Unsound { path: PathBuf, errors: usize },
     #[error("the restore was rehearsed and failed: {0}")]
     Rehearsal(RestoreError),
@@ -54,10 +55,6 @@ impl VerifyError {
             Self::Unreadable { .. } | Self::Key(_) | Self::Open { .. } | Self::Temporary(_) => false,
         }
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Looks, and says what was found as the command line wants it.
@@ -159,15 +156,19 @@ impl Look {
             }
             text += &format!(
                 "content: {}, {}, schema version {}\n",
-                counted(usize::try_from(report.networks).unwrap_or(usize::MAX), "network"),
-                counted(usize::try_from(report.members).unwrap_or(usize::MAX), "member"),
+                counted(report.networks, "network"),
+                counted(report.members, "member"),
                 report.schema_version
             );
             for finding in &report.findings {
                 let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
                 text += &format!("{severity}: {}\n", finding.what);
             }
-            text += &format!("result: {}, {}", counted(errors, "error"), counted(warnings, "warning"));
+            text += &format!(
+                "result: {}, {}",
+                counted(errors as u64, "error"),
+                counted(warnings as u64, "warning")
+            );
             say(&text);
         }
         if report.is_sound() { Ok(()) } else { Err(VerifyError::Unsound { path: path.to_owned(), errors }) }

@@ -18,7 +18,7 @@ pub(crate) fn ctl(home: &Path, arguments: &[&str]) -> Output {
     bare(arguments).env("CTL_HOME", home).output().unwrap()
 }
 
-fn bare(arguments: &[&str]) -> Command {
+pub(crate) fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ctl-bin"));
     for variable in ["CTL_HOME", "CTL_URL", "CTL_TOKEN", "CLICOLOR_FORCE", "RUST_LOG"] {
         command.env_remove(variable);
@@ -250,15 +250,18 @@ fn every_error_says_what_to_do() {
 #[test]
 fn help_says_what_there_is() {
     let mut all = String::new();
-    helps(&mut Vec::new(), &mut all);
+    each_help(&mut Vec::new(), &mut |command, help| {
+        let words: Vec<_> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        all += &format!("$ ctl-bin {}\n{help}\n", words.join(" "));
+    });
     expect("help", &all);
 }
 
-/// Adds the help of a command and of those below it.
-fn helps(command: &mut Vec<String>, all: &mut String) {
+/// Hands out a command with its help, and those below it.
+pub(crate) fn each_help(command: &mut Vec<String>, see: &mut impl FnMut(&[String], &str)) {
     let words: Vec<_> = command.iter().map(String::as_str).chain(["--help"]).collect();
     let help = printed(bare(&words).output().unwrap());
-    *all += &format!("$ ctl-bin {}\n{help}\n", words.join(" "));
+    see(command, &help);
     let below = help.split("\nCommands:\n").nth(1).unwrap_or_default();
     for line in below.lines().take_while(|line| !line.is_empty()) {
         // The names stand two characters in; a text that is too long for its line goes on further in.
@@ -267,7 +270,7 @@ fn helps(command: &mut Vec<String>, all: &mut String) {
             name.and_then(|line| line.split_whitespace().next()).filter(|name| *name != "help")
         {
             command.push(name.to_owned());
-            helps(command, all);
+            each_help(command, see);
             command.pop();
         }
     }

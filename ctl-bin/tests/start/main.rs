@@ -13,6 +13,8 @@ mod complaints;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod documents;
@@ -28,6 +30,8 @@ mod lease;
 #[cfg(test)]
 mod litestream;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 #[path = "../real_client/process.rs"]
@@ -35,6 +39,8 @@ mod machine;
 mod process;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod progress;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A controller with nothing configured.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -84,12 +84,39 @@ fn files_of_the_home_lead_to_the_api_and_the_metrics() {
 }
 
 #[test]
-fn the_printed_line_makes_a_network_when_pasted() {
-    let (_folder, home) = home();
+fn the_printed_lines_make_networks_and_let_clients_in_when_pasted() {
+    let (folder, home) = home();
+    let home = home.with_file_name("it's home");
     let port = free_port();
     let (process, _) = serve(&home, port);
     let line = process.wait_for(0, START_LIMIT, "a curl line", |line| {
         line.text.trim().starts_with("curl ").then(|| line.text.trim().to_owned())
+    });
+    let lines: Vec<_> = process.lines_since(0).into_iter().map(|line| line.text).collect();
+    let paste = |line: &str| {
+        let output = Command::new("sh").arg("-c").arg(line.trim()).env_clear().output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let offered = |words: &str| {
+        lines.iter().position(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {lines:?}"))
+    };
+    let (create, authorize) = (offered(" network create "), offered(" member authorize "));
+    let browser = offered(&format!(" in a browser: http://127.0.0.1:{port}/ "));
+    assert!(create < authorize && authorize < browser && browser < offered("  curl "), "{lines:?}");
+    assert!(paste(&lines[create]).contains("10.147.17.0/24"));
+    assert!(paste(&lines[authorize].replace("CLIENT", "1122334455")).contains("authorized: 1122334455"));
+    // Where the name alone finds the program, that is all there is to type.
+    drop(process);
+    symlink(env!("CARGO_BIN_EXE_ctl-bin"), folder.path().join("ctl-bin")).unwrap();
+    let mut named = command(&home, port);
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let process = Process::spawn("controller", named.env("PATH", path));
+    process.wait_for(0, START_LIMIT, "the name alone", |line| {
+        line.text.starts_with("  ctl-bin network create --home ").then_some(())
+    });
+    process.wait_for(0, START_LIMIT, "the end of what is printed", |line| {
+        line.text.trim().starts_with("curl ").then_some(())
     });
     let output = Command::new("sh").arg("-c").arg(&line).output().unwrap();
     let network: Value =

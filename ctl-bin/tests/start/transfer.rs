@@ -104,7 +104,7 @@ fn whole_home_moves_in_and_is_served_with_its_identity_and_token() {
     let directory = home.with_file_name("controller.d");
     let lines = home.with_file_name("export.json");
     let said = printed(&run("export", &directory, &home, &["--format", "controller.d"]), 0);
-    assert!(said.contains("exported: 1 networks and 1 members"), "{said}");
+    assert!(said.contains("exported: 1 network and 1 member"), "{said}");
     printed(&run("export", &lines, &home, &["--format", "json"]), 0);
     let error = refused(run("export", &lines, &home, &["--format", "json"]));
     assert!(error.contains("is there already") && error.contains("--force"), "{error}");

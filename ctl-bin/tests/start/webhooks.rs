@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::backup::printed;
+use crate::cli::ctl;
 use crate::http::request;
 use crate::process::{now, pause};
 use crate::program::{api, free_port, home, serve};
@@ -136,4 +138,35 @@ fn a_webhook_is_tried_again_and_survives_a_restart_of_the_controller() {
     // Neither the secret nor where it is sent to is in the log.
     let log: String = process.lines_since(0).into_iter().map(|line| line.text + "\n").collect();
     assert!(!log.contains(hook["secret"].as_str().unwrap()) && !log.contains("/hook"), "{log}");
+}
+
+#[test]
+fn what_was_given_up_arrives_when_it_is_tried_again() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let receiver = Receiver::start(503);
+    let (mut process, _) = serve(&home, port);
+    let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let send =
+        |method: &str, path: &str, body: Value| request(api(port), method, path, &token, Some(&body)).1;
+    let hook = send("POST", "/api/v2/webhooks", json!({ "url": receiver.url }));
+    let at = format!("/api/v2/webhooks/{}", hook["id"].as_str().unwrap());
+    send("POST", "/api/v2/network", json!({ "name": "told" }));
+    let (_, told, headers) = receiver.take();
+    process.kill();
+    // As after four hours.
+    let database = rusqlite::Connection::open(home.join("controller.db")).unwrap();
+    assert_eq!(database.execute("UPDATE webhook_delivery SET attempts = 15, dead = 1", []).unwrap(), 1);
+    drop(database);
+    receiver.answer_with(204);
+    let (_process, _) = serve(&home, port);
+    let shown = send("GET", &at, json!({}));
+    assert_eq!((&shown["waiting"], &shown["dead"][0]["body"]), (&json!(0), &told));
+    let (id, delivery) = (hook["id"].as_str().unwrap(), shown["dead"][0]["id"].to_string());
+    let said = printed(ctl(&home, &["webhook", "retry", id, "--delivery", &delivery]));
+    assert_eq!(said, format!("{id}: tried again: 1 delivery\n"));
+    // What was on its way at the time of the crash may have come twice.
+    let (_, body, again) = receiver.take();
+    let key = |headers: &[String]| header(headers, "idempotency-key").to_owned();
+    assert_eq!((body, key(&again)), (told, key(&headers)));
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::args::ConnectArgs;
-use super::progress::ProgressArgs;
+use super::progress::{Progress, ProgressArgs};
 use super::table::show;
 use super::{CliError, Client, confirm, show_json};
 
@@ -52,7 +52,9 @@ pub(crate) struct ApplyArgs {
 pub(crate) fn run(args: &ApplyArgs) -> Result<ExitCode, CliError> {
     let wanted = file::read(&args.file)?;
     let client = Client::new(&args.connect)?;
+    let shown = Progress::unknown("comparing", args.progress);
     let plan = plan::make(&client, wanted, args.prune)?;
+    drop(shown);
     if args.json {
         show_json(&plan.to_json());
     } else {

@@ -8,7 +8,7 @@ use zt_proto::{Address, NetworkId};
 use super::file::{Member, Network};
 use crate::cli::client::Client;
 use crate::cli::member::pages;
-use crate::cli::table::{ATTENTION, BAD, GOOD, paint, printable};
+use crate::cli::table::{ATTENTION, BAD, GOOD, counted, paint, printable};
 use crate::cli::{CliError, entries, named, number, text};
 
 /// Characters of a value that a plan shows.
@@ -266,8 +266,10 @@ impl Plan {
         }
         let lost: u64 = self.removed.iter().map(|network| network.members).sum();
         format!(
-            "Do this? It removes {} networks with {lost} members, and {} members of other networks.",
-            networks.removed, members.removed
+            "Do this? It removes {} with {}, and {} of other networks.",
+            counted(networks.removed as u64, "network"),
+            counted(lost, "member"),
+            counted(members.removed as u64, "member")
         )
     }
 
@@ -282,7 +284,10 @@ impl Plan {
             lines.push(told("network", &label(&id, &network.name), &network.step));
             list(&network.step, "  ", &mut lines);
             if let Some(source) = &network.rules {
-                lines.push(format!("  rules: another source, of {} lines", source.lines().count()));
+                lines.push(format!(
+                    "  rules: another source, of {}",
+                    counted(source.lines().count() as u64, "line")
+                ));
             }
             for member in &network.members {
                 if !matches!(member.step, Step::Keep { .. }) {
@@ -298,8 +303,8 @@ impl Plan {
             }
         }
         for network in &self.removed {
-            let (label, members) = (printable(&network.label), network.members);
-            lines.push(format!("network {label}: {} with {members} members", paint("remove", BAD)));
+            let (label, members) = (printable(&network.label), counted(network.members, "member"));
+            lines.push(format!("network {label}: {} with {members}", paint("remove", BAD)));
         }
         let (networks, members) = self.counts();
         lines.push(networks.told("networks"));

@@ -153,7 +153,9 @@ fn make(
 
     // In the home, since it is not encrypted.
     let copy = temporary(home.path(), COPY_PREFIX, COPY_SUFFIX).map_err(unwritable(home.path()))?;
+    let shown = Progress::unknown("copying the database", progress);
     let database = ctl_store::copy_database(&home.database(), &copy)?;
+    drop(shown);
     let mut files = Vec::new();
     for (name, content) in &small {
         files.push(archive::describe(name, &***content).map_err(unwritable(home.path()))?);

@@ -19,7 +19,8 @@ use super::config::{DEFAULT_PORT, HomeArgs};
 use super::home::Home;
 use super::settings;
 use super::worlds::PlanetSource;
-use crate::cli::table::{ATTENTION, BAD, GOOD, PLAIN, paint, printable, show};
+use crate::cli::progress::{Progress, ProgressArgs};
+use crate::cli::table::{ATTENTION, BAD, GOOD, PLAIN, counted, paint, printable, show};
 use crate::cli::{CliError, Client};
 
 /// Looks for what keeps the controller from working, whether it runs or not, and says what to do
@@ -62,6 +63,8 @@ pub(crate) struct DoctorArgs {
     /// Prints the findings as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -137,6 +140,7 @@ struct Running {
 /// Examines what `args` names, and prints what was found.
 pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> ExitCode {
     let mut findings = Findings::default();
+    let shown = Progress::unknown("examining", args.progress);
     if let Some(url) = &args.url {
         remote::check(url, args, &mut findings);
     } else if let Some(home) = storage::open(&args.home.home, &mut findings) {
@@ -157,6 +161,7 @@ pub(crate) fn run(args: &DoctorArgs, now: Timestamp, mut rng: ChaCha20Rng) -> Ex
             network::check(&patient, &mut rng, &mut findings);
         }
     }
+    drop(shown);
     let what = args.url.as_ref().map_or(("home", json!(args.home.home)), |url| ("url", json!(url)));
     tell(&findings, what, args.json);
     if findings.count(Level::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -280,6 +285,5 @@ fn tell(findings: &Findings, (name, what): (&str, Value), is_json: bool) {
             show(&format!("{:20}{}", "", paint(&format!("-> {}", printable(advice)), PLAIN)));
         }
     }
-    let plural = |count| if count == 1 { "" } else { "s" };
-    show(&format!("result: {errors} error{}, {warnings} warning{}", plural(errors), plural(warnings)));
+    show(&format!("result: {}, {}", counted(errors as u64, "error"), counted(warnings as u64, "warning")));
 }

@@ -12,6 +12,7 @@ use zt_proto::Timestamp;
 use super::super::home::{AUTHTOKEN, DATABASE, Home, IDENTITY_PUBLIC, IDENTITY_SECRET, kept_mode};
 use super::super::worlds;
 use super::{Findings, Patient};
+use crate::cli::table::counted;
 use crate::cli::times;
 
 /// How many findings about the database are told; `verify` tells all.
@@ -168,8 +169,8 @@ pub(super) fn check_database(patient: &Patient, findings: &mut Findings) {
         findings.warn(CHECK, format!("{more} more"), "ctl-bin verify tells them");
     }
     if report.is_sound() {
-        let (networks, members) = (report.networks, report.members);
-        findings.ok(CHECK, format!("sound: {networks} networks, {members} members"));
+        let (networks, members) = (counted(report.networks, "network"), counted(report.members, "member"));
+        findings.ok(CHECK, format!("sound: {networks}, {members}"));
     }
 }
 

@@ -29,6 +29,7 @@ use super::config::{
 };
 use super::home::HomeError;
 use crate::cli::CliError;
+use crate::cli::table::counted;
 use subject::load;
 
 /// Why a command about rules was not done. What is wrong in a file has been printed by then.
@@ -42,7 +43,7 @@ pub(crate) enum RulesError {
     WriteToInput,
     #[error("FILE and --tests cannot both be -, standard input is read once")]
     InputTwice,
-    #[error("{name} has {}", counted(*.errors, "error"))]
+    #[error("{name} has {}", counted(*.errors as u64, "error"))]
     Errors { name: String, errors: usize },
     #[error("{name} cannot be read as rules: {reason}")]
     Json { name: String, reason: String },
@@ -50,7 +51,7 @@ pub(crate) enum RulesError {
     Decompile { name: String, reason: DecompileError },
     #[error("{name} is not in the usual layout; change it with: ctl-bin rules format --write {name}")]
     Layout { name: String },
-    #[error("{failed} of {} failed", counted(*.total, "test"))]
+    #[error("{failed} of {} failed", counted(*.total as u64, "test"))]
     TestsFailed { failed: usize, total: usize },
     #[error("there are no tests; write some into the source, or name a file with --tests")]
     NoTests,
@@ -98,11 +99,11 @@ fn run_compile(args: &RulesCompileArgs) -> Result<(), RulesError> {
         return Ok(());
     }
     let parts = [
-        format!("{} of {MAX_RULES}", counted(compiled.base.rules.len(), "rule")),
-        counted(compiled.capabilities.len(), "capability"),
-        counted(compiled.tags.len(), "tag"),
-        counted(compiled.tests.len(), "test"),
-        counted(compiled.warnings.len(), "warning"),
+        format!("{} of {MAX_RULES}", counted(compiled.base.rules.len() as u64, "rule")),
+        counted(compiled.capabilities.len() as u64, "capability"),
+        counted(compiled.tags.len() as u64, "tag"),
+        counted(compiled.tests.len() as u64, "test"),
+        counted(compiled.warnings.len() as u64, "warning"),
     ];
     say(&format!("{}: {}", text.name, parts.join(", ")));
     Ok(())
@@ -201,7 +202,7 @@ fn report(
     if as_json {
         say_json(&json!({ "passed": failed == 0, "testResults": render_tests(&all) }));
     } else if failed == 0 {
-        say(&format!("{} passed", counted(total, "test")));
+        say(&format!("{} passed", counted(total as u64, "test")));
     }
     if failed == 0 { Ok(()) } else { Err(RulesError::TestsFailed { failed, total }) }
 }
@@ -324,25 +325,4 @@ fn print(text: &str) {
 /// Prints on standard error.
 fn eprint(text: fmt::Arguments<'_>) {
     writeln!(io::stderr(), "{text}").unwrap_or(());
-}
-
-/// Writes a number with its noun.
-fn counted(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ies"),
-        (_, None) => format!("{number} {noun}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_agree_with_their_nouns() {
-        assert_eq!(counted(1, "error"), "1 error");
-        assert_eq!(counted(0, "error"), "0 errors");
-        assert_eq!(counted(2, "capability"), "2 capabilities");
-    }
 }
