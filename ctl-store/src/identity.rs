@@ -7,21 +7,26 @@ use crate::Tx;
 use crate::column::{AddressColumn, Columns, IdentityColumn, U64Column};
 use crate::error::StoreError;
 use crate::member::Members;
+use crate::search::json;
 
 impl Members<'_> {
-    /// Returns the identity of the node `address`, or `None` if it is not known from any network. Nobody may have
-    /// verified it.
+    /// Returns the identities of those nodes among `addresses` that any network knows, ascending. Nobody may have verified
+    /// them.
     ///
-    /// Should networks know the address with different keys, the one that was a member first is returned.
-    pub fn identity(&self, address: Address) -> Result<Option<PublicIdentity>, StoreError> {
-        let sql = "SELECT identity FROM member WHERE address = ?1 AND identity IS NOT NULL \
-                   ORDER BY created, network LIMIT 1";
-        let record = format_args!("member {address}");
-        let decode = |columns: &Columns<'_>| columns.get::<IdentityColumn>("identity");
-        let found = self.tx.query(sql, params![AddressColumn(address)], record, decode)?;
-        Ok(found.first().map(|identity| identity.0))
+    /// Should networks know an address with different keys, the one that was a member first is returned.
+    pub fn identities(&self, addresses: &[Address]) -> Result<Vec<PublicIdentity>, StoreError> {
+        let decode = |columns: &Columns<'_>| Ok(columns.get::<IdentityColumn>("identity")?.0);
+        let mut found = self.tx.query(CLAIMED, [json(addresses)], "the identity of a member", decode)?;
+        found.dedup_by_key(|identity| identity.address);
+        Ok(found)
     }
 }
+
+/// Identities that members claim: all of each address, first the one that is to be returned.
+const CLAIMED: &str = "SELECT identity FROM member WHERE address IN (SELECT unhex(value) FROM json_each(?1)) \
+                       AND identity IS NOT NULL ORDER BY address, created, network";
+const VERIFIED: &str = "SELECT address, key FROM verified_identity \
+                        WHERE address IN (SELECT unhex(value) FROM json_each(?1)) ORDER BY address";
 
 /// Identities of members whose address was checked against their keys, inside a transaction.
 ///
@@ -39,6 +44,13 @@ impl VerifiedIdentities<'_> {
             Ok(PublicIdentity { address, key: row.get("key")? })
         })?;
         Ok(found.into_iter().next())
+    }
+
+    /// Returns the verified identities of those nodes among `addresses` that have one, ascending: for many by one query.
+    pub fn list(&self, addresses: &[Address]) -> Result<Vec<PublicIdentity>, StoreError> {
+        self.tx.query(VERIFIED, [json(addresses)], "a verified identity", |row| {
+            Ok(PublicIdentity { address: row.get::<AddressColumn>("address")?.0, key: row.get("key")? })
+        })
     }
 
     /// Returns the addresses whose identity is kept though no member has one; there should be none.
@@ -59,5 +71,23 @@ impl VerifiedIdentities<'_> {
         let address = AddressColumn(identity.address);
         self.tx.execute(sql, params![address, identity.key, U64Column(now.0), IdentityColumn(*identity)])?;
         Ok(self.get(identity.address)?.as_ref() == Some(identity))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query_plan;
+
+    /// Strangers cause these queries.
+    #[test]
+    fn identities_are_found_by_their_addresses_in_indexes() {
+        for (sql, index) in [
+            (VERIFIED, "SEARCH verified_identity USING PRIMARY KEY (address=?)"),
+            (CLAIMED, "SEARCH member USING INDEX member_identity (address=?)"),
+        ] {
+            let plan = query_plan::with(sql, ["[]"]);
+            assert!(plan.contains(index) && !plan.contains("SCAN member"), "{plan}");
+        }
     }
 }

@@ -264,7 +264,7 @@ fn owned(value: &dyn ToSql) -> Result<Value, StoreError> {
 }
 
 /// Returns addresses as a JSON array of hexadecimal texts.
-fn json(addresses: &[Address]) -> String {
+pub(crate) fn json(addresses: &[Address]) -> String {
     let texts: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
     format!("[{}]", texts.join(","))
 }

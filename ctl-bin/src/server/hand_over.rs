@@ -7,10 +7,41 @@ use tracing::debug;
 use zt_proto::world::World;
 use zt_proto::{Address, PublicIdentity};
 
-use crate::vl1::Event;
+use crate::vl1::{Event, MAX_RECALLS};
 
 /// Greeted nodes that wait to be told about. No more are ever greeted after a start (`takeover.rs`).
 const MAX_GREETED: usize = 131_072;
+/// Events that wait to be worked off.
+const MAX_EVENTS: usize = 4096;
+
+/// What the node cannot do by itself, for those who do it.
+pub(super) struct Inbox {
+    pub events: mpsc::Receiver<Event>,
+    pub recalls: mpsc::Receiver<Address>,
+}
+
+/// Where it is left for them.
+#[derive(Debug, Clone)]
+pub(super) struct Outbox {
+    pub events: mpsc::Sender<Event>,
+    /// Nodes whose identity somebody may remember: apart, so that no event of a member waits behind what strangers make up.
+    pub recalls: mpsc::Sender<Address>,
+}
+
+impl Outbox {
+    /// One with room for [`MAX_EVENTS`] and [`MAX_RECALLS`].
+    pub(super) fn new() -> (Self, Inbox) {
+        Self::with_room(MAX_EVENTS)
+    }
+
+    /// One with room for so many events.
+    pub(super) fn with_room(max_events: usize) -> (Self, Inbox) {
+        let (event_sender, events) = mpsc::channel(max_events);
+        // What is free takes no memory.
+        let (recall_sender, recalls) = mpsc::channel(MAX_RECALLS);
+        (Self { events: event_sender, recalls: recall_sender }, Inbox { events, recalls })
+    }
+}
 
 /// What comes once, and is kept until somebody has time for it.
 #[derive(Debug, Default)]
@@ -42,7 +73,7 @@ impl Untold {
                 Event::IdentityToVerify(identity) => {
                     lost.extend(events.try_send(event).is_err().then_some(identity));
                 }
-                Event::IdentityWanted(_) | Event::ConfigRequested(_) | Event::ConfigAcknowledged { .. } => {
+                Event::ConfigRequested(_) | Event::ConfigAcknowledged { .. } => {
                     if events.try_send(event).is_err() {
                         debug!("event dropped; the client will ask again");
                     }
@@ -92,12 +123,16 @@ mod tests {
         Address::from_low_bits(n)
     }
 
+    fn busy() -> Event {
+        Event::ConfigAcknowledged { member: node(0), network: zt_proto::NetworkId(0), update_id: 0 }
+    }
+
     #[test]
     fn the_latest_version_of_a_world_is_handed_over_however_busy_everybody_is() {
         let (sender, mut events) = mpsc::channel(1);
         let mut untold = Untold::default();
         let identity = PublicIdentity { address: node(7), key: [0; 64] };
-        let busy = Event::IdentityWanted(identity.address);
+        let busy = busy();
         let new = [busy.clone(), world(1, 1), Event::IdentityToVerify(identity), world(2, 1), world(1, 2)];
         assert_eq!(untold.hand_over(new.into_iter(), &sender), [identity]);
         assert_eq!(untold.hand_over(std::iter::empty(), &sender), []);
@@ -127,10 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_strangers_make_up_take_no_room_of_events() {
+        let (outbox, mut inbox) = Outbox::new();
+        let recalls = (0..100_000).filter(|n| outbox.recalls.try_send(node(*n)).is_ok());
+        assert_eq!(recalls.count(), MAX_RECALLS);
+        let events = (0..100_000).filter(|_| outbox.events.try_send(busy()).is_ok());
+        assert_eq!(events.count(), MAX_EVENTS);
+        assert_eq!(inbox.recalls.try_recv(), Ok(node(0)), "the newest give way");
+    }
+
+    #[test]
     fn greeted_nodes_that_wait_are_bounded() {
         let (sender, mut events) = mpsc::channel(1);
         let mut untold = Untold::default();
-        let busy = Event::IdentityWanted(node(0));
+        let busy = busy();
         sender.try_send(busy.clone()).unwrap();
         let more = MAX_GREETED as u64 + 10;
         untold.hand_over((0..more).map(|n| Event::Greeted(node(n))), &sender);

@@ -78,6 +78,7 @@ use activation::{ActivationError, Handed};
 use background::Background;
 use config::{Command, ServeArgs};
 use controller::Controller;
+use hand_over::Outbox;
 use home::{Home, HomeError};
 use logs::{Log, LogLevel};
 use secondary::SecondaryPort;
@@ -96,8 +97,6 @@ const EXIT_NOT_UNDERSTOOD: u8 = 2;
 const SHUTDOWN: Duration = Duration::from_secs(5);
 /// Commands to the node that wait; whoever has more waits himself.
 const MAX_COMMANDS: usize = 4096;
-/// Events of the node that wait; past it they are dropped, and the clients ask again.
-const MAX_EVENTS: usize = 4096;
 
 /// Why the program cannot do what it was told, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -321,7 +320,7 @@ async fn run_controller(
     let (status_sender, status_receiver) = watch::channel(Arc::new(status));
     let (stop, stopped) = watch::channel(false);
     let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
-    let (event_sender, events) = mpsc::channel(MAX_EVENTS);
+    let (outbox, inbox) = Outbox::new();
     let (conf_sender, conf) = watch::channel(Arc::new(local_conf::read(&home)));
     let (change_sender, changes) = mpsc::unbounded_channel();
 
@@ -396,7 +395,7 @@ async fn run_controller(
     } else {
         Box::new(|_, _| None)
     };
-    tasks.spawn(udp::run(node, sockets, commands, event_sender, at_once, stopped.clone()));
+    tasks.spawn(udp::run(node, sockets, commands, outbox, at_once, stopped.clone()));
     tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
@@ -408,7 +407,7 @@ async fn run_controller(
         node: command_sender.clone(),
         takeover: Arc::clone(&takeover),
     };
-    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, Background::start()?, events));
+    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, Background::start()?, inbox));
     helpers.spawn(local_conf::follow(Arc::clone(&home), conf_sender));
     helpers.spawn(worlds.follow(command_sender.clone()));
     if args.is_controller() {

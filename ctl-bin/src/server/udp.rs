@@ -10,13 +10,14 @@ use tracing::{debug, trace};
 use zt_proto::compression::Payload;
 
 use super::clock;
-use super::hand_over::Untold;
+use super::hand_over::{Outbox, Untold};
 use super::secondary::OfflineTime;
 use super::sockets::{Batch, Buffers, Sockets};
 use crate::vl1::{ConfigRequested, Event, Node, Now, Transmit};
 
-/// Commands that are carried out between two looks at the sockets.
-const MAX_COMMANDS_AT_ONCE: usize = 32;
+/// How long commands are carried out, or datagrams are taken, while some of the other kind may wait: 10,000 datagrams that
+/// come in a tenth of a second, as after a restart, would fill what the kernel holds for the socket.
+const TURN: Duration = Duration::from_millis(1);
 
 /// How often it is looked whether the node is online.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -30,13 +31,13 @@ pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Payload
 /// Runs the node until `shutdown` becomes true: waits for inputs, hands them over, sends and reports what follows. What
 /// had been decided by then is still sent.
 ///
-/// Requests are answered by `at_once` if it can, which saves two changes of threads. All other events go to `events`; what
-/// nobody takes in time is dropped, and the clients ask again, or is kept if it comes once ([`Untold`]).
+/// Requests are answered by `at_once` if it can, which saves two changes of threads. All else goes to `outbox`; what nobody
+/// takes in time is dropped, and the clients ask again, or is kept if it comes once ([`Untold`]).
 pub(super) async fn run(
     mut node: Node,
     mut sockets: Sockets,
     mut commands: mpsc::Receiver<Command>,
-    events: mpsc::Sender<Event>,
+    outbox: Outbox,
     at_once: AtOnce,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -53,7 +54,18 @@ pub(super) async fn run(
             alarm.as_mut().reset(due);
         }
         tokio::select! {
-            received = sockets.receive(&mut buffers) => take_batch(&mut node, received, &mut buffers),
+            received = sockets.receive(&mut buffers) => {
+                let begun = clock::now().mono;
+                take_batch(&mut node, received, &mut buffers);
+                while clock::now().mono.saturating_duration_since(begun) < TURN
+                    && let Some(received) = sockets.try_receive(&mut buffers)
+                {
+                    // Each batch is answered before the next is looked at.
+                    report(&mut node, &outbox, &at_once, &mut untold);
+                    send_all(&mut node, &sockets, &mut transmits).await;
+                    take_batch(&mut node, received, &mut buffers);
+                }
+            }
             command = commands.recv() => match command {
                 Some(command) => carry_out(&mut node, command, &mut commands),
                 None => return,
@@ -67,7 +79,7 @@ pub(super) async fn run(
             }
             _ = &mut stopping => break,
         }
-        report(&mut node, &events, &at_once, &mut untold);
+        report(&mut node, &outbox, &at_once, &mut untold);
         send_all(&mut node, &sockets, &mut transmits).await;
     }
     commands.close();
@@ -78,10 +90,14 @@ pub(super) async fn run(
 }
 
 fn carry_out(node: &mut Node, first: Command, commands: &mut mpsc::Receiver<Command>) {
-    first(node, clock::now());
-    for _ in 1..MAX_COMMANDS_AT_ONCE {
-        let Ok(command) = commands.try_recv() else { return };
-        command(node, clock::now());
+    let begun = clock::now();
+    first(node, begun);
+    let mut now = clock::now();
+    while now.mono.saturating_duration_since(begun.mono) < TURN
+        && let Ok(command) = commands.try_recv()
+    {
+        command(node, now);
+        now = clock::now();
     }
 }
 
@@ -91,7 +107,7 @@ async fn send_all(node: &mut Node, sockets: &Sockets, transmits: &mut Vec<Transm
     transmits.clear();
 }
 
-fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, untold: &mut Untold) {
+fn report(node: &mut Node, outbox: &Outbox, at_once: &AtOnce, untold: &mut Untold) {
     let (mut others, now) = (Vec::new(), clock::now());
     while let Some(event) = node.poll_event() {
         if let Event::ConfigRequested(requested) = &event
@@ -102,8 +118,13 @@ fn report(node: &mut Node, events: &mpsc::Sender<Event>, at_once: &AtOnce, untol
         }
         others.push(event);
     }
-    for identity in untold.hand_over(others.into_iter(), events) {
+    for identity in untold.hand_over(others.into_iter(), &outbox.events) {
         node.identity_refused(&identity);
+    }
+    while let Some(address) = node.poll_recall() {
+        if outbox.recalls.try_send(address).is_err() {
+            debug!(peer = %address, "identity not looked up; it is when the node speaks again");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use zt_proto::{Address, PublicIdentity};
 use super::background::Background;
 use super::clock;
 use super::controller::SharedController;
+use super::hand_over::Inbox;
 use super::home::Home;
 use super::takeover::{self, Takeover};
 use super::udp::Command;
@@ -28,10 +29,10 @@ pub(super) const MAX_REQUESTS: usize = 16_384;
 /// Of these, how many are answered together: changing threads takes as long as an answer.
 pub(super) const MAX_TOGETHER: usize = 16;
 /// Identities that are looked up together.
-const MAX_RECALLED: usize = 32;
+const MAX_RECALLED: usize = 256;
 /// Members that were greeted, and are welcomed together.
 const MAX_WELCOMED: usize = 64;
-/// Identities that wait to be verified or recalled. One is verified at a time: strangers get at most one core.
+/// Identities that wait to be verified. One is verified at a time: strangers get at most one core.
 const MAX_QUEUED: usize = 512;
 /// A member that was started again asks as soon as it has said HELLO.
 const ASKS_WITHIN: Duration = Duration::from_secs(1);
@@ -54,18 +55,17 @@ pub(super) async fn answer_events(
     controller: SharedController,
     surroundings: Surroundings,
     background: Background,
-    events: mpsc::Receiver<Event>,
+    Inbox { events, recalls }: Inbox,
 ) {
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
-    let (to_recall, recall_queue) = mpsc::channel(MAX_QUEUED);
     let (to_answer, requests) = mpsc::channel(MAX_REQUESTS);
     let (to_welcome, greeted) = mpsc::channel(takeover::MAX_GREETED);
-    let queues = Queues { to_verify, to_recall, to_answer, to_welcome };
+    let queues = Queues { to_verify, to_answer, to_welcome };
     let takeover = Arc::clone(&surroundings.takeover);
     // None goes on without the others: a controller that verifies nobody lets nobody in.
     tokio::select! {
         () = verify_identities(Arc::clone(&controller), background, verify_queue) => {}
-        () = recall_identities(Arc::clone(&controller), recall_queue) => {}
+        () = recall_identities(Arc::clone(&controller), recalls) => {}
         () = answer_requests(Arc::clone(&controller), requests) => {}
         () = welcome_greeted(Arc::clone(&controller), takeover, greeted) => {}
         () = answer_each(controller, surroundings, events, queues) => {}
@@ -75,7 +75,6 @@ pub(super) async fn answer_events(
 /// What takes its time. One kind does not wait for another.
 struct Queues {
     to_verify: mpsc::Sender<PublicIdentity>,
-    to_recall: mpsc::Sender<Address>,
     to_answer: mpsc::Sender<Box<ConfigRequested>>,
     /// With the time at which it was there.
     to_welcome: mpsc::Sender<(Instant, Address)>,
@@ -85,7 +84,7 @@ async fn answer_each(
     controller: SharedController,
     surroundings: Surroundings,
     mut events: mpsc::Receiver<Event>,
-    Queues { to_verify, to_recall, to_answer, to_welcome }: Queues,
+    Queues { to_verify, to_answer, to_welcome }: Queues,
 ) {
     while let Some(event) = events.recv().await {
         let controller = Arc::clone(&controller);
@@ -128,8 +127,6 @@ async fn answer_each(
                     debug!(peer = %address, "not told what is; it asks within a minute");
                 }
             }
-            // Whoever is not recalled says HELLO within a minute.
-            Event::IdentityWanted(address) => drop(to_recall.try_send(address)),
         }
     }
 }
@@ -184,10 +181,10 @@ async fn verify_identities(
     }
 }
 
-/// Looks up identities of members, whose number the node bounds and strangers cannot raise.
-async fn recall_identities(controller: SharedController, mut to_recall: mpsc::Receiver<Address>) {
+/// Looks up identities of members. Whoever is not among them costs two look-ups.
+async fn recall_identities(controller: SharedController, mut recalls: mpsc::Receiver<Address>) {
     let mut batch = Vec::new();
-    while to_recall.recv_many(&mut batch, MAX_RECALLED).await > 0 {
+    while recalls.recv_many(&mut batch, MAX_RECALLED).await > 0 {
         let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
         if let Err(error) = spawn_blocking(move || controller.recall(&batch)).await {
             error!(%error, "identities were not looked up");

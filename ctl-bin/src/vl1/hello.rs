@@ -1,7 +1,7 @@
 //! HELLO: how nodes get to know each other (`vl1.md` §10.2, §12.2).
 
-use zt_crypto::VerifiedIdentity;
 use zt_crypto::armor::{self, Suite};
+use zt_crypto::{SessionKey, VerifiedIdentity};
 use zt_proto::packet::{PAYLOAD_OFFSET, PacketHeader};
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply};
@@ -100,25 +100,25 @@ impl Node {
     fn keep_hello(&mut self, now: Now, link: Link, packet: &[u8], source: Address) {
         let waiting = Waiting { link, packet: packet.to_vec() };
         if self.strangers.keep_hello(source, waiting, now.mono) != Ask::Nobody {
-            self.emit(Event::IdentityWanted(source));
+            self.recall(source);
         }
     }
 
     /// Takes up a verified identity as a peer and handles what waited for it.
-    pub(super) fn admit(&mut self, now: Now, identity: &VerifiedIdentity) {
-        self.take_up(now, identity.public());
+    pub(super) fn admit(&mut self, now: Now, identity: &VerifiedIdentity, key: Option<SessionKey>) {
+        self.take_up(now, identity.public(), key);
     }
 
     /// Does that for [`Node::admit`], which proves that the identity is valid. One whose address is known with another key
     /// is dropped: the first one stays.
-    pub(super) fn take_up(&mut self, now: Now, identity: &PublicIdentity) {
+    pub(super) fn take_up(&mut self, now: Now, identity: &PublicIdentity, agreed: Option<SessionKey>) {
         let Admitted { key, hellos, packets } = self.strangers.admit(identity);
         let address = identity.address;
         if !self.peers.contains_key(&address) {
             if self.peers.len() >= self.max_peers {
                 return;
             }
-            let Some(key) = key.or_else(|| self.secret.agree(identity).ok()) else { return };
+            let Some(key) = agreed.or(key).or_else(|| self.secret.agree(identity).ok()) else { return };
             self.insert_peer(now, Peer::new(*identity, key, now.mono));
         }
         if self.peers.get(&address).is_none_or(|peer| peer.identity != *identity) {

@@ -61,6 +61,7 @@ use zt_proto::Timestamp;
 use zt_proto::verb::hello::NodeVersion;
 
 pub use node::{ConfigRequested, Event, Ignored, Node, PathView, PeerView, RequestId, Transmit};
+pub use strangers::MAX_RECALLS;
 pub use traffic::{PeerTraffic, Traffic};
 
 /// What this node announces: protocol 12 means "send me suite 3" (`vl1.md` §11), and the software version is that of the

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::OpenError;
 use zt_crypto::armor::extended::ExtendedError;
-use zt_crypto::{IdentitySecret, VerifiedIdentity};
+use zt_crypto::{IdentitySecret, SessionKey, VerifiedIdentity};
 use zt_proto::compression::Payload;
 use zt_proto::verb::Verb;
 use zt_proto::verb::error::{ErrorCode, ErrorReply, NetworkError};
@@ -70,9 +70,6 @@ impl RequestId {
 pub enum Event {
     /// Somebody new says HELLO: answer with [`Node::identity_verified`] or [`Node::identity_refused`].
     IdentityToVerify(PublicIdentity),
-    /// An unknown node sent something that is not HELLO. Whoever remembers its identity answers with
-    /// [`Node::identity_verified`]; nobody has to.
-    IdentityWanted(Address),
     /// A member asks for its configuration.
     ConfigRequested(ConfigRequested),
     /// A root had a later version of the planet or of a moon; it should survive a restart.
@@ -197,6 +194,7 @@ pub struct Node {
     pub(super) traffic: Traffic,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    recalls: VecDeque<Address>,
 }
 
 impl Node {
@@ -227,6 +225,7 @@ impl Node {
             traffic: Traffic::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            recalls: VecDeque::new(),
         };
         node.plan_contact(now.mono);
         node
@@ -359,7 +358,12 @@ impl Node {
 
     /// Takes in an identity that has been verified, and does what waited for it.
     pub fn identity_verified(&mut self, now: Now, identity: &VerifiedIdentity) {
-        self.admit(now, identity);
+        self.admit(now, identity, None);
+    }
+
+    /// Does the same with the key that this node's secret and the identity agree on, which somebody else had time to compute.
+    pub fn identity_agreed(&mut self, now: Now, identity: &VerifiedIdentity, key: SessionKey) {
+        self.admit(now, identity, Some(key));
     }
 
     /// Drops what waited for an identity that turned out to be invalid, or that nobody had time to verify.
@@ -449,6 +453,13 @@ impl Node {
         self.events.pop_front()
     }
 
+    /// Returns the next node whose identity is not known, while something waits for it. Whoever remembers it answers with
+    /// [`Node::identity_verified`]; nobody has to. Strangers cause these, up to [`MAX_RECALLS`](super::MAX_RECALLS) at once, so
+    /// they should not wait before events.
+    pub fn poll_recall(&mut self) -> Option<Address> {
+        self.recalls.pop_front()
+    }
+
     /// Returns when [`Node::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
@@ -461,6 +472,10 @@ impl Node {
 
     pub(super) fn emit(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    pub(super) fn recall(&mut self, address: Address) {
+        self.recalls.push_back(address);
     }
 
     pub(super) fn random_id(&mut self) -> u64 {

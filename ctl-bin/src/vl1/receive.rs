@@ -119,8 +119,13 @@ impl Node {
         let waiting = Waiting { link, packet: packet.to_vec() };
         match self.strangers.keep(source, waiting, now.mono) {
             Ask::Nobody => {}
-            Ask::Memory => self.emit(Event::IdentityWanted(source)),
-            Ask::Roots => self.want(now, source),
+            Ask::Memory => self.recall(source),
+            Ask::Roots => {
+                // The last look may have been lost, so another does not wait until the question to the roots is given up.
+                if !self.want(now, source) {
+                    self.recall(source);
+                }
+            }
         }
         Err(Ignored::UnknownSource(source))
     }

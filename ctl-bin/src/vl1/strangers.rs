@@ -1,7 +1,7 @@
 //! What waits for an identity: HELLOs of nodes whose identity is being verified, and packets of nodes whose identity is
 //! not known at all (`vl1.md` §12.3, §12.4). Strangers fill this, so everything in it is bounded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -20,17 +20,21 @@ const ALL_IDENTITIES_LIMIT: Limit = Limit { burst: 1024, interval: Duration::fro
 const PACKET_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(100) };
 /// Identities that are asked for because an unknown node sent something.
 const WANTED_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(2) };
-/// Identities that whoever remembers them is asked for, because a node that may be a member could not be heard otherwise: a
-/// look into a database each. After a restart all members come at once.
-const RECALL_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_micros(200) };
+/// Identities that whoever remembers them is asked for, because a node that may be a member could not be heard otherwise:
+/// after a restart all members come together. Each takes some microseconds of looking into a database.
+const RECALL_LIMIT: Limit = Limit { burst: 16_384, interval: Duration::from_micros(100) };
+/// How many of these come at once.
+pub const MAX_RECALLS: usize = RECALL_LIMIT.burst as usize;
 /// Identities that are being verified at the same time; a HELLO that finds no room is repeated by its sender.
 pub(super) const MAX_VERIFYING: usize = 256;
 /// Copies of HELLO from one identity: a node sends it from all its sockets, and each deserves an answer.
 const MAX_COPIES: usize = 4;
 /// A verification that is not answered for so long is given up.
 const VERIFY_FOR: Duration = Duration::from_secs(60);
-/// Packets from unknown sources that are kept, in all and from one source.
-pub(super) const MAX_KEPT: usize = 1024;
+/// Packets from unknown sources that are kept, in all and from one source: a HELLO and a request of as many as are looked up
+/// at once. They take 250 bytes each beside their own, of which so many are kept.
+pub(super) const MAX_KEPT: usize = 2 * MAX_RECALLS;
+pub(super) const MAX_KEPT_BYTES: usize = 8 << 20;
 const MAX_KEPT_PER_SOURCE: usize = 4;
 /// How long such a packet is kept.
 const KEEP_FOR: Duration = Duration::from_secs(5);
@@ -64,7 +68,7 @@ pub(super) struct Admitted {
 
 #[derive(Debug)]
 struct Kept {
-    number: u64,
+    source: Address,
     since: Instant,
     waiting: Waiting,
 }
@@ -72,59 +76,62 @@ struct Kept {
 /// Packets that wait for an identity.
 #[derive(Debug, Default)]
 struct KeptPackets {
-    /// Those of a source, oldest first; none is empty.
-    by_source: HashMap<Address, VecDeque<Kept>>,
-    /// The source of each, by its number: oldest first.
-    order: BTreeMap<u64, Address>,
+    /// By number, in the order in which they came.
+    packets: BTreeMap<u64, Kept>,
+    /// The same, by their source.
+    by_source: BTreeSet<(Address, u64)>,
+    bytes: usize,
     next_number: u64,
 }
 
 impl KeptPackets {
-    /// Keeps a packet, in the place of the oldest if there are too many; says when the last of its source came.
+    /// Keeps a packet, in the place of the oldest of its source if that has too many, and of the oldest of all as long as
+    /// there are too many; says when the last of its source came.
     fn push(&mut self, source: Address, waiting: Waiting, now: Instant) -> Option<Instant> {
-        let of_source = self.by_source.get(&source);
-        let last = of_source.and_then(|packets| packets.back()).map(|kept| kept.since);
-        if of_source.is_some_and(|packets| packets.len() >= MAX_KEPT_PER_SOURCE) {
-            self.pop_of(source);
-        } else if self.order.len() >= MAX_KEPT
-            && let Some(oldest) = self.order.first_key_value().map(|(_, source)| *source)
+        let of_source: Vec<_> = self.of(source).collect();
+        let last = of_source.last().and_then(|number| self.packets.get(number)).map(|kept| kept.since);
+        if let [oldest, ..] = *of_source
+            && of_source.len() >= MAX_KEPT_PER_SOURCE
         {
-            self.pop_of(oldest);
+            self.remove(oldest);
+        }
+        self.bytes += waiting.packet.len();
+        while (self.packets.len() >= MAX_KEPT || self.bytes > MAX_KEPT_BYTES)
+            && let Some(oldest) = self.packets.first_key_value().map(|(number, _)| *number)
+        {
+            self.remove(oldest);
         }
         let number = self.next_number;
         self.next_number += 1;
-        self.order.insert(number, source);
-        self.by_source.entry(source).or_default().push_back(Kept { number, since: now, waiting });
+        self.by_source.insert((source, number));
+        self.packets.insert(number, Kept { source, since: now, waiting });
         last
     }
 
-    /// Drops the oldest of a source.
-    fn pop_of(&mut self, source: Address) {
-        let Some(packets) = self.by_source.get_mut(&source) else { return };
-        if let Some(oldest) = packets.pop_front() {
-            self.order.remove(&oldest.number);
-        }
-        if packets.is_empty() {
-            self.by_source.remove(&source);
-        }
+    /// Returns the numbers of those of a source, oldest first.
+    fn of(&self, source: Address) -> impl Iterator<Item = u64> {
+        self.by_source.range((source, 0)..=(source, u64::MAX)).map(|(_, number)| *number)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Waiting> {
+        let Kept { source, waiting, .. } = self.packets.remove(&number)?;
+        self.by_source.remove(&(source, number));
+        self.bytes -= waiting.packet.len();
+        Some(waiting)
     }
 
     /// Takes those of a source, in the order in which they came.
     fn take(&mut self, source: Address) -> Vec<Waiting> {
-        let packets = self.by_source.remove(&source).unwrap_or_default();
-        for kept in &packets {
-            self.order.remove(&kept.number);
-        }
-        packets.into_iter().map(|kept| kept.waiting).collect()
+        let numbers: Vec<_> = self.of(source).collect();
+        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 
     /// Drops what has been kept for too long.
     fn sweep(&mut self, now: Instant) {
-        while let Some(source) = self.order.first_key_value().map(|(_, source)| *source)
-            && let Some(oldest) = self.by_source.get(&source).and_then(|packets| packets.front())
+        while let Some((&number, oldest)) = self.packets.first_key_value()
             && now.saturating_duration_since(oldest.since) > KEEP_FOR
         {
-            self.pop_of(source);
+            self.remove(number);
         }
     }
 }
@@ -252,7 +259,7 @@ impl Strangers {
     }
 
     pub(super) fn len(&self) -> (usize, usize) {
-        (self.verifying.len(), self.kept.order.len())
+        (self.verifying.len(), self.kept.packets.len())
     }
 }
 
@@ -316,7 +323,21 @@ mod tests {
         assert_eq!(strangers.len().1, MAX_KEPT);
         strangers.sweep(at(6_000).mono);
         assert_eq!(strangers.len().1, 0);
-        assert!(strangers.kept.by_source.is_empty());
+        assert_eq!((strangers.kept.by_source.len(), strangers.kept.bytes), (0, 0));
+    }
+
+    #[test]
+    fn packets_of_unknown_sources_take_no_more_than_so_many_bytes_and_the_oldest_give_way() {
+        let mut strangers = strangers();
+        for n in 0..10_000_u32 {
+            let long = Waiting { packet: vec![0; 10_000], ..waiting(n << 8) };
+            strangers.keep(Address::from_low_bits(n.into()), long, at(0).mono);
+        }
+        let kept = u32::try_from(MAX_KEPT_BYTES / 10_000).unwrap();
+        assert_eq!(strangers.len().1, kept as usize);
+        assert_eq!(strangers.kept.packets.values().next().unwrap().source.to_u64(), u64::from(10_000 - kept));
+        let bytes: usize = strangers.kept.packets.values().map(|kept| kept.waiting.packet.len()).sum();
+        assert_eq!(bytes, strangers.kept.bytes);
     }
 
     #[test]
@@ -328,12 +349,12 @@ mod tests {
             asked[ask as usize] += 1;
         }
         assert_eq!(asked[Ask::Roots as usize], WANTED_LIMIT.burst);
-        assert_eq!(asked[Ask::Memory as usize], 0, "each who is asked for is looked up");
+        assert_eq!(asked[Ask::Memory as usize], 10_000 - WANTED_LIMIT.burst, "each is looked up");
         let hello = |strangers: &mut Strangers, n: u32| {
             strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), at(1_000).mono)
         };
-        let recalled = (10_000..30_000).filter(|n| hello(&mut strangers, *n) == Ask::Memory).count();
-        assert_eq!(recalled, RECALL_LIMIT.burst as usize);
+        let recalled = (10_000..40_000).filter(|n| hello(&mut strangers, *n) == Ask::Memory).count();
+        assert_eq!(recalled, MAX_RECALLS);
     }
 
     /// A node that is started sends HELLO and asks at once.

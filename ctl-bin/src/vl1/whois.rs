@@ -64,16 +64,19 @@ impl Node {
         Ok(())
     }
 
-    /// Has somebody find out an identity: whoever remembers it, or a root.
-    pub(super) fn want(&mut self, now: Now, address: Address) {
-        if self.wanted.begin(address, now.mono) {
+    /// Has somebody find out an identity: whoever remembers it, or a root. Says whether that is new; it is not if they are
+    /// asked already, or for too many others.
+    pub(super) fn want(&mut self, now: Now, address: Address) -> bool {
+        let is_new = self.wanted.begin(address, now.mono);
+        if is_new {
             self.ask_for(now, address);
         }
+        is_new
     }
 
     /// Begins to ask for an identity that is wanted.
     pub(super) fn ask_for(&mut self, now: Now, address: Address) {
-        self.emit(Event::IdentityWanted(address));
+        self.recall(address);
         if !self.wanted.is_armed {
             self.wanted.is_armed = true;
             self.timers.arm(now.mono + ASK_INTERVAL, Timer::Whois);

@@ -126,7 +126,6 @@ impl Server {
                 }
                 // Only nodes that are told to greet do.
                 Event::Greeted(_) => {}
-                Event::IdentityWanted(address) => jobs.push((now + 1 + below(rng, 10), Job::Recall(address))),
                 Event::WorldUpdated(planet) => self.planet = *planet,
                 Event::ConfigAcknowledged { .. } => {} // it pushes nothing
                 Event::ConfigRequested(requested) => {
@@ -142,6 +141,9 @@ impl Server {
                     }
                 }
             }
+        }
+        while let Some(address) = self.node.poll_recall() {
+            jobs.push((now + 1 + below(rng, 10), Job::Recall(address)));
         }
         Ok(jobs)
     }

@@ -23,10 +23,13 @@ fn identity_is_that_of_the_oldest_record_which_has_one() {
     for record in [&newer, &older, &nameless] {
         put_member(&store, record).unwrap();
     }
-    let found = |number| store.read(|tx| tx.members().identity(address(number))).unwrap();
-    assert_eq!(found(1), Some(identity(1, 1)));
-    assert_eq!(found(2), None);
-    assert_eq!(found(3), None);
+    let found = |numbers: &[u64]| {
+        let addresses: Vec<_> = numbers.iter().copied().map(address).collect();
+        store.read(|tx| tx.members().identities(&addresses)).unwrap()
+    };
+    assert_eq!(found(&[3, 2, 1]), [identity(1, 1)]);
+    assert_eq!(found(&[2, 3]), []);
+    assert_eq!(found(&[]), []);
 }
 
 /// `known-flaws.md` row 1: on disk, a second identity never takes the place of the first.
@@ -48,6 +51,22 @@ fn verified_identity_is_never_replaced_by_another_with_its_address() {
     put_member(&store, &Member { identity: Some(identity(1, 2)), ..member(1) }).unwrap();
     assert!(!put(identity(1, 2)));
     assert_eq!(get(), Some(identity(1, 1)));
+}
+
+#[test]
+fn verified_identities_of_many_nodes_are_read_at_once() {
+    let store = store();
+    for number in 1..=1_000 {
+        let identity = identity(number, 1);
+        put_member(&store, &Member { identity: Some(identity), ..member(number) }).unwrap();
+        if number % 2 == 0 {
+            assert!(store.write(|tx| tx.verified_identities().put(&identity, NOW)).unwrap());
+        }
+    }
+    let asked: Vec<_> = (500..1_500).rev().map(address).collect();
+    let found = store.read(|tx| tx.verified_identities().list(&asked)).unwrap();
+    assert_eq!(found, (500..=1_000).step_by(2).map(|number| identity(number, 1)).collect::<Vec<_>>());
+    assert_eq!(store.read(|tx| tx.verified_identities().list(&[])).unwrap(), []);
 }
 
 /// `known-flaws.md` row 7.

@@ -19,6 +19,9 @@ use crate::vl1::{ConfigRequested, Now};
 /// Members that are named one by one when their last seen data cannot be saved, at a time.
 const MAX_NAMED: usize = 10;
 
+/// Identities that the node takes in between two looks at its sockets: what waited for one costs some 100 µs.
+const MAX_TAKEN_IN: usize = 16;
+
 /// Why an identity is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Distrust {
@@ -61,23 +64,27 @@ impl Controller {
     /// Looks up the identities of nodes that are members somewhere: after a restart their packets can be read at once.
     pub(in super::super) fn recall(&self, addresses: &[Address]) {
         let known = self.store.read(|tx| {
-            let (mut verified, mut claimed) = (Vec::new(), Vec::new());
-            for address in addresses {
-                match tx.verified_identities().get(*address)? {
-                    Some(identity) => verified.push(VerifiedIdentity::trusted(identity)),
-                    // Imported, or never heard since.
-                    None => claimed.extend(tx.members().identity(*address)?),
-                }
-            }
+            let verified = tx.verified_identities().list(addresses)?;
+            let is_left = |address: &Address| {
+                verified.binary_search_by_key(address, |identity| identity.address).is_err()
+            };
+            let left: Vec<_> = addresses.iter().copied().filter(is_left).collect();
+            // Imported, or never heard since; of strangers none.
+            let claimed = if left.is_empty() { Vec::new() } else { tx.members().identities(&left)? };
             Ok::<_, StoreError>((verified, claimed))
         });
         let (verified, claimed) = match known {
             Ok(known) => known,
             Err(error) => return error!(%error, "identities not looked up"),
         };
-        if !verified.is_empty() {
+        for some in verified.chunks(MAX_TAKEN_IN) {
+            // Keys are agreed on here, since the node has enough to do. One that is too weak was no member's.
+            let agreed = |identity: &PublicIdentity| Some((*identity, self.secret.agree(identity).ok()?));
+            let some: Vec<_> = some.iter().filter_map(agreed).collect();
             self.command(move |node, now| {
-                verified.iter().for_each(|identity| node.identity_verified(now, identity));
+                for (identity, key) in some {
+                    node.identity_agreed(now, &VerifiedIdentity::trusted(identity), key);
+                }
             });
         }
         claimed.into_iter().for_each(|identity| self.verify(identity));

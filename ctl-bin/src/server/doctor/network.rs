@@ -15,6 +15,7 @@ use zt_crypto::signature::verify_world;
 use zt_proto::inet::EndpointText;
 use zt_proto::world::World;
 
+use super::super::hand_over::Outbox;
 use super::super::secondary::SecondaryPort;
 use super::super::sockets::Sockets;
 use super::super::worlds::{self, PlanetSource, Worlds};
@@ -253,9 +254,9 @@ fn probe(patient: &Patient, worlds: &Worlds, rng: &mut ChaCha20Rng) -> Option<Re
         let mut node = Node::new(Arc::new(text.parse().ok()?), worlds.planet.clone(), seed, now);
         node.set_moons(now, worlds.moons.clone());
         let (commands, to_node) = mpsc::channel::<udp::Command>(1);
-        let (events, _unheard) = mpsc::channel(1);
+        let (outbox, _unheard) = Outbox::with_room(1);
         let (_stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(udp::run(node, sockets, to_node, events, Box::new(|_, _| None), stopped));
+        let running = tokio::spawn(udp::run(node, sockets, to_node, outbox, Box::new(|_, _| None), stopped));
         let begun = clock::now().mono;
         let mut reach = Reach { is_online: false, surface: Vec::new() };
         while (!reach.is_online || reach.surface.is_empty())

@@ -232,6 +232,21 @@ impl Sockets {
         }
     }
 
+    /// Receives a batch that is there already.
+    pub(super) fn try_receive(&mut self, buffers: &mut Buffers) -> Option<io::Result<Batch>> {
+        for _ in 0..self.bound.len() {
+            let index = self.turn % self.bound.len();
+            self.turn = index + 1;
+            let bound = self.bound.get(index)?;
+            match bound.try_receive(buffers) {
+                Ok(count) => return Some(Ok(Batch { port: bound.port, count })),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+
     /// Returns the socket of a link, or all of its family if it names none.
     fn sockets_of(&self, link: Link) -> impl Iterator<Item = &Bound> {
         let family = move |bound: &&Bound| bound.is_ipv6 == link.remote.is_ipv6();

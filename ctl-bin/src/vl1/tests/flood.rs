@@ -20,7 +20,7 @@ use super::super::strangers::{MAX_KEPT, MAX_VERIFYING};
 use super::super::wanted::{MAX_PACKETS, MAX_WANTED};
 use super::super::{Event, Ignored, Link, Node, Now};
 use super::client::Client;
-use super::{at, events, identity, root, transmits};
+use super::{at, events, identity, recalls, root, transmits};
 
 const DATAGRAMS: u32 = 1_000_000;
 const SOURCES: u32 = 100_000;
@@ -136,6 +136,8 @@ impl Machine {
 
     /// The worker of the server: one identity at a time, none of which turns out valid.
     fn verify(&mut self, node: &mut Node, now: Duration) {
+        // None of them is remembered.
+        recalls(node);
         while let Some((done, identity)) = self.verifying.front().copied() {
             if done > now {
                 break;
@@ -160,7 +162,7 @@ fn network() -> (Node, Vec<Client>, Flood) {
         .map(|n| {
             let secret = with_address(&text, Address::from_low_bits(0x33_0000_0000 + n));
             let mut member = Client::of_identity(secret, &format!("10.1.{n}.2:9993"));
-            node.take_up(at(0), member.secret.public());
+            node.take_up(at(0), member.secret.public(), None);
             member.say(&mut node, at(0), Verb::NOP, &[]).unwrap();
             member.answer_everything(&mut node, at(0));
             member
@@ -277,5 +279,6 @@ fn a_flood_leaves_memory_flat_and_members_answered_in_time() {
     assert!(flooded.agreements <= 1_024 + 10_000, "{}", flooded.agreements);
     let (after_a_tenth, end) = (flooded.heap[0], flooded.heap[9]);
     assert!(end - after_a_tenth < 1 << 20, "{after_a_tenth} bytes became {end}");
-    assert!(end < 8 << 20, "{end} bytes");
+    // Packets of strangers that are kept for five seconds are most of it.
+    assert!(end < 16 << 20, "{end} bytes");
 }

@@ -15,7 +15,9 @@ use zt_proto::{Timestamp, inet::EndpointText};
 
 use super::super::{Event, Ignored, Node, VERSION};
 use super::client::{Client, Received};
-use super::{at, events, from_hex, leaf, link, root, sign_on, text, transmits, vectors, verify_identities};
+use super::{
+    at, events, from_hex, leaf, link, recalls, root, sign_on, text, transmits, vectors, verify_identities,
+};
 
 /// What an OK(HELLO) says, without what identifies the sender's software.
 fn ok_hello(payload: &[u8]) -> (u64, Timestamp, Option<SocketAddr>, Vec<World>) {
@@ -178,9 +180,7 @@ fn a_flood_of_strangers_is_limited_and_known_peers_do_not_notice() {
     let to_verify = events.iter().filter(|event| matches!(event, Event::IdentityToVerify(_))).count();
     assert_eq!((to_verify, limited), (128, 2_000 - 128));
     // Of the others some are looked up, which is cheaper by far.
-    let to_recall = events.iter().filter(|event| matches!(event, Event::IdentityWanted(_))).count();
-    assert_eq!(to_recall + to_verify, events.len());
-    assert_eq!(to_recall, 128);
+    assert_eq!((events.len(), recalls(&mut node).len()), (to_verify, 128));
     known.say(&mut node, at(20), Verb::ECHO, b"x").unwrap();
     assert_eq!(known.receive(&mut node).len(), 1);
 }
@@ -200,7 +200,7 @@ fn a_member_that_there_is_no_time_to_hear_is_answered_when_its_identity_is_remem
     let (hello, address) = (member.hello(at(10)), member.secret.address());
     let result = member.deliver(&mut node, at(10), hello);
     assert!(matches!(result, Err(Ignored::RateLimited(_))), "{result:?}");
-    assert_eq!(events(&mut node), [Event::IdentityWanted(address)]);
+    assert_eq!((events(&mut node), recalls(&mut node)), (Vec::new(), vec![address]));
     assert!(transmits(&mut node).is_empty());
     node.identity_verified(at(11), &VerifiedIdentity::trusted(*member.secret.public()));
     assert!(!member.receive(&mut node).is_empty(), "its HELLO was dropped");

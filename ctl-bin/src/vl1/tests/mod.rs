@@ -17,9 +17,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use zt_crypto::{IdentitySecret, VerifiedIdentity};
-use zt_proto::Timestamp;
 use zt_proto::credential::Signature;
 use zt_proto::world::{Root, World, WorldKind};
+use zt_proto::{Address, Timestamp};
 
 use super::{Event, Link, Node, Now, Transmit};
 use client::Client;
@@ -90,6 +90,11 @@ fn events(node: &mut Node) -> Vec<Event> {
     std::iter::from_fn(|| node.poll_event()).collect()
 }
 
+/// Takes the addresses of all nodes whose identity somebody may remember.
+fn recalls(node: &mut Node) -> Vec<Address> {
+    std::iter::from_fn(|| node.poll_recall()).collect()
+}
+
 /// Verifies the identities that the node wants to be verified; returns the other events.
 fn verify_identities(node: &mut Node, now: Now) -> Vec<Event> {
     let mut others = Vec::new();
@@ -99,8 +104,7 @@ fn verify_identities(node: &mut Node, now: Now) -> Vec<Event> {
                 Ok(verified) => node.identity_verified(now, &verified),
                 Err(_) => node.identity_refused(&identity),
             },
-            other @ (Event::IdentityWanted(_)
-            | Event::ConfigRequested(_)
+            other @ (Event::ConfigRequested(_)
             | Event::ConfigAcknowledged { .. }
             | Event::Greeted(_)
             | Event::WorldUpdated(_)) => others.push(other),
@@ -134,7 +138,8 @@ impl Node {
         for n in 1..=count {
             node.take_up(
                 at(0),
-                &zt_proto::PublicIdentity { address: zt_proto::Address::from_low_bits(n), ..key },
+                &zt_proto::PublicIdentity { address: Address::from_low_bits(n), ..key },
+                None,
             );
         }
         node

@@ -10,9 +10,9 @@ use zt_proto::world::Root;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::wanted::MAX_WANTED;
-use super::super::{Event, Ignored, Link, Node, Now};
+use super::super::{Event, Ignored, Link, MAX_RECALLS, Node, Now};
 use super::client::{Client, Received};
-use super::{at, events, identity, planet, sign_on, transmits, verify_identities};
+use super::{at, events, identity, planet, recalls, sign_on, transmits, verify_identities};
 
 const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
 
@@ -69,7 +69,7 @@ fn a_push_to_somebody_unknown_waits_until_a_root_tells_who_it_is() {
     let mut member = Client::new("B", "8.8.8.8:9993");
     to_relay(&mut member, &above);
     node.push_config(at(100), member.address(), NETWORK, &[b"signed chunk".to_vec()]);
-    assert_eq!(events(&mut node), [Event::IdentityWanted(member.address())]);
+    assert_eq!((events(&mut node), recalls(&mut node)), (Vec::new(), vec![member.address()]));
     let asked = questions(&mut node, &mut above);
     assert_eq!(asked.iter().map(|(_, who)| *who).collect::<Vec<_>>(), [member.address()]);
     // Nothing else is lost meanwhile, and the question is not repeated at once.
@@ -110,8 +110,8 @@ fn a_request_through_a_root_by_somebody_unknown_is_answered_through_it() {
     assert_eq!(result, Err(Ignored::UnknownSource(member.address())));
     let asked = questions(&mut node, &mut above);
     answer(&mut node, &mut above, at(200), asked[0].0, member.secret.public()).unwrap();
-    let others = verify_identities(&mut node, at(210));
-    assert!(matches!(others.as_slice(), [Event::IdentityWanted(_)]), "{others:?}");
+    assert_eq!(verify_identities(&mut node, at(210)), []);
+    assert_eq!(recalls(&mut node), [member.address()]);
     let Some(Event::ConfigRequested(requested)) = node.poll_event() else { panic!("no request") };
     assert_eq!(requested.from, None, "it was relayed");
     node.reply_config(at(220), requested.request, &[b"signed chunk".to_vec()]);
@@ -151,7 +151,7 @@ fn a_forged_identity_from_a_root_fails_validation_and_replaces_nobody() {
     sign_on(&mut node, &mut member, at(300));
     assert!(node.wanted.is_empty(), "whoever is known is wanted no more");
     answer(&mut node, &mut above, at(400), asked[0].0, &forged).unwrap_err();
-    node.take_up(at(400), &forged);
+    node.take_up(at(400), &forged, None);
     member.say(&mut node, at(500), Verb::ECHO, b"still me").unwrap();
     assert!(member.receive(&mut node).iter().any(|message| message.verb == Verb::OK));
 }
@@ -189,7 +189,7 @@ fn strangers_who_send_junk_make_the_node_ask_only_so_much() {
     }
     assert!(asked <= 256, "{asked} questions");
     assert_eq!(node.wanted.len().0, MAX_WANTED);
-    assert!(events(&mut node).len() <= MAX_WANTED + 1);
+    assert_eq!((events(&mut node).len(), recalls(&mut node).len()), (0, MAX_RECALLS));
 }
 
 #[test]

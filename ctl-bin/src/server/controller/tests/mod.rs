@@ -29,6 +29,7 @@ use zt_proto::config::NetworkConfig;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
 use super::super::background::Background;
+use super::super::hand_over::Outbox;
 use super::super::home::Home;
 use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};

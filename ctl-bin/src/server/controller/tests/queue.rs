@@ -11,7 +11,8 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
     let mut fixture = Fixture::with_room_for(1, Store::in_memory().unwrap(), clock::now());
     let network = NetworkId::of_controller(fixture.controller.secret.address(), 1);
     let folder = tempfile::tempdir().unwrap();
-    let (sender, events) = mpsc::channel(total);
+    let (outbox, inbox) = Outbox::with_room(total);
+    let sender = outbox.events;
     let surroundings = surroundings(&folder);
     for node in 1..=total as u64 {
         sender.try_send(Event::ConfigRequested(requested(network, node, node))).unwrap();
@@ -25,7 +26,7 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
         while let Ok(Some(_)) = tokio::time::timeout(Duration::from_secs(1), fixture.commands.recv()).await {}
     };
     let controller = Arc::new(fixture.controller);
-    let work = work::answer_events(Arc::clone(&controller), surroundings, background, events);
+    let work = work::answer_events(Arc::clone(&controller), surroundings, background, inbox);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         tokio::select! {
@@ -43,12 +44,12 @@ fn requests_wait_up_to_a_bound_and_those_beyond_are_dropped() {
 fn nothing_is_answered_any_more_when_no_identity_can_be_verified() {
     let Fixture { controller, .. } = Fixture::with_network(true);
     let folder = tempfile::tempdir().unwrap();
-    let (sender, events) = mpsc::channel(1);
+    let (outbox, inbox) = Outbox::with_room(1);
     let surroundings = surroundings(&folder);
-    sender.try_send(Event::IdentityToVerify(identity(5))).unwrap();
+    outbox.events.try_send(Event::IdentityToVerify(identity(5))).unwrap();
     // Returns although events may still come: the program ends with it.
-    block_on(work::answer_events(Arc::new(controller), surroundings, Background::ended(), events));
-    drop(sender);
+    block_on(work::answer_events(Arc::new(controller), surroundings, Background::ended(), inbox));
+    drop(outbox);
 }
 
 /// The node of these is gone.
