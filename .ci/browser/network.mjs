@@ -31,11 +31,11 @@ export async function member({ page, made, complaints, look, heading, api, toast
   await page.getByRole("button", { name: "Stay" }).click();
   assert.equal(await page.getByLabel("IP addresses").inputValue(), "10.147.1.300");
   // Nor by one beside the page.
-  const asked = new Promise((stayed) => {
-    page.once("dialog", async (question) => { await question.dismiss(); stayed(question.type()); });
+  await complaints.during(/^a dialog of the browser: /, async () => {
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate("setTimeout(() => location.reload())");
+    assert.equal((await asked).type(), "beforeunload");
   });
-  await page.evaluate("setTimeout(() => location.reload())");
-  assert.equal(await asked, "beforeunload");
   assert.equal(await page.getByLabel("IP addresses").inputValue(), "10.147.1.300");
   await page.getByLabel("IP addresses").fill(made.free = await freeAddress(api, made));
   await page.getByRole("button", { name: "Save" }).click();

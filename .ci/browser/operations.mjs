@@ -126,7 +126,7 @@ async function givenUp({ page, open, look, toast }) {
   const opened = async () => page.getByText("2 deliveries were given up").click();
   await opened();
   await look("webhooks-given-up");
-  await page.getByRole("button", { name: "Try NETWORK_AUTH again for chat" }).click();
+  await page.getByRole("button", { name: "Try again: NETWORK_AUTH for chat" }).click();
   await toast("chat is told again.").waitFor();
   await opened();
   await page.getByRole("button", { name: "Try all again for chat" }).click();

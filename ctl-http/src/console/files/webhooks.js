@@ -60,7 +60,7 @@ function card(hook, known, reload) {
       h("ul", { class: "plain" }, hook.dead.slice(0, SHOWN).map((one) => h("li", null,
         h("span", { class: "grow" }, h("strong", null, one.body?.hook_type ?? "?"), " ", h("code", null, one.body?.member_id ?? one.body?.network_id ?? ""), h("div", { class: "sub" }, `${one.failure ?? ""} (${plural(one.attempts, "attempt")})`)),
         h("small", { title: moment(one.created) }, ago(one.created)),
-        h("button", { type: "button", class: "small quiet", disabled: !hook.enabled, ...named(`Try ${one.body?.hook_type ?? "it"} again for`), onclick: () => again(one.id) }, "Try again")))),
+        h("button", { type: "button", class: "small quiet", disabled: !hook.enabled, ...named(`Try again: ${one.body?.hook_type ?? "?"} for`), onclick: () => again(one.id) }, "Try again")))),
       hook.dead.length > 1 ? h("button", { type: "button", class: "small", disabled: !hook.enabled, ...named("Try all again for"), onclick: () => again() }, "Try all again") : null,
       hook.dead.length > SHOWN ? h("p", { class: "sub" }, `and ${count(hook.dead.length - SHOWN)} more`) : null));
 }
