@@ -51,6 +51,12 @@ impl Signer {
 
     /// Signs each of the messages as [`Signer::sign`] does.
     pub(crate) fn sign_all(&self, messages: &[impl AsRef<[u8]>]) -> Vec<[u8; LEN]> {
+        match messages {
+            // An inversion of nothing takes as long as any.
+            [] => return Vec::new(),
+            [message] => return vec![self.sign(message.as_ref())],
+            _ => {}
+        }
         let nonces: Vec<_> = messages.iter().map(|message| self.nonce(message.as_ref())).collect();
         // How a point came about could tell of the nonce.
         let points: Vec<_> = nonces.iter().map(|nonce| EdwardsPoint::mul_base(nonce)).collect();
