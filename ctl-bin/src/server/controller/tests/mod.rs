@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod audited;
+mod cut_short;
 mod identities;
 mod joining;
 mod overtaking;

@@ -9,10 +9,15 @@ fn case(node: u64) -> Case<u64> {
 }
 
 /// What each was told, in that order; `!` is where saving began.
-fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> {
-    let cases: Vec<_> = nodes.into_iter().map(case).collect();
+pub(super) fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> {
     let told = RefCell::default();
-    let push = |text: String| RefCell::<Vec<_>>::borrow_mut(&told).push(text);
+    tell(fixture, nodes, |text| RefCell::<Vec<_>>::borrow_mut(&told).push(text));
+    told.into_inner()
+}
+
+/// The same, one by one.
+pub(super) fn tell(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>, push: impl Fn(String)) {
+    let cases: Vec<_> = nodes.into_iter().map(case).collect();
     fixture.controller.tell_all(
         &cases,
         fixture.now,
@@ -32,7 +37,6 @@ fn told(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>) -> Vec<String> 
             false
         },
     );
-    told.into_inner()
 }
 
 #[test]
