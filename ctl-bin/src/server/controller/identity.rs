@@ -143,11 +143,8 @@ impl Controller {
             let request = ConfigRequest { network: *network, identity: *identity, metadata, kind };
             return self.note(&request, Some(said), *from, Standing::Admitted, now);
         };
-        let mut notes = lock(&self.notes);
-        notes.sighting_again(*network, identity.address, now.wall);
-        if may_have_missed {
-            notes.identity(*identity, now.wall);
-        }
+        // Its identity was noted when it said this first.
+        lock(&self.notes).sighting_again(*network, identity.address, now.wall);
         may_have_missed
     }
 

@@ -4,9 +4,9 @@
 //! different peers, as most answers are, go in one call (`sendmmsg`). Datagrams leave in their order, and one that cannot be
 //! sent keeps no other from leaving.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
@@ -15,7 +15,7 @@ use quinn_udp::UdpSockRef;
 use tokio::io::Interest;
 use tracing::debug;
 
-use super::{Bound, Sockets};
+use super::{Bound, Sockets, watch};
 use crate::vl1::{Link, Transmit};
 
 /// What the kernel takes in one message that it cuts itself.
@@ -48,7 +48,7 @@ impl Bound {
         let mut rest = letters;
         while let [first, others @ ..] = rest {
             let source = source(first.link);
-            let taken = self.io.async_io(Interest::WRITABLE, || self.try_send_together(source, rest)).await;
+            let taken = with_room(self.io.get_ref(), || self.try_send_together(source, rest)).await;
             rest = match taken {
                 Ok(count) if count > 0 => rest.get(count..).unwrap_or_default(),
                 // What failed is the first of them.
@@ -126,8 +126,20 @@ impl Bound {
         segment_size: Option<usize>,
     ) -> io::Result<()> {
         let message = quinn_udp::Transmit { destination, ecn: None, contents, segment_size, src_ip: source };
-        let send = || self.state.try_send(UdpSockRef::from(&self.io), &message);
-        self.io.async_io(Interest::WRITABLE, send).await
+        let socket = self.io.get_ref();
+        with_room(socket, || self.state.try_send(UdpSockRef::from(socket), &message)).await
+    }
+}
+
+/// Calls `send` until the socket has room for what it sends. Only then is it watched for room.
+async fn with_room<T>(socket: &impl AsFd, send: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match send() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        let watched = watch(socket.as_fd().try_clone_to_owned()?, Interest::WRITABLE)?;
+        drop(watched.writable().await?);
     }
 }
 
@@ -184,8 +196,11 @@ fn equal_pieces(run: &[Transmit], max_segments: usize) -> Vec<&[Transmit]> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket as StdUdpSocket;
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixDatagram;
     use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::super::tests::{rng, transmit};
     use super::super::{SecondaryPort, Sockets};
@@ -221,9 +236,9 @@ mod tests {
     }
 
     /// Peers that wait a while for what is sent to them.
-    fn peers(ip: &str, count: usize) -> Vec<StdUdpSocket> {
+    fn peers(ip: &str, count: usize) -> Vec<UdpSocket> {
         let peer = || {
-            let peer = StdUdpSocket::bind((ip, 0)).unwrap();
+            let peer = UdpSocket::bind((ip, 0)).unwrap();
             peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             peer
         };
@@ -231,7 +246,7 @@ mod tests {
     }
 
     /// Returns how long what a peer gets next is, and from which address it comes.
-    fn received(peer: &StdUdpSocket) -> (usize, SocketAddr) {
+    fn received(peer: &UdpSocket) -> (usize, SocketAddr) {
         peer.recv_from(&mut [0; 2_000]).unwrap()
     }
 
@@ -244,7 +259,7 @@ mod tests {
             };
             let local = own.map(|own| SocketAddr::new(own.parse().unwrap(), bound.port));
             let peers = peers(ip, 2 * MAX_TOGETHER + 5);
-            let to = |peer: &StdUdpSocket, len| {
+            let to = |peer: &UdpSocket, len| {
                 let remote = peer.local_addr().unwrap();
                 Transmit { link: Link { local, remote }, ..transmit("10.0.0.1:1", len) }
             };
@@ -268,7 +283,7 @@ mod tests {
         let local = Some(SocketAddr::new("127.0.0.1".parse().unwrap(), sockets.bound[0].port));
         for bad in [vec![0], vec![2], vec![5], vec![0, 1, 4, 5], vec![0, 1, 2, 3, 4, 5]] {
             let peers = peers("127.0.0.1", 6);
-            let to = |n: usize, peer: &StdUdpSocket| {
+            let to = |n: usize, peer: &UdpSocket| {
                 let remote = peer.local_addr().unwrap();
                 // Of different hosts, or they would pass for pieces of one packet.
                 let nowhere = SocketAddr::new([127, 0, 1, u8::try_from(n).unwrap()].into(), 0);
@@ -286,12 +301,35 @@ mod tests {
         }
     }
 
+    /// A pair of local sockets has room for few datagrams that nobody takes; what is sent over UDP to this machine is taken at
+    /// once.
+    #[tokio::test]
+    async fn what_finds_no_room_waits_until_there_is_some() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let mut filled = 0;
+        while near.send(&[7]).is_ok() {
+            filled += 1;
+        }
+        let wait = with_room(&near, || near.send(&[8]));
+        tokio::pin!(wait);
+        assert!(timeout(Duration::from_millis(50), &mut wait).await.is_err(), "there is no room");
+        let taken = || {
+            let mut byte = [0];
+            far.recv(&mut byte).unwrap();
+            byte[0]
+        };
+        assert!((0..filled).all(|_| taken() == 7));
+        assert_eq!(timeout(Duration::from_secs(20), wait).await.unwrap().unwrap(), 1);
+        assert_eq!(taken(), 8);
+    }
+
     #[tokio::test]
     async fn answers_from_an_address_that_is_gone_leave_from_another_one() {
         let sockets = Sockets::bind(None, 0, SecondaryPort::Off, rng()).unwrap();
         let gone = Some("198.51.100.77:1".parse().unwrap());
         let peers = peers("127.0.0.1", 3);
-        let to = |peer: &StdUdpSocket| {
+        let to = |peer: &UdpSocket| {
             let link = Link { local: gone, remote: peer.local_addr().unwrap() };
             Transmit { link, bytes: vec![1] }
         };
