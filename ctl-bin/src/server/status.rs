@@ -8,7 +8,7 @@ use ctl_http::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetS
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use zt_proto::world::World;
-use zt_proto::{PublicIdentity, Timestamp};
+use zt_proto::{Address, PublicIdentity, Timestamp};
 
 use super::config::ServeArgs;
 use super::home::Home;
@@ -25,6 +25,8 @@ const MAX_INTERVALS: u32 = 10;
 /// Peers that are described at once, which takes some 100 µs.
 const PAGE: usize = 256;
 const PAGE_PAUSE: Duration = Duration::from_millis(10);
+/// So many pauses later whoever reads the list is no longer waited for.
+const MAX_WAITS: u32 = 10;
 
 /// Returns the state at the start.
 pub(super) fn initial(
@@ -59,7 +61,7 @@ pub(super) fn initial(
 /// looking.
 ///
 /// The loop of the node describes a page of peers at a time, and does something else for a hundred times as long between
-/// two of them.
+/// two of them. Each takes the place of what was shown of its peers before, so that all are in memory once.
 pub(super) async fn publish(
     node: mpsc::Sender<Command>,
     bound: watch::Receiver<Vec<SocketAddr>>,
@@ -68,14 +70,48 @@ pub(super) async fn publish(
     let mut intervals = 1;
     loop {
         sleep(STATUS_INTERVAL * intervals).await;
-        let Some((state, peers)) = look(&node).await else { return };
-        intervals = u32::try_from(peers.len() / PAGE).unwrap_or(u32::MAX).clamp(1, MAX_INTERVALS);
-        status.send_modify(|status| {
-            let status = Arc::make_mut(status);
-            apply(state, status);
-            apply_ports(&bound.borrow(), status);
-            status.peers = peers;
-        });
+        let mut after = None;
+        while let Some((state, page)) = look(&node, after).await {
+            // Somebody who is just reading has the list for himself, if it takes him longer than that.
+            for _ in 0..MAX_WAITS {
+                if Arc::strong_count(&status.borrow()) == 1 {
+                    break;
+                }
+                sleep(PAGE_PAUSE).await;
+            }
+            let last = page.last().map(|peer| peer.address).filter(|_| page.len() >= PAGE);
+            status.send_modify(|status| {
+                let status = Arc::make_mut(status);
+                apply(state, status);
+                apply_ports(&bound.borrow(), status);
+                replace(&mut status.peers, after, last, page);
+            });
+            after = last;
+            if after.is_none() {
+                break;
+            }
+            sleep(PAGE_PAUSE).await;
+        }
+        if node.is_closed() {
+            return;
+        }
+        let pages = status.borrow().peers.len() / PAGE;
+        intervals = u32::try_from(pages).unwrap_or(u32::MAX).clamp(1, MAX_INTERVALS);
+    }
+}
+
+/// Puts a page into the place of all peers `after` an address and up to another, or to the end.
+fn replace(
+    peers: &mut Vec<PeerStatus>,
+    after: Option<Address>,
+    last: Option<Address>,
+    page: Vec<PeerStatus>,
+) {
+    let begin = after.map_or(0, |after| peers.partition_point(|peer| peer.address <= after));
+    let end = last.map_or(peers.len(), |last| peers.partition_point(|peer| peer.address <= last));
+    peers.splice(begin..end.max(begin), page);
+    if last.is_none() {
+        peers.shrink_to(peers.len() + PAGE);
     }
 }
 
@@ -100,25 +136,17 @@ impl NodeState {
     }
 }
 
-/// Looks at the node and all its peers; `None` when the node has stopped.
-async fn look(node: &mpsc::Sender<Command>) -> Option<(NodeState, Vec<PeerStatus>)> {
-    let mut peers: Vec<PeerStatus> = Vec::new();
-    loop {
-        let (answer, answered) = oneshot::channel();
-        let last = peers.last().map(|peer| peer.address);
-        let page = move |node: &mut Node, now| {
-            let views = node.peers_after(now, last, PAGE);
-            // Nobody waits for it any more when the program ends.
-            drop(answer.send((NodeState::of(node, now), views, now)));
-        };
-        node.send(Box::new(page)).await.ok()?;
-        let (state, views, now) = answered.await.ok()?;
-        peers.extend(views.iter().map(|peer| describe_peer(peer, now)));
-        if views.len() < PAGE {
-            return Some((state, peers));
-        }
-        sleep(PAGE_PAUSE).await;
-    }
+/// Looks at the node and the page of its peers that follows an address; `None` when the node has stopped.
+async fn look(node: &mpsc::Sender<Command>, after: Option<Address>) -> Option<(NodeState, Vec<PeerStatus>)> {
+    let (answer, answered) = oneshot::channel();
+    let page = move |node: &mut Node, now| {
+        let views = node.peers_after(now, after, PAGE);
+        // Nobody waits for it any more when the program ends.
+        drop(answer.send((NodeState::of(node, now), views, now)));
+    };
+    node.send(Box::new(page)).await.ok()?;
+    let (state, views, now) = answered.await.ok()?;
+    Some((state, views.iter().map(|peer| describe_peer(peer, now)).collect()))
 }
 
 fn apply(state: NodeState, status: &mut NodeStatus) {
@@ -184,13 +212,18 @@ mod tests {
     use super::*;
 
     /// The node's loop, for this test.
-    async fn run(mut node: Node, mut commands: mpsc::Receiver<Command>) -> usize {
-        let mut count = 0;
+    async fn run(mut node: Node, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.recv().await {
             command(&mut node, super::super::clock::now());
-            count += 1;
         }
-        count
+    }
+
+    fn address(n: u64) -> Address {
+        Address::from_low_bits(n)
+    }
+
+    fn shown(peers: &[PeerStatus]) -> Vec<u64> {
+        peers.iter().map(|peer| peer.address.to_u64()).collect()
     }
 
     #[tokio::test]
@@ -199,11 +232,43 @@ mod tests {
         let node = Node::with_peers(PEERS);
         let (sender, commands) = mpsc::channel(1);
         let node = tokio::spawn(run(node, commands));
-        let (_, peers) = look(&sender).await.unwrap();
-        let addresses: Vec<_> = peers.iter().map(|peer| peer.address).collect();
-        let expected: Vec<_> = (1..=PEERS).map(zt_proto::Address::from_low_bits).collect();
-        assert_eq!(addresses, expected);
+        let (mut all, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let (_, page) = look(&sender, after).await.unwrap();
+            pages += 1;
+            let last = page.last().map(|peer| peer.address).filter(|_| page.len() == PAGE);
+            replace(&mut all, after, last, page);
+            after = last;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((pages, shown(&all)), (4, (1..=PEERS).collect()), "a thousand peers are four pages");
         drop(sender);
-        assert_eq!(node.await.unwrap(), 4, "a thousand peers are four pages");
+        node.await.unwrap();
+    }
+
+    #[test]
+    fn peers_that_come_and_go_are_shown_as_they_are() {
+        let peer = |n: &u64| PeerStatus {
+            address: address(*n),
+            latency_ms: None,
+            role: PeerRole::Leaf,
+            version: None,
+            paths: Vec::new(),
+            packets_received: 0,
+            packets_sent: 0,
+            packets_broken: 0,
+        };
+        let page = |numbers: &[u64]| numbers.iter().map(peer).collect::<Vec<_>>();
+        let mut all = page(&[1, 3, 5, 7, 9]);
+        replace(&mut all, None, Some(address(4)), page(&[2, 4]));
+        assert_eq!(shown(&all), [2, 4, 5, 7, 9]);
+        replace(&mut all, Some(address(4)), Some(address(8)), page(&[6, 7, 8]));
+        assert_eq!(shown(&all), [2, 4, 6, 7, 8, 9]);
+        replace(&mut all, Some(address(8)), None, page(&[]));
+        assert_eq!(shown(&all), [2, 4, 6, 7, 8]);
+        replace(&mut all, None, None, page(&[]));
+        assert!(all.is_empty());
     }
 }
