@@ -14,29 +14,37 @@ use crate::member::Credential;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberRecord {
-    active_bridge: bool,
-    address: String,
+    #[serde(flatten)]
+    config: MemberConfig,
     authentication_expiry_time: u64,
-    authorized: bool,
-    capabilities: Vec<u32>,
-    creation_time: u64,
-    id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_fingerprint: Option<String>,
-    ip_assignments: Vec<String>,
     last_authorized_credential: Option<String>,
     last_authorized_credential_type: Option<&'static str>,
-    last_authorized_time: u64,
-    last_deauthorized_time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    no_auto_assign_ips: bool,
-    nwid: String,
     objtype: &'static str,
     remote_trace_level: u64,
     remote_trace_target: Option<String>,
+}
+
+/// What the hosted service has of a record too, as the `config` of a member.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberConfig {
+    active_bridge: bool,
+    address: String,
+    authorized: bool,
+    capabilities: Vec<u32>,
+    creation_time: u64,
+    id: String,
+    ip_assignments: Vec<String>,
+    last_authorized_time: u64,
+    last_deauthorized_time: u64,
+    no_auto_assign_ips: bool,
+    nwid: String,
     revision: u64,
     sso_exempt: bool,
     tags: Vec<(u32, u32)>,
@@ -62,28 +70,36 @@ pub fn render(member: &Member) -> MemberRecord {
         Some(Credential::Public) => (Some("public"), None),
         Some(Credential::Token(token)) => (Some("token"), Some(token.clone())),
     };
-    let version = |part: Option<u64>| part.map_or(Version::Unknown(-1), Version::Known);
     MemberRecord {
-        active_bridge: member.active_bridge,
-        address: member.address.to_string(),
+        config: render_config(member),
         authentication_expiry_time: member.authentication_expiry.0,
-        authorized: member.authorized,
-        capabilities: member.capabilities.clone(),
-        creation_time: member.created.0,
-        id: member.address.to_string(),
         identity: member.identity.map(|identity| identity.to_string()),
         identity_fingerprint: member.fingerprint.as_ref().map(special::render_fingerprint),
-        ip_assignments: member.ip_assignments.iter().map(ToString::to_string).collect(),
         last_authorized_credential: credential,
         last_authorized_credential_type: credential_type,
-        last_authorized_time: member.last_authorized.0,
-        last_deauthorized_time: member.last_deauthorized.0,
         name: member.name.clone(),
-        no_auto_assign_ips: member.no_auto_assign_ips,
-        nwid: member.network.to_string(),
         objtype: "member",
         remote_trace_level: member.remote_trace.level,
         remote_trace_target: member.remote_trace.target.clone(),
+    }
+}
+
+/// Renders what the hosted service has of a member's record too.
+pub fn render_config(member: &Member) -> MemberConfig {
+    let version = |part: Option<u64>| part.map_or(Version::Unknown(-1), Version::Known);
+    let address = member.address.to_string();
+    MemberConfig {
+        active_bridge: member.active_bridge,
+        address: address.clone(),
+        authorized: member.authorized,
+        capabilities: member.capabilities.clone(),
+        creation_time: member.created.0,
+        id: address,
+        ip_assignments: member.ip_assignments.iter().map(ToString::to_string).collect(),
+        last_authorized_time: member.last_authorized.0,
+        last_deauthorized_time: member.last_deauthorized.0,
+        no_auto_assign_ips: member.no_auto_assign_ips,
+        nwid: member.network.to_string(),
         revision: member.revision,
         sso_exempt: member.sso_exempt,
         tags: member.tags.iter().map(|(id, value)| (*id, *value)).collect(),

@@ -24,7 +24,7 @@ pub use document::{unknown_to_the_original, write_member, write_network};
 pub use field_error::{FieldError, cut, cut_to};
 pub use history::{History, entry_version, parse_recent_history, parse_version};
 pub use legacy::pool_of_subnet;
-pub use member::MemberRecord;
+pub use member::{MemberConfig, MemberRecord};
 pub use network::NetworkRecord;
 pub use read::{Reading, read_member, read_network};
 pub use special::relay as read_relay;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_store::Tx;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use zt_proto::{Address, NetworkId};
 
 use super::change::MemberPost;
-use super::{network, view};
+use super::network;
+use super::view::{MemberView, render_member};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
@@ -73,7 +74,7 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
                     let (stored, mut member) = state.member_to_change(tx, id, address, now)?;
                     post.apply(&mut member, now)?;
                     if member.revise(stored.as_ref()) {
-                        tx.members().put(&member)?;
+                        tx.members().replace(stored.as_ref(), &member)?;
                     }
                     post.save_extra(tx, id, address)?;
                     Ok((state.central_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
@@ -135,7 +136,7 @@ impl Pages for Members {
         for member in &members {
             let (peer, sighting) = (self.node.peer(member.address), sightings.get(&member.address));
             let extra = extras.get(&member.address).unwrap_or(&nothing);
-            let view = view::render_member(member, extra, peer, sighting, controller, now);
+            let view = render_member(member, extra, peer, sighting, controller, now);
             streamed::append(out, self.after.is_none(), &view)?;
             self.after = Some(member.address);
         }
@@ -148,12 +149,12 @@ impl Pages for Members {
 }
 
 impl State {
-    fn central_member(&self, tx: &Tx<'_>, member: &Member) -> Result<Value, ApiError> {
+    fn central_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
         let (network, address) = (member.network, member.address);
         let extra = tx.members().extra(network, address)?;
         let sighting = tx.sightings().last(network, address)?;
         let node = self.node();
         let (peer, now) = (node.peer(address), (self.api.now)());
-        Ok(view::render_member(member, &extra, peer, sighting.as_ref(), self.api.controller, now))
+        Ok(render_member(member, &extra, peer, sighting.as_ref(), self.api.controller, now))
     }
 }

@@ -1,10 +1,11 @@
 //! Networks and members as clients of the hosted service expect them; what they cannot do without is never null
 //! (`http-api.md` §19.5).
 
-use ctl_core::record;
+use ctl_core::record::{self, MemberConfig};
 use ctl_core::rules::compile;
 use ctl_core::{Member, Network};
 use ctl_store::{MemberCounts, Sighting};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zt_proto::{Address, Timestamp};
 
@@ -28,27 +29,36 @@ const NETWORK_CONFIG: [&str; 14] = [
     "v4AssignMode",
     "v6AssignMode",
 ];
-/// Fields of a member's record that are below `config`, as they are.
-const MEMBER_CONFIG: [&str; 18] = [
-    "activeBridge",
-    "address",
-    "authorized",
-    "capabilities",
-    "creationTime",
-    "id",
-    "ipAssignments",
-    "lastAuthorizedTime",
-    "lastDeauthorizedTime",
-    "noAutoAssignIps",
-    "nwid",
-    "revision",
-    "ssoExempt",
-    "tags",
-    "vMajor",
-    "vMinor",
-    "vProto",
-    "vRev",
-];
+/// A member.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberView {
+    client_version: String,
+    clock: u64,
+    config: Config,
+    controller_id: String,
+    description: String,
+    hidden: bool,
+    id: String,
+    last_online: u64,
+    last_seen: u64,
+    name: String,
+    network_id: String,
+    node_id: String,
+    physical_address: Option<String>,
+    protocol_version: u64,
+    supports_rules_engine: bool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Config {
+    #[serde(flatten)]
+    record: MemberConfig,
+    /// Empty until it first asked.
+    identity: String,
+}
 
 /// Renders a network. `online` is how many members asked lately.
 pub(super) fn render_network(
@@ -108,10 +118,7 @@ pub(super) fn render_member(
     sighting: Option<&Sighting>,
     controller: Address,
     now: Timestamp,
-) -> Value {
-    let mut config = chosen(record::member::render(member), &MEMBER_CONFIG);
-    let identity = member.identity.map(|identity| identity.to_string());
-    config.insert("identity".to_owned(), identity.unwrap_or_default().into());
+) -> MemberView {
     let path = peer.and_then(PeerStatus::path_in_use);
     let wire = path.map(|path| path.address).or(sighting.and_then(|sighting| sighting.client.wire));
     let last_seen = peer.and_then(PeerStatus::last_receive).max(sighting.map(|sighting| sighting.last));
@@ -119,27 +126,30 @@ pub(super) fn render_member(
     let version = member.version.as_ref();
     let version_text =
         version.map(|version| format!("{}.{}.{}", version.major, version.minor, version.revision));
-    json!({
-        "clientVersion": version_text.unwrap_or_default(),
-        "clock": now.0,
-        "config": config,
-        "controllerId": controller.to_string(),
-        "description": text(extra, "description"),
-        "hidden": extra.get("hidden").and_then(Value::as_bool).unwrap_or(false),
-        "id": format!("{}-{}", member.network, member.address),
-        "lastOnline": last_seen,
-        "lastSeen": last_seen,
-        "name": member.name.clone().unwrap_or_default(),
-        "networkId": member.network.to_string(),
-        "nodeId": member.address.to_string(),
-        "physicalAddress": wire.map(|wire| wire.ip().to_canonical().to_string()),
-        "protocolVersion": version.map_or(0, |version| version.protocol),
-        "supportsRulesEngine": true,
-        "type": "Member",
-    })
+    MemberView {
+        client_version: version_text.unwrap_or_default(),
+        clock: now.0,
+        config: Config {
+            record: record::member::render_config(member),
+            identity: member.identity.map(|identity| identity.to_string()).unwrap_or_default(),
+        },
+        controller_id: controller.to_string(),
+        description: text(extra, "description"),
+        hidden: extra.get("hidden").and_then(Value::as_bool).unwrap_or(false),
+        id: format!("{}-{}", member.network, member.address),
+        last_online: last_seen,
+        last_seen,
+        name: member.name.clone().unwrap_or_default(),
+        network_id: member.network.to_string(),
+        node_id: member.address.to_string(),
+        physical_address: wire.map(|wire| wire.ip().to_canonical().to_string()),
+        protocol_version: version.map_or(0, |version| version.protocol),
+        supports_rules_engine: true,
+        kind: "Member",
+    }
 }
 
-fn chosen(record: impl serde::Serialize, names: &[&str]) -> Map<String, Value> {
+fn chosen(record: impl Serialize, names: &[&str]) -> Map<String, Value> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(record) else {
         return Map::new(); // a record is a structure with plain keys
     };
