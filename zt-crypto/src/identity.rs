@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use rand_core::CryptoRng;
 use ring::digest::{Context, SHA384};
 use x25519_dalek::StaticSecret;
@@ -67,9 +68,9 @@ impl IdentitySecret {
         // the capacity keeps the text from moving while it grows, which would leave a copy unwiped
         let mut text = Zeroizing::new(String::with_capacity(TEXT_LEN));
         // writing to a string cannot fail
-        let written = write!(text, "{}:", self.public)
-            .and_then(|()| self.keys.secret().iter().try_for_each(|byte| write!(text, "{byte:02x}")));
+        let written = write!(text, "{}:", self.public);
         debug_assert!(written.is_ok());
+        HEXLOWER.encode_append(&*self.keys.secret(), &mut text);
         text
     }
 

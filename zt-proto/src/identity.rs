@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
+
 use crate::address::{Address, HexIdError};
 use crate::codec::{DecodeError, Reader};
 
@@ -61,8 +63,7 @@ impl PublicIdentity {
 /// The text form `address:0:public key`, lower case.
 impl fmt::Display for PublicIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:0:", self.address)?;
-        self.key.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}:0:{}", self.address, HEXLOWER.encode_display(&self.key))
     }
 }
 

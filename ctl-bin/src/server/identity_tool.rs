@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use rand_core::CryptoRng;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -132,7 +133,7 @@ pub(crate) fn run(command: &IdentityCommand, rng: &mut impl CryptoRng) -> Result
             say(&format!(
                 "address: {}\npublic: {identity}\nfingerprint: {}",
                 identity.address,
-                hex(&fingerprint(&identity))
+                HEXLOWER.encode(&fingerprint(&identity))
             ));
             Ok(())
         }
@@ -170,7 +171,7 @@ fn make(args: &NewArgs, rng: &mut impl CryptoRng) -> Result<(), IdentityError> {
 /// What everybody may know of an identity.
 fn to_json(identity: &PublicIdentity) -> Value {
     json!({
-        "address": identity.address.to_string(), "public": identity.to_string(), "fingerprint": hex(&fingerprint(identity)),
+        "address": identity.address.to_string(), "public": identity.to_string(), "fingerprint": HEXLOWER.encode(&fingerprint(identity)),
     })
 }
 
@@ -214,9 +215,11 @@ fn sign(args: &SignArgs) -> Result<(), IdentityError> {
     secret.verify().map_err(|error| invalid(error.to_string()))?;
     let Signature(signature) = secret.sign(&read_bytes(&args.file, MAX_SIGNED_BYTES)?);
     if args.json {
-        say_json(&json!({ "address": secret.address().to_string(), "signature": hex(&signature) }));
+        say_json(
+            &json!({ "address": secret.address().to_string(), "signature": HEXLOWER.encode(&signature) }),
+        );
     } else {
-        say(&hex(&signature));
+        say(&HEXLOWER.encode(&signature));
     }
     Ok(())
 }
@@ -224,7 +227,7 @@ fn sign(args: &SignArgs) -> Result<(), IdentityError> {
 fn verify(args: &VerifyArgs) -> Result<(), IdentityError> {
     let identity = read(&args.identity)?;
     let expected = || IdentityError::SignatureText { expected: 2 * Signature::LEN };
-    let signature = unhex(args.signature.trim()).ok_or_else(expected)?;
+    let signature = HEXLOWER_PERMISSIVE.decode(args.signature.trim().as_bytes()).map_err(|_| expected())?;
     let signature = Signature(signature.try_into().map_err(|_| expected())?);
     let signed = read_bytes(&args.file, MAX_SIGNED_BYTES)?;
     let wrong = |_| IdentityError::WrongSignature { name: identity.address.to_string() };
@@ -259,15 +262,4 @@ fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, IdentityError> {
     } else {
         Err(IdentityError::TooLong { name: name(), limit })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }

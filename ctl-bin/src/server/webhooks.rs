@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ctl_http::Events;
 use ctl_store::{Delivery, Outcome, Store, StoreError, Webhook, WebhookId, WebhookSecret};
+use data_encoding::HEXLOWER;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use ring::hmac;
@@ -199,8 +200,7 @@ fn tell(webhook: &Webhook, delivery: &Delivery, outcome: &Outcome) {
 fn sign(secret: &WebhookSecret, seconds: u64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
     let tag = hmac::sign(&key, format!("{seconds},{body}").as_bytes());
-    let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={digits}")
+    format!("t={seconds},v1={}", HEXLOWER.encode_display(tag.as_ref()))
 }
 
 fn agent() -> Agent {

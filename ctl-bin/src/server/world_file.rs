@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use zt_crypto::signature::verify_world;
 use zt_proto::codec::{DecodeError, Reader};
@@ -88,7 +89,7 @@ pub(super) fn describe(world: &World) -> String {
             "by another key than the next version needs, which is usual only right after a change of keys"
         }
     };
-    let key: String = world.update_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = HEXLOWER.encode(&world.update_key);
     // Writing to a string cannot fail.
     let written = write!(text, "signed {signed}:\n  {key}\n");
     debug_assert!(written.is_ok());
@@ -112,7 +113,7 @@ pub(super) fn to_json(world: &World) -> Map<String, Value> {
             "address": root.identity.address.to_string(), "identity": root.identity.to_string(), "endpoints": endpoints,
         })
     };
-    let key: String = world.update_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = HEXLOWER.encode(&world.update_key);
     Map::from_iter([
         ("kind".to_owned(), name_of(world.kind).into()),
         ("id".to_owned(), format!("{:010x}", world.id).into()),

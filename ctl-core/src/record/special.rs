@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde_json::{Value, json};
 use zt_proto::config::Relay;
 use zt_proto::inet::EndpointText;
@@ -108,17 +109,13 @@ pub(super) fn fingerprint(value: &Value) -> Result<Option<Fingerprint>, FieldErr
     if value.is_null() {
         return Ok(None);
     }
-    let digits = value.as_str().map(str::as_bytes).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes = digits.filter(|digits| digits.len() == 96).and_then(|digits| {
-        let (pairs, _) = digits.as_chunks::<2>();
-        pairs.iter().map(byte).collect::<Option<Vec<_>>>()
-    });
+    let digits = value.as_str().map(str::as_bytes);
+    let bytes = digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits).ok());
     let unexpected =
         || FieldError::unexpected("identityFingerprint", "96 hexadecimal digits, or null", Some(value));
     bytes.and_then(|bytes| bytes.try_into().ok()).map(Some).ok_or_else(unexpected)
 }
 
 pub(super) fn render_fingerprint(fingerprint: &Fingerprint) -> String {
-    fingerprint.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(fingerprint)
 }

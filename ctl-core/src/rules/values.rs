@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use zt_proto::rules::{Rule, RuleBody};
 use zt_proto::{IpPrefix, Mac};
 
@@ -67,11 +68,7 @@ pub(crate) fn mac(text: &str) -> Option<Mac> {
 
 /// Reads pairs of hexadecimal digits.
 pub(crate) fn hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()
 }
 
 /// Why a text is no IP network.
@@ -154,9 +151,9 @@ pub(crate) fn raw(kind: &str, field: &str) -> Option<Rule> {
 pub(crate) fn raw_text(rule: &Rule) -> (String, String) {
     let mut bytes = Vec::new();
     rule.write(&mut bytes);
-    let field: String = bytes.iter().skip(2).map(|byte| format!("{byte:02x}")).collect();
     let kind = bytes.first().copied().unwrap_or_default();
-    (format!("{kind:#04x}"), if field.is_empty() { "-".to_owned() } else { field })
+    let field = bytes.get(2..).filter(|field| !field.is_empty());
+    (format!("{kind:#04x}"), field.map_or_else(|| "-".to_owned(), |field| HEXLOWER.encode(field)))
 }
 
 /// Says whether a name is one: no digit first, and only letters, digits and `_` of the Basic Multilingual Plane.

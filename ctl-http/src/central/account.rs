@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warp::Filter;
@@ -75,8 +76,7 @@ fn random_token(state: &Shared) -> BoxedFilter<(Response,)> {
         .map(|state: Shared| {
             let secret = Secret::new(|| (state.api.random)());
             let (token, clock) = (secret.reveal(), (state.api.now)().0);
-            let hashed = Sha256::digest(token.as_bytes());
-            let hashed: String = hashed.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hashed = HEXLOWER.encode(&Sha256::digest(token.as_bytes()));
             extract::json(
                 StatusCode::OK,
                 &json!({ "clock": clock, "hashed": hashed, "raw": token, "token": token }),

@@ -2,6 +2,7 @@
 //! requests to wherever it is told, and a URL may be a secret by itself.
 
 use ctl_store::{AuditEntry, Delivery, StoreError, Tx, Webhook, WebhookId, WebhookSecret};
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -247,8 +248,7 @@ fn render(tx: &Tx<'_>, hook: &Webhook) -> Result<WebhookView, StoreError> {
 
 impl WebhookView {
     fn with_secret(self, hook: &Webhook) -> Self {
-        let digits = hook.secret.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { secret: Some(digits), ..self }
+        Self { secret: Some(HEXLOWER.encode(&hook.secret.0)), ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use zt_proto::Timestamp;
 use zt_proto::inet::EndpointText;
@@ -88,13 +89,9 @@ pub(crate) fn render_moon(moon: &World) -> Value {
     json!({
         "id": format!("{:016x}", moon.id),
         "roots": roots.collect::<Vec<_>>(),
-        "signature": to_hex(&moon.signature.0),
+        "signature": HEXLOWER.encode(&moon.signature.0),
         "timestamp": moon.timestamp.0,
-        "updatesMustBeSignedBy": to_hex(&moon.update_key),
+        "updatesMustBeSignedBy": HEXLOWER.encode(&moon.update_key),
         "waiting": false,
     })
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

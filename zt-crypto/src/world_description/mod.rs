@@ -27,9 +27,9 @@
 
 mod document;
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use zeroize::Zeroizing;
 use zt_proto::credential::Signature;
@@ -258,7 +258,6 @@ impl WrittenRoot {
 
 fn hex(key: &[u8; KEY_LEN]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(2 * KEY_LEN));
-    let written = key.iter().try_for_each(|byte| write!(text, "{byte:02x}"));
-    debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    HEXLOWER.encode_append(key, &mut text);
     text
 }

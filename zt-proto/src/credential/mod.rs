@@ -11,6 +11,8 @@ mod tag;
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 pub use capability::{Capability, Custody};
 pub use membership::{CertificateOfMembership, Qualifier};
 pub use ownership::{CertificateOfOwnership, Thing};
@@ -79,7 +81,7 @@ impl Default for Signature {
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}", HEXLOWER.encode_display(&self.0))
     }
 }
 

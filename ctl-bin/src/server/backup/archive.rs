@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
@@ -292,8 +293,7 @@ struct Hashing<W> {
 
 impl<W> Hashing<W> {
     fn finish(self) -> (u64, String) {
-        let hash = self.hash.finalize();
-        (self.size, hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        (self.size, HEXLOWER.encode(&self.hash.finalize()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Rules to JSON.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use zt_proto::rules::{Rule, RuleBody, TagMatch};
 use zt_proto::{Address, Mac};
@@ -27,13 +26,7 @@ pub fn render_exactly(rule: &Rule) -> Value {
 pub fn render_raw(rule: &Rule) -> Value {
     let mut bytes = Vec::new();
     rule.write(&mut bytes);
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        if write!(hex, "{byte:02x}").is_err() {
-            break; // writing to a String does not fail
-        }
-    }
-    json!({ "type": RAW, "hex": hex })
+    json!({ "type": RAW, "hex": HEXLOWER.encode(&bytes) })
 }
 
 fn render(rule: &Rule) -> Option<Value> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
+use data_encoding::HEXLOWER;
 use rusqlite::types::{Value, ValueRef};
 use zt_proto::{Address, IpPrefix, NetworkId};
 
@@ -90,9 +91,7 @@ impl Row {
                 Value::Integer(number) => (*number).into(),
                 Value::Real(number) => (*number).into(),
                 Value::Text(text) => text.as_str().into(),
-                Value::Blob(bytes) => {
-                    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
-                }
+                Value::Blob(bytes) => HEXLOWER.encode(bytes).into(),
             };
             Some((name.clone(), value))
         });
