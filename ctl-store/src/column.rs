@@ -1,8 +1,8 @@
 //! How values of the domain look in a column, both ways.
 
-use std::cell::Cell;
-use std::fmt;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
+use std::{fmt, ptr};
 
 use ctl_core::member::Fingerprint;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
@@ -17,31 +17,72 @@ use crate::error::StoreError;
 pub(crate) struct Columns<'a> {
     row: &'a Row<'a>,
     record: &'a dyn fmt::Display,
-    /// The column behind the last one that was read: mostly the next.
-    next: Cell<usize>,
+    order: &'a Order,
+    /// How many were read.
+    place: Cell<usize>,
+}
+
+/// In which order the columns of a query are read, and where each is: the first row finds them by name, the others there.
+#[derive(Debug, Default)]
+pub(crate) struct Order(RefCell<Vec<(&'static str, usize)>>);
+
+impl Order {
+    /// Returns where a column is that is read in that place.
+    fn index(
+        &self,
+        place: usize,
+        column: &'static str,
+        statement: &Statement<'_>,
+    ) -> rusqlite::Result<usize> {
+        let mut known = self.0.borrow_mut();
+        if let Some((name, index)) = known.get(place)
+            && (ptr::eq(*name, column) || *name == column)
+        {
+            return Ok(*index);
+        }
+        // Mostly they are read in the order of the query.
+        let next = known.last().map_or(0, |(_, index)| index.saturating_add(1));
+        let is_next = statement.column_name(next).is_ok_and(|name| name == column);
+        let index = if is_next { next } else { statement.column_index(column)? };
+        if known.len() == place {
+            known.push((column, index));
+        }
+        Ok(index)
+    }
 }
 
 impl<'a> Columns<'a> {
     /// `record` names the row for the operator: "member 89e92ceee5 of network 8056c2e21c000001".
-    pub(crate) fn new(row: &'a Row<'a>, record: &'a dyn fmt::Display) -> Self {
-        Self { row, record, next: Cell::new(0) }
+    pub(crate) fn new(row: &'a Row<'a>, record: &'a dyn fmt::Display, order: &'a Order) -> Self {
+        Self { row, record, order, place: Cell::new(0) }
     }
 
     /// Returns the same row under a name that could be told only after reading a part of it.
     pub(crate) fn renamed<'b>(&'b self, record: &'b dyn fmt::Display) -> Columns<'b> {
-        Columns { row: self.row, record, next: self.next.clone() }
+        Columns { row: self.row, record, order: self.order, place: self.place.clone() }
     }
 
-    /// Reads a column. Those that are read in the order of the query are found without searching.
+    /// Reads a column.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if its value is none of `T`, [`StoreError::Internal`] if there is no such column.
-    pub(crate) fn get<T: FromSql>(&self, column: &str) -> Result<T, StoreError> {
-        let (statement, next): (&Statement<'_>, _) = (self.row.as_ref(), self.next.get());
-        let is_next = statement.column_name(next).is_ok_and(|name| name == column);
-        let index = if is_next { next } else { statement.column_index(column)? };
-        self.next.set(index.saturating_add(1));
-        self.row.get(index).map_err(|error| self.damaged(column, error))
+    pub(crate) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.get(self.index(column)?).map_err(|error| self.damaged(column, error))
+    }
+
+    /// Reads a column with a text, or null, which need not be kept.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn text(&self, column: &'static str) -> Result<Option<&str>, StoreError> {
+        let value = self.row.get_ref(self.index(column)?)?;
+        value.as_str_or_null().map_err(|error| self.damaged(column, error))
+    }
+
+    fn index(&self, column: &'static str) -> Result<usize, StoreError> {
+        let place = self.place.get();
+        self.place.set(place.saturating_add(1));
+        Ok(self.order.index(place, column, self.row.as_ref())?)
     }
 
     /// Returns the error for a column whose value is impossible beside the others.
@@ -188,4 +229,31 @@ pub(crate) fn rule_table(rules: &[Rule]) -> Vec<u8> {
 
 fn blob(bytes: impl Into<Vec<u8>>) -> ToSqlOutput<'static> {
     ToSqlOutput::Owned(Value::Blob(bytes.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    /// Rows that are decoded in different ways.
+    #[test]
+    fn columns_are_found_by_their_names_in_whatever_order_each_row_is_read() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = "SELECT 1 AS a, 2 AS b, 3 AS c UNION ALL SELECT 4, 5, 6 UNION ALL SELECT 7, 8, 9 UNION ALL SELECT 10, 11, 12";
+        let (mut statement, order) = (connection.prepare(sql).unwrap(), Order::default());
+        let mut rows = statement.query([]).unwrap();
+        for (names, expected) in [
+            (["a", "c", "b"], [1, 3, 2]),
+            (["b", "c", "a"], [5, 6, 4]),
+            (["a", "c", "b"], [7, 9, 8]),
+            (["c", "c", "c"], [12; 3]),
+        ] {
+            let row = rows.next().unwrap().unwrap();
+            let columns = Columns::new(row, &"a row", &order);
+            assert_eq!(names.map(|name| columns.get::<i64>(name).unwrap()), expected);
+        }
+        assert_eq!(order.0.borrow().len(), 3);
+    }
 }

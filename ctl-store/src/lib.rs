@@ -66,7 +66,7 @@ pub use webhook::{
     WebhookId, WebhookSecret, Webhooks,
 };
 
-use column::Columns;
+use column::{Columns, Order};
 use counts::CountsCache;
 use generation::Generations;
 use occupied::{OccupiedCache, OwnOccupied};
@@ -279,8 +279,8 @@ impl<'a> Tx<'a> {
         record: impl fmt::Display,
         decode: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_and_then(params, |row| decode(&Columns::new(row, &record)))?;
+        let (mut statement, order) = (self.connection.prepare_cached(sql)?, Order::default());
+        let rows = statement.query_and_then(params, |row| decode(&Columns::new(row, &record, &order)))?;
         rows.collect()
     }
 

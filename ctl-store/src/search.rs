@@ -228,8 +228,9 @@ impl Query {
     }
 
     fn search(&mut self, network: NetworkId, search: &TextSearch) -> Result<(), StoreError> {
-        let mut any = vec!["instr(lower(m.name), lower(?)) > 0"];
-        let mut values = vec![owned(&search.name)?];
+        // It folds the case of ASCII letters only, and copies nothing.
+        let mut any = vec!["m.name LIKE ? ESCAPE '\\'"];
+        let mut values = vec![owned(&part(&search.name))?];
         if let Some((first, last)) = search.addresses {
             any.push("m.address BETWEEN ? AND ?");
             values.extend([owned(&AddressColumn(first))?, owned(&AddressColumn(last))?]);
@@ -247,6 +248,19 @@ impl Query {
         self.values.append(&mut values);
         Ok(())
     }
+}
+
+/// Returns the pattern of all texts with this part.
+fn part(text: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Returns a value that lives as long as the query.
@@ -287,8 +301,10 @@ fn ends(prefix: IpPrefix) -> (IpAddr, IpAddr) {
 
 #[cfg(test)]
 mod tests {
+    use ctl_core::{Member, Network};
+
     use super::*;
-    use crate::query_plan;
+    use crate::{Store, query_plan};
 
     const NETWORK: NetworkId = NetworkId(1);
 
@@ -343,6 +359,39 @@ mod tests {
         ] {
             let expected: (IpAddr, IpAddr) = (first.parse().unwrap(), last.parse().unwrap());
             assert_eq!(ends(prefix.parse().unwrap()), expected, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn part_of_a_name_is_found_whatever_it_is_made_of() {
+        let names = ["100%", "1000", "a_b", "AxB", r"back\slash", "Änne", ""];
+        let store = Store::in_memory().unwrap();
+        store
+            .write(|tx| {
+                tx.networks().put(&Network::new(NETWORK, Timestamp(1)))?;
+                (1..).zip(names).try_for_each(|(node, name)| {
+                    let member = Member::new(NETWORK, Address::from_low_bits(node), Timestamp(1));
+                    tx.members().put(&Member { name: Some(name.to_owned()), ..member })
+                })
+            })
+            .unwrap();
+        for (part, expected) in [
+            ("0%", vec!["100%"]),
+            ("100", vec!["100%", "1000"]),
+            ("A_", vec!["a_b"]),
+            ("xb", vec!["AxB"]),
+            ("\\S", vec![r"back\slash"]),
+            ("Än", vec!["Änne"]),
+            // Other letters are what they are.
+            ("än", vec![]),
+            ("%", vec!["100%"]),
+        ] {
+            let text = TextSearch { name: part.to_owned(), ..TextSearch::default() };
+            let filter = MemberFilter { search: Some(text), ..MemberFilter::default() };
+            let search = MemberSearch { filter, limit: 9, ..MemberSearch::default() };
+            let found = store.read(|tx| tx.members().search(NETWORK, &search)).unwrap();
+            let name = |found: &Found| names[usize::try_from(found.address.to_u64()).unwrap() - 1];
+            assert_eq!(found.iter().map(name).collect::<Vec<_>>(), expected, "{part}");
         }
     }
 

@@ -10,7 +10,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 use crate::Tx;
 use crate::column::{AddressColumn, Columns, IpColumn, NetworkColumn, U64Column};
 use crate::error::{self, StoreError};
-use crate::member;
+use crate::member::{self, OfSpan, Span, TOGETHER, of_span};
 
 /// Sightings that are kept of a member: the last one, and those before the last changes.
 pub const MAX_SIGHTINGS: usize = 8;
@@ -94,18 +94,26 @@ impl Sightings<'_> {
         first: Address,
         last: Address,
     ) -> Result<BTreeMap<Address, Sighting>, StoreError> {
-        // Beside max(), SQLite takes the other columns from the row that has it.
-        let sql = "SELECT member, ip, port, version_major, version_minor, version_revision, version_protocol, \
-                   platform, first, last, max(number) FROM member_sighting \
-                   WHERE network = ?1 AND member BETWEEN ?2 AND ?3 GROUP BY member";
-        let record = format_args!("sighting of a member of network {network}");
-        let found = self.tx.query(
-            sql,
-            (NetworkColumn(network), AddressColumn(first), AddressColumn(last)),
-            record,
-            |row| Ok((row.get::<AddressColumn>("member")?.0, decode(row)?)),
-        )?;
-        Ok(found.into_iter().collect())
+        Ok(self.last_within(Span::between(network, first, last))?.into_iter().collect())
+    }
+
+    /// Returns the newest sighting of each of the members that was ever heard.
+    pub fn last_of(
+        &self,
+        network: NetworkId,
+        members: &[Address],
+    ) -> Result<BTreeMap<Address, Sighting>, StoreError> {
+        let mut found = BTreeMap::new();
+        for members in members.chunks(TOGETHER) {
+            found.extend(self.last_within(Span::these(network, members))?);
+        }
+        Ok(found)
+    }
+
+    fn last_within(&self, span: Span<'_>) -> Result<Vec<(Address, Sighting)>, StoreError> {
+        self.tx.query(span.sql(&NEWEST), span.params(), format_args!("sighting of {span}"), |row| {
+            Ok((row.get::<AddressColumn>("member")?.0, decode(row)?))
+        })
     }
 
     /// Notes a request and says whether there is such a member; if not, nothing is kept.
@@ -214,6 +222,13 @@ impl Sightings<'_> {
         self.tx.execute(sql, params![key.0, key.1, last]).map(drop)
     }
 }
+
+// Beside max(), SQLite takes the other columns from the row that has it.
+const NEWEST: OfSpan = of_span!(
+    "SELECT member, ip, port, version_major, version_minor, version_revision, version_protocol, platform, first, \
+     last, max(number) FROM member_sighting WHERE network = ?1 AND member",
+    "GROUP BY member"
+);
 
 fn decode(row: &Columns<'_>) -> Result<Sighting, StoreError> {
     let wire = match (row.get::<Option<IpColumn>>("ip")?, row.get("port")?) {

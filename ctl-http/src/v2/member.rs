@@ -15,11 +15,11 @@ use crate::error::ApiError;
 /// `GET /api/v2/network/{network}/member/{member}`: one member.
 pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
     let (network, address) = request.member()?;
-    let (version, view) = state.api.store.read(|tx| {
+    let answer = state.api.store.read(|tx| {
         let member = find_member(tx, network, address)?;
-        Ok::<_, Problem>((version_of(&member), state.view_member(tx, &member)?))
+        state.answer_with(tx, &member)
     })?;
-    Ok(Answer::record(&view, version)?.unless_known(&request.conditions))
+    Ok(answer.unless_known(&request.conditions))
 }
 
 /// `PATCH /api/v2/network/{network}/member/{member}`: changes a member.
@@ -79,7 +79,7 @@ fn save(
     if member.revise(stored) {
         tx.members().replace(stored, &member)?;
     }
-    let mut answer = Answer::record(&state.view_member(tx, &member)?, version_of(&member))?;
+    let mut answer = state.answer_with(tx, &member)?;
     if stored.is_none() {
         answer = answer.created(format!("/api/v2/network/{}/member/{}", member.network, member.address));
     }
@@ -96,8 +96,10 @@ pub(crate) fn find_member(tx: &Tx<'_>, network: NetworkId, address: Address) -> 
 }
 
 impl State {
-    pub(crate) fn view_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, Problem> {
+    pub(crate) fn answer_with(&self, tx: &Tx<'_>, member: &Member) -> Result<Answer, Problem> {
         let sighting = tx.sightings().last(member.network, member.address)?;
-        Ok(MemberView::new(member, self.node().peer(member.address), sighting.as_ref()))
+        let node = self.node();
+        let view = MemberView::new(member, node.peer(member.address), sighting.as_ref());
+        Answer::record(&view, version_of(member))
     }
 }

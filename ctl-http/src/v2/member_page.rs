@@ -1,7 +1,9 @@
 //! The members of a network, a page at a time: filtered, sorted, searched.
 
+use std::collections::BTreeMap;
+
 use ctl_core::Member;
-use ctl_store::{Among, Found, MemberFilter, MemberOrder, MemberSearch, SortKey, TextSearch, Tx};
+use ctl_store::{Among, Found, MemberFilter, MemberOrder, MemberSearch, Sighting, SortKey, TextSearch, Tx};
 use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use zt_proto::{Address, IpPrefix, NetworkId, Timestamp};
@@ -17,8 +19,8 @@ use crate::State;
 
 /// Some members, in the order that was asked for.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct MemberPage {
-    data: Vec<MemberView>,
+pub(crate) struct MemberPage<'a> {
+    data: Vec<MemberView<'a>>,
     /// `cursor` of the next page; null at the end.
     next: Option<String>,
 }
@@ -77,15 +79,25 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let id = request.network()?;
     let limit = page_length(&request)?;
     let wanted = Wanted::read(&request.query, state, limit)?;
-    let page = state.api.store.read(|tx| {
+    let found = state.api.store.read(|tx| {
         require(tx, id)?;
-        let is_plain = wanted.is_plain();
-        let (members, next) = wanted.find(tx, id, limit)?;
-        let data =
-            if is_plain { state.view_neighbours(tx, id, &members) } else { state.view_each(tx, &members) };
-        Ok::<_, Problem>(MemberPage { data: data?, next })
+        wanted.find(tx, id, limit)
     })?;
-    Answer::ok(&page)
+    let node = state.node();
+    let members = found.members.iter();
+    let data = members.map(|member| {
+        MemberView::new(member, node.peer(member.address), found.sightings.get(&member.address))
+    });
+    Answer::ok(&MemberPage { data: data.collect(), next: found.next })
+}
+
+/// The members of a page.
+struct FoundPage {
+    members: Vec<Member>,
+    /// When each was last heard.
+    sightings: BTreeMap<Address, Sighting>,
+    /// The cursor of the next page.
+    next: Option<String>,
 }
 
 /// What a request asks for.
@@ -158,13 +170,7 @@ impl Wanted {
         self.search.filter == MemberFilter::default() && self.sort == "address"
     }
 
-    /// Returns the members of the page, and the cursor of the next.
-    fn find(
-        self,
-        tx: &Tx<'_>,
-        network: NetworkId,
-        limit: usize,
-    ) -> Result<(Vec<Member>, Option<String>), Problem> {
+    fn find(self, tx: &Tx<'_>, network: NetworkId, limit: usize) -> Result<FoundPage, Problem> {
         let is_plain = self.is_plain();
         let Self { sort, search } = self;
         if is_plain {
@@ -174,38 +180,24 @@ impl Wanted {
             members.truncate(limit);
             let last = members.last().filter(|_| is_more);
             let last = last.map(|last| Last { address: Node(last.address), text: None, time: None });
-            return Ok((members, last.map(|last| Cursor::new(sort, last).to_text())));
+            let next = last.map(|last| Cursor::new(sort, last).to_text());
+            let sightings = match (members.first(), members.last()) {
+                (Some(first), Some(last)) => {
+                    tx.sightings().last_between(network, first.address, last.address)?
+                }
+                _ => BTreeMap::new(),
+            };
+            return Ok(FoundPage { members, sightings, next });
         }
         let found = tx.members().search(network, &search)?;
         let last = found.get(limit.saturating_sub(1)).filter(|_| found.len() > limit);
         let next = last.map(|last| Cursor::new(sort, Last::new(last)).to_text());
-        let mut members = Vec::new();
-        for found in found.iter().take(limit) {
-            members.extend(tx.members().get(network, found.address)?);
-        }
-        Ok((members, next))
-    }
-}
-
-impl State {
-    /// Renders members between whose addresses there are no others.
-    fn view_neighbours(
-        &self,
-        tx: &Tx<'_>,
-        network: NetworkId,
-        members: &[Member],
-    ) -> Result<Vec<MemberView>, Problem> {
-        let (Some(first), Some(last)) = (members.first(), members.last()) else { return Ok(Vec::new()) };
-        let sightings = tx.sightings().last_between(network, first.address, last.address)?;
-        let node = self.node();
-        let view = |member: &Member| {
-            MemberView::new(member, node.peer(member.address), sightings.get(&member.address))
-        };
-        Ok(members.iter().map(view).collect())
-    }
-
-    fn view_each(&self, tx: &Tx<'_>, members: &[Member]) -> Result<Vec<MemberView>, Problem> {
-        members.iter().map(|member| self.view_member(tx, member)).collect()
+        let addresses: Vec<_> = found.iter().take(limit).map(|found| found.address).collect();
+        let sightings = tx.sightings().last_of(network, &addresses)?;
+        let members = tx.members().some(network, &addresses)?.into_iter();
+        let mut members: BTreeMap<_, _> = members.map(|member| (member.address, member)).collect();
+        let members = addresses.iter().filter_map(|address| members.remove(address)).collect();
+        Ok(FoundPage { members, sightings, next })
     }
 }
 

@@ -1,13 +1,15 @@
 //! Members as `/api/v2` shows and changes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ctl_core::Member;
 use ctl_core::member::Credential;
 use ctl_core::record::{FieldError, member as record};
 use ctl_store::Sighting;
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zt_proto::Timestamp;
 use zt_proto::inet::EndpointText;
@@ -16,7 +18,7 @@ use super::change::{Change, Object};
 use super::etag::Version;
 use super::network_record::Checks;
 use super::problem::Invalid;
-use super::text::{Endpoint, Ip, NetworkText, Node};
+use super::text::{Endpoint, Identity, Ip, NetworkText, Node};
 use crate::status::PeerStatus;
 
 /// Bytes of a name.
@@ -30,23 +32,28 @@ const MAX_CAPABILITIES: usize = 128;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Member")]
-pub(crate) struct MemberView {
+pub(crate) struct MemberView<'a> {
     network: NetworkText,
     address: Node,
     /// One more with each change.
     revision: u64,
     /// Milliseconds since 1970.
     creation_time: u64,
-    name: Option<String>,
+    name: Option<&'a str>,
     authorized: bool,
     active_bridge: bool,
     no_auto_assign_ips: bool,
-    ip_assignments: Vec<Ip>,
-    tags: Vec<TagValue>,
+    #[serde(serialize_with = "write_ips")]
+    #[schemars(with = "Vec<Ip>")]
+    ip_assignments: &'a [IpAddr],
+    #[serde(serialize_with = "write_tags")]
+    #[schemars(with = "Vec<TagValue>")]
+    tags: &'a BTreeMap<u32, u32>,
     /// Ids.
-    capabilities: Vec<u32>,
+    #[schemars(with = "Vec<u32>")]
+    capabilities: &'a [u32],
     /// The public identity; null until it first asked.
-    identity: Option<String>,
+    identity: Option<Identity>,
     /// SHA-384 of address and public keys, if somebody named it before the member asked.
     identity_fingerprint: Option<String>,
     /// Milliseconds since 1970; 0 is never, as in all times.
@@ -57,12 +64,12 @@ pub(crate) struct MemberView {
     /// End of the single sign-on session.
     authentication_expiry_time: u64,
     sso_exempt: bool,
-    remote_trace_target: Option<String>,
+    remote_trace_target: Option<&'a str>,
     remote_trace_level: u64,
     /// Of the client, as it last said: `MAJOR.MINOR.REVISION`.
     version: Option<String>,
     /// Of the client, such as `linux/x86_64`.
-    platform: Option<String>,
+    platform: Option<&'a str>,
     /// Whether this controller reaches it now.
     online: bool,
     /// When it was last heard from.
@@ -88,34 +95,34 @@ struct TagValue {
     value: u32,
 }
 
-impl MemberView {
+impl<'a> MemberView<'a> {
     /// `peer` is what the node knows of the member now, `sighting` what was noted when it last asked.
-    pub(crate) fn new(member: &Member, peer: Option<&PeerStatus>, sighting: Option<&Sighting>) -> Self {
+    pub(crate) fn new(member: &'a Member, peer: Option<&PeerStatus>, sighting: Option<&'a Sighting>) -> Self {
         let path = peer.and_then(PeerStatus::path_in_use);
         let heard = peer.and_then(PeerStatus::last_receive).max(sighting.map(|sighting| sighting.last));
         let wire = path.map(|path| path.address).or(sighting.and_then(|sighting| sighting.client.wire));
         let version = member.version.as_ref();
-        let platform = sighting.map(|sighting| sighting.client.platform.clone());
+        let platform = sighting.map(|sighting| sighting.client.platform.as_str());
         Self {
             network: NetworkText(member.network),
             address: Node(member.address),
             revision: member.revision,
             creation_time: member.created.0,
-            name: member.name.clone(),
+            name: member.name.as_deref(),
             authorized: member.authorized,
             active_bridge: member.active_bridge,
             no_auto_assign_ips: member.no_auto_assign_ips,
-            ip_assignments: member.ip_assignments.iter().copied().map(Ip).collect(),
-            tags: member.tags.iter().map(|(&id, &value)| TagValue { id, value }).collect(),
-            capabilities: member.capabilities.clone(),
-            identity: member.identity.map(|identity| identity.to_string()),
-            identity_fingerprint: member.fingerprint.map(|hash| to_hex(&hash)),
+            ip_assignments: &member.ip_assignments,
+            tags: &member.tags,
+            capabilities: &member.capabilities,
+            identity: member.identity.map(Identity),
+            identity_fingerprint: member.fingerprint.map(|hash| HEXLOWER.encode(&hash)),
             last_authorized_time: member.last_authorized.0,
             last_deauthorized_time: member.last_deauthorized.0,
             last_authorized_credential_type: member.credential.as_ref().map(CredentialKind::of),
             authentication_expiry_time: member.authentication_expiry.0,
             sso_exempt: member.sso_exempt,
-            remote_trace_target: member.remote_trace.target.clone(),
+            remote_trace_target: member.remote_trace.target.as_deref(),
             remote_trace_level: member.remote_trace.level,
             version: version.map(|it| format!("{}.{}.{}", it.major, it.minor, it.revision)),
             platform: platform.filter(|platform| !platform.is_empty()),
@@ -124,6 +131,14 @@ impl MemberView {
             physical_address: wire.map(|wire| Endpoint(EndpointText(wire))),
         }
     }
+}
+
+fn write_ips<S: Serializer>(ips: &[IpAddr], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ips.iter().copied().map(Ip))
+}
+
+fn write_tags<S: Serializer>(tags: &BTreeMap<u32, u32>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(tags.iter().map(|(&id, &value)| TagValue { id, value }))
 }
 
 /// Returns the version of a member for its entity tag.
@@ -139,10 +154,6 @@ impl CredentialKind {
             Credential::Token(_) => Self::Token,
         }
     }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A change of a member, as a JSON merge patch: what is absent stays, null takes a setting back.

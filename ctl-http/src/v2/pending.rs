@@ -96,7 +96,7 @@ fn decide(
         decision(&mut member, (state.api.now)());
         member.revise(Some(&stored));
         tx.members().put(&member)?;
-        let answer = Answer::record(&state.view_member(tx, &member)?, version_of(&member))?;
+        let answer = state.answer_with(tx, &member)?;
         Ok((answer, Edit::of_member(Some(&stored), Some(&member))))
     })
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zt_proto::inet::EndpointText;
-use zt_proto::{Address, IpPrefix, NetworkId};
+use zt_proto::{Address, IpPrefix, NetworkId, PublicIdentity};
 
 use super::problem::cut;
 
@@ -70,6 +70,13 @@ text! {
     Node(Address),
     expected "the address of a node, ten hexadecimal digits",
     schema { "type": "string", "pattern": "^[0-9a-fA-F]{10}$", "examples": ["89e92ceee5"] }
+}
+
+text! {
+    /// The public identity of a node.
+    Identity(PublicIdentity),
+    expected "the public identity of a node, ADDRESS:0:KEYS",
+    schema { "type": "string" }
 }
 
 text! {

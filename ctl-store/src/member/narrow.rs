@@ -7,7 +7,7 @@ use rusqlite::params;
 use zt_proto::{Address, NetworkId};
 
 use super::Members;
-use crate::column::{AddressColumn, Columns, IpColumn, NetworkColumn, U64Column};
+use crate::column::{AddressColumn, Columns, IpColumn, NetworkColumn, Order, U64Column};
 use crate::error::StoreError;
 
 /// How many members a network has.
@@ -88,11 +88,11 @@ impl Members<'_> {
 
     /// Returns the addresses of all members of the network; reads them all.
     pub(crate) fn occupied(&self, network: NetworkId) -> Result<Occupied, StoreError> {
-        let mut statement = self.tx.connection.prepare_cached(OCCUPIED)?;
+        let (mut statement, order) = (self.tx.connection.prepare_cached(OCCUPIED)?, Order::default());
         let record = format_args!("member of network {network}");
         statement
             .query_and_then([NetworkColumn(network)], |row| {
-                Ok(Columns::new(row, &record).get::<IpColumn>("ip")?.0)
+                Ok(Columns::new(row, &record, &order).get::<IpColumn>("ip")?.0)
             })?
             .collect()
     }

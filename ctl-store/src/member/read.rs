@@ -161,13 +161,12 @@ const CAPABILITIES: OfSpan = of_span!(
 );
 
 fn credential(row: &Columns<'_>) -> Result<Option<Credential>, StoreError> {
-    let (kind, token): (Option<String>, Option<String>) =
-        (row.get("credential")?, row.get("credential_token")?);
-    Ok(match (kind.as_deref(), token) {
+    let (kind, token) = (row.text("credential")?, row.text("credential_token")?);
+    Ok(match (kind, token) {
         (None, None) => None,
         (Some("api"), None) => Some(Credential::Api),
         (Some("public"), None) => Some(Credential::Public),
-        (Some("token"), Some(token)) => Some(Credential::Token(token)),
+        (Some("token"), Some(token)) => Some(Credential::Token(token.to_owned())),
         (kind, _) => {
             return Err(row.damaged("credential", format_args!("{kind:?} does not fit the token column")));
         }

@@ -10,17 +10,17 @@ use zt_proto::{Address, NetworkId};
 use crate::column::{AddressColumn, NetworkColumn};
 
 /// Members that are asked for by name in one query.
-pub(super) const TOGETHER: usize = 16;
+pub(crate) const TOGETHER: usize = 16;
 
 /// The members of a network that a query is about.
 #[derive(Clone, Copy)]
-pub(super) struct Span<'a> {
-    pub(super) network: NetworkId,
+pub(crate) struct Span<'a> {
+    pub(crate) network: NetworkId,
     whom: Whom<'a>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Whom<'a> {
+pub(crate) enum Whom<'a> {
     /// Those from the first address to the second, both included.
     Between(Address, Address),
     /// At most [`TOGETHER`].
@@ -28,9 +28,9 @@ pub(super) enum Whom<'a> {
 }
 
 /// A query about the members of a span: for both ways to name them.
-pub(super) struct OfSpan {
-    pub(super) between: &'static str,
-    pub(super) these: &'static str,
+pub(crate) struct OfSpan {
+    pub(crate) between: &'static str,
+    pub(crate) these: &'static str,
 }
 
 /// Writes a query with and without the column that is to be the address of one of the members.
@@ -48,30 +48,30 @@ macro_rules! of_span {
 }
 
 impl<'a> Span<'a> {
-    pub(super) fn one(network: NetworkId, address: Address) -> Self {
+    pub(crate) fn one(network: NetworkId, address: Address) -> Self {
         Self::between(network, address, address)
     }
 
-    pub(super) fn all(network: NetworkId) -> Self {
+    pub(crate) fn all(network: NetworkId) -> Self {
         Self::between(network, Address::NONE, Address::MAX)
     }
 
-    pub(super) fn between(network: NetworkId, first: Address, last: Address) -> Self {
+    pub(crate) fn between(network: NetworkId, first: Address, last: Address) -> Self {
         Self { network, whom: Whom::Between(first, last) }
     }
 
-    pub(super) fn these(network: NetworkId, addresses: &'a [Address]) -> Self {
+    pub(crate) fn these(network: NetworkId, addresses: &'a [Address]) -> Self {
         Self { network, whom: Whom::These(addresses) }
     }
 
-    pub(super) fn sql(self, query: &OfSpan) -> &'static str {
+    pub(crate) fn sql(self, query: &OfSpan) -> &'static str {
         match self.whom {
             Whom::Between(..) => query.between,
             Whom::These(_) => query.these,
         }
     }
 
-    pub(super) fn params(self) -> impl Params {
+    pub(crate) fn params(self) -> impl Params {
         let network: Box<dyn ToSql> = Box::new(NetworkColumn(self.network));
         let mut params = vec![network];
         let mut add = |address| params.push(Box::new(AddressColumn(address)));
@@ -99,4 +99,4 @@ impl fmt::Display for Span<'_> {
     }
 }
 
-pub(super) use of_span;
+pub(crate) use of_span;

@@ -90,6 +90,20 @@ fn last_sighting_is_the_one_noted_last_whatever_its_time() {
 }
 
 #[test]
+fn last_sightings_of_named_members_are_those_of_each_however_many_they_are() {
+    let store = store();
+    for node in 1..=40 {
+        put_member(&store, &member(node)).unwrap();
+        note(&store, node, &client("192.0.2.1:1"), 100);
+        note(&store, node, &client("192.0.2.2:1"), 200 + node);
+    }
+    let named: Vec<_> = (3..=60).rev().map(address).collect();
+    let found = store.read(|tx| tx.sightings().last_of(NETWORK, &named)).unwrap();
+    let expected = (3..=40).map(|node| (address(node), sighting("192.0.2.2:1", 200 + node, 200 + node)));
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn long_platform_is_cut_between_characters() {
     let store = store();
     put_member(&store, &member(1)).unwrap();
