@@ -211,7 +211,8 @@ fn among(state: &State, online: bool) -> Among {
 
 fn text_search(text: &str) -> Option<TextSearch> {
     const MAX_BYTES: usize = 127;
-    if text.is_empty() || text.len() > MAX_BYTES {
+    // No name has a NUL, and SQLite would end the pattern at it.
+    if text.is_empty() || text.len() > MAX_BYTES || text.contains('\0') {
         return None;
     }
     let ip = text
@@ -264,7 +265,9 @@ mod tests {
             text_search("laptop").unwrap(),
             TextSearch { name: "laptop".to_owned(), ..Default::default() }
         );
-        assert_eq!((text_search(""), text_search(&"x".repeat(128))), (None, None));
+        for refused in ["", "\0", "a\0b", &"x".repeat(128)] {
+            assert_eq!(text_search(refused), None, "{refused:?}");
+        }
     }
 
     #[test]
