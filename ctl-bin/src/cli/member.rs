@@ -44,8 +44,9 @@ impl<'c> Place<'c> {
         if let Some(member) = as_address(name) {
             return Ok(Self { client, network, member });
         }
-        let found = named(all(client, network)?.iter(), name, "members", "address")?;
-        let member = found.and_then(|id| as_address(&id)).ok_or_else(no_member)?;
+        let all = all(client, network)?;
+        let found = named(all.iter(), ("name", name), "members", "address")?;
+        let member = found.and_then(|member| as_address(text(member, "id"))).ok_or_else(no_member)?;
         Ok(Self { client, network, member })
     }
 

@@ -166,19 +166,19 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
     if is_yes { Ok(()) } else { Err(CliError::NotConfirmed) }
 }
 
-/// Finds the one record that has a name.
+/// Finds the one record that has a name, which is in `field`. Nothing is not a name.
 fn named<'v>(
     records: impl Iterator<Item = &'v Value>,
-    name: &str,
+    (field, name): (&str, &str),
     kind: &'static str,
     key: &'static str,
-) -> Result<Option<String>, CliError> {
-    let id = |record: &Value| record.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
-    let has_name = |record: &&Value| record.get("name").and_then(Value::as_str) == Some(name);
-    let mut ids: Vec<_> = records.filter(has_name).filter_map(id).collect();
-    match ids.len() {
-        0 | 1 => Ok(ids.pop()),
+) -> Result<Option<&'v Value>, CliError> {
+    let mut found: Vec<_> =
+        records.filter(|record| !name.is_empty() && text(record, field) == name).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
         count => {
+            let ids: Vec<_> = found.into_iter().map(|record| text(record, "id")).collect();
             let name = name.to_owned();
             Err(CliError::Ambiguous { kind, key, count, name, candidates: ids.join(", ") })
         }

@@ -35,8 +35,9 @@ pub(crate) fn find(client: &Client, name: &str) -> Result<NetworkId, CliError> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
-    let found = named(all(client)?.iter(), name, "networks", "id")?;
-    let id = found.and_then(|id| id.parse().ok());
+    let all = all(client)?;
+    let found = named(all.iter(), ("name", name), "networks", "id")?;
+    let id = found.and_then(|network| text(network, "id").parse().ok());
     id.ok_or_else(|| CliError::NoNetwork { name: name.to_owned() })
 }
 

@@ -6,7 +6,7 @@ use zt_proto::{NetworkId, Timestamp};
 
 use super::args::ConnectArgs;
 use super::table::{ATTENTION, BAD, Cell, GOOD, cell, counted, pairs, printable, show, styled, table};
-use super::{CliError, Client, confirm, entries, flag, number, show_json, text, times};
+use super::{CliError, Client, confirm, entries, flag, named, number, show_json, text, times};
 
 const PATH: &str = "/api/v2/webhooks";
 
@@ -107,7 +107,11 @@ pub(crate) fn run(command: &WebhookCommand, now: Timestamp) -> Result<(), CliErr
             let body = delivery.map_or_else(|| json!({}), |delivery| json!({ "delivery": delivery }));
             let after = client.post(&format!("{}/retry", path(&before)), &body)?;
             let count = entries(&before, "dead").len().saturating_sub(entries(&after, "dead").len());
-            tell(&after, one.json, &format!("tried again: {}", deliveries(count as u64)));
+            let left = match (delivery, entries(&after, "dead").len()) {
+                (None, 1..) if count > 0 => ", and for the others there is no room yet",
+                _ => "",
+            };
+            tell(&after, one.json, &format!("tried again: {}{left}", deliveries(count as u64)));
             Ok(())
         }
         WebhookCommand::Delete(DeleteArgs { one, yes }) => {
@@ -168,17 +172,14 @@ fn create(args: &CreateArgs) -> Result<(), CliError> {
 fn find(args: &OneArgs) -> Result<(Client, Value), CliError> {
     let client = Client::new(&args.connect)?;
     let (list, name) = (client.get(PATH)?, args.webhook.as_str());
-    let is_named = |hook: &&Value| text(hook, "id") == name || text(hook, "description") == name;
-    let found: Vec<_> = entries(&list, "data").iter().filter(is_named).collect();
-    match found.as_slice() {
-        [] => Err(CliError::NoWebhook { name: name.to_owned() }),
-        [one] => Ok((client, (*one).clone())),
-        several => {
-            let candidates = several.iter().map(|hook| text(hook, "id")).collect::<Vec<_>>().join(", ");
-            let (count, name) = (several.len(), name.to_owned());
-            Err(CliError::Ambiguous { kind: "webhooks", key: "id", count, name, candidates })
-        }
-    }
+    let hooks = entries(&list, "data");
+    let by_id = hooks.iter().find(|hook| text(hook, "id") == name);
+    let found = match by_id {
+        Some(hook) => Some(hook),
+        None => named(hooks.iter(), ("description", name), "webhooks", "id")?,
+    };
+    let hook = found.cloned().ok_or_else(|| CliError::NoWebhook { name: name.to_owned() })?;
+    Ok((client, hook))
 }
 
 fn path(hook: &Value) -> String {

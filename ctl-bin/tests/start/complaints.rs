@@ -81,6 +81,7 @@ fn every_command_says_what_to_do_about_what_is_wrong() {
         &["webhook", "create", "ftp://hooks.example/"],
         &["webhook", "create", "http://hooks.example/", "--event", "NETWORK_EXPLODED"],
         &["webhook", "retry", "nobody"],
+        &["webhook", "delete", "", "--yes"],
         &["doctor", "--url", "https://127.0.0.1:1"],
         &["doctor", "--url", "http://controller.example.org:9993"],
         &["man", "/dev/null/man"],

@@ -140,7 +140,7 @@ fn network(
     text: &str,
     load: &impl Fn(&Path) -> Result<String, String>,
 ) -> Result<Network, Fault> {
-    if entry.id.is_none() && entry.name.is_none() {
+    if entry.id.is_none() && entry.name.as_deref().is_none_or(str::is_empty) {
         return Err(Fault::Here("network: expected an id or a name, by which it is found".to_owned()));
     }
     if entry.subnet.is_some() && (entry.pools.is_some() || entry.routes.is_some()) {
@@ -259,6 +259,7 @@ mod tests {
         for (text, words) in [
             ("[[network]]\nname = 'a'\nprvate = true\n", &["3:1: ", "prvate", "private"][..]),
             ("[[network]]\nprivate = true\n", &["1:", "id or a name"]),
+            ("[[network]]\nname = ''\n", &["1:", "id or a name"]),
             ("[[network]]\nname = 'a'\nmtu = 'x'\n", &["3:7: ", "u16"]),
             ("[[network]]\nname = 'a'\npools = ['10.0.0.9-10.0.0.1']\n", &["3:", "FIRST-LAST"]),
             ("[[network]]\nid = '1'\n", &["2:6: ", "16"]),

@@ -73,7 +73,8 @@ pub(super) fn make(client: &Client, wanted: Vec<Network>, prunes: bool) -> Resul
     for network in wanted {
         let id = match (network.id, &network.name) {
             (Some(id), _) => Some(id),
-            (None, Some(name)) => named(there.iter(), name, "networks", "id")?.and_then(|id| id.parse().ok()),
+            (None, Some(name)) => named(there.iter(), ("name", name), "networks", "id")?
+                .and_then(|network| text(network, "id").parse().ok()),
             (None, None) => None,
         };
         let is_there = id.is_some_and(|id| there.iter().any(|found| text(found, "id") == id.to_string()));
