@@ -60,12 +60,12 @@ pub(super) async fn answer_events(
     let (to_verify, verify_queue) = mpsc::channel(MAX_QUEUED);
     let (to_answer, requests) = mpsc::channel(MAX_REQUESTS);
     let (to_welcome, greeted) = mpsc::channel(takeover::MAX_GREETED);
-    let queues = Queues { to_verify, to_answer, to_welcome };
+    let queues = Queues { to_verify: to_verify.clone(), to_answer, to_welcome };
     let takeover = Arc::clone(&surroundings.takeover);
     // None goes on without the others: a controller that verifies nobody lets nobody in.
     tokio::select! {
         () = verify_identities(Arc::clone(&controller), background, verify_queue) => {}
-        () = recall_identities(Arc::clone(&controller), recalls) => {}
+        () = recall_identities(Arc::clone(&controller), recalls, to_verify) => {}
         () = answer_requests(Arc::clone(&controller), requests) => {}
         () = welcome_greeted(Arc::clone(&controller), takeover, greeted) => {}
         () = answer_each(controller, surroundings, events, queues) => {}
@@ -114,9 +114,7 @@ async fn answer_each(
                 }
             }
             Event::IdentityToVerify(identity) => {
-                if let Err(error) = to_verify.try_send(identity) {
-                    spawn_blocking(move || controller.refuse(error.into_inner()));
-                }
+                verify_later(&controller, &to_verify, identity);
             }
             Event::ConfigAcknowledged { member, network, update_id } => {
                 controller.acknowledged(network, member, update_id, clock::now());
@@ -182,13 +180,32 @@ async fn verify_identities(
 }
 
 /// Looks up identities of members. Whoever is not among them costs two look-ups.
-async fn recall_identities(controller: SharedController, mut recalls: mpsc::Receiver<Address>) {
+async fn recall_identities(
+    controller: SharedController,
+    mut recalls: mpsc::Receiver<Address>,
+    to_verify: mpsc::Sender<PublicIdentity>,
+) {
     let mut batch = Vec::new();
     while recalls.recv_many(&mut batch, MAX_RECALLED).await > 0 {
-        let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
-        if let Err(error) = spawn_blocking(move || controller.recall(&batch)).await {
-            error!(%error, "identities were not looked up");
+        let (batch, looks_up) = (std::mem::take(&mut batch), Arc::clone(&controller));
+        match spawn_blocking(move || looks_up.recall(&batch)).await {
+            Ok(claimed) => {
+                claimed.into_iter().for_each(|identity| verify_later(&controller, &to_verify, identity));
+            }
+            Err(error) => error!(%error, "identities were not looked up"),
         }
+    }
+}
+
+/// Has an identity verified in its turn. Whoever finds no room says HELLO again.
+fn verify_later(
+    controller: &SharedController,
+    to_verify: &mpsc::Sender<PublicIdentity>,
+    identity: PublicIdentity,
+) {
+    if let Err(error) = to_verify.try_send(identity) {
+        let controller = Arc::clone(controller);
+        spawn_blocking(move || controller.refuse(error.into_inner()));
     }
 }
 

@@ -21,7 +21,8 @@ const PACKET_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(
 /// Identities that are asked for because an unknown node sent something.
 const WANTED_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(2) };
 /// Identities that whoever remembers them is asked for, because a node that may be a member could not be heard otherwise:
-/// after a restart all members come together. Each takes some microseconds of looking into a database.
+/// after a restart all members come together. Each takes some microseconds of looking into a database, and of a member that
+/// is found a key agreement, so strangers cause no more of these than there are members.
 const RECALL_LIMIT: Limit = Limit { burst: 16_384, interval: Duration::from_micros(100) };
 /// How many of these come at once.
 pub const MAX_RECALLS: usize = RECALL_LIMIT.burst as usize;
