@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::cmsg_space;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use nix::sys::socket::{
+    ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, sendmmsg,
+};
 use quinn_udp::UdpSockRef;
 use tokio::io::Interest;
 use tracing::debug;
@@ -62,8 +64,27 @@ impl Bound {
 
     /// Hands datagrams to the kernel; returns how many it took, from the first on.
     fn try_send_together(&self, source: Option<IpAddr>, datagrams: &[Transmit]) -> io::Result<usize> {
-        let to: Vec<_> =
-            datagrams.iter().map(|datagram| Some(SockaddrStorage::from(datagram.link.remote))).collect();
+        // Each family as what it is: for an address of any kind, the results would look into ones that only receiving writes.
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for datagram in datagrams {
+            match datagram.link.remote {
+                SocketAddr::V4(to) => v4.push(Some(SockaddrIn::from(to))),
+                SocketAddr::V6(to) => v6.push(Some(SockaddrIn6::from(to))),
+            }
+        }
+        if v6.is_empty() {
+            self.try_send_to(&v4, source, datagrams)
+        } else {
+            self.try_send_to(&v6, source, datagrams)
+        }
+    }
+
+    fn try_send_to<S: SockaddrLike + Copy>(
+        &self,
+        to: &[Option<S>],
+        source: Option<IpAddr>,
+        datagrams: &[Transmit],
+    ) -> io::Result<usize> {
         let bytes: Vec<_> = datagrams.iter().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
         let (v4, v6);
         let (control, room) = match source {
@@ -80,7 +101,7 @@ impl Bound {
         };
         let mut headers = MultiHeaders::preallocate(datagrams.len(), room);
         let (socket, control) = (self.io.as_raw_fd(), control.as_slice());
-        let sent = sendmmsg(socket, &mut headers, &bytes, &to, control, MsgFlags::empty())?;
+        let sent = sendmmsg(socket, &mut headers, &bytes, to, control, MsgFlags::empty())?;
         Ok(sent.count())
     }
 
@@ -125,13 +146,18 @@ impl Bound {
         contents: &[u8],
         segment_size: Option<usize>,
     ) -> io::Result<()> {
+        // The kernel's refusal would be taken for a device that cannot cut datagrams, which ends that for good.
+        if destination.port() == 0 {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         let message = quinn_udp::Transmit { destination, ecn: None, contents, segment_size, src_ip: source };
         let socket = self.io.get_ref();
         with_room(socket, || self.state.try_send(UdpSockRef::from(socket), &message)).await
     }
 }
 
-/// Calls `send` until the socket has room for what it sends. Only then is it watched for room.
+/// Calls `send` until the socket has room for what it sends. Only then is it watched for room, which takes a file descriptor:
+/// without one what was to be sent is lost.
 async fn with_room<T>(socket: &impl AsFd, send: impl Fn() -> io::Result<T>) -> io::Result<T> {
     loop {
         match send() {
@@ -164,8 +190,8 @@ fn pieces(datagrams: &[Transmit]) -> usize {
     datagrams.chunk_by(are_pieces).next().map_or(0, <[_]>::len)
 }
 
-/// Returns how many datagrams at the beginning can be sent in one call: each is alone for its peer, and all leave from one
-/// address through the same sockets.
+/// Returns how many datagrams at the beginning can be sent in one call: none is a piece of one packet with the one after it,
+/// and all leave from one address through the same sockets.
 fn letters(datagrams: &[Transmit]) -> usize {
     let Some(first) = datagrams.first() else { return 0 };
     let leaves_alike =
@@ -280,6 +306,9 @@ mod tests {
     #[tokio::test]
     async fn destinations_that_fail_keep_nothing_from_the_others() {
         let sockets = Sockets::bind(None, 0, SecondaryPort::Off, rng()).unwrap();
+        let segments =
+            || sockets.bound.iter().map(|bound| bound.state.max_gso_segments()).collect::<Vec<_>>();
+        let segments_before = segments();
         let local = Some(SocketAddr::new("127.0.0.1".parse().unwrap(), sockets.bound[0].port));
         for bad in [vec![0], vec![2], vec![5], vec![0, 1, 4, 5], vec![0, 1, 2, 3, 4, 5]] {
             let peers = peers("127.0.0.1", 6);
@@ -299,6 +328,7 @@ mod tests {
                 assert!(peer.recv(&mut [0; 100]).is_err(), "twice: {bad:?}");
             }
         }
+        assert_eq!(segments(), segments_before, "pieces of packets still go in one call");
     }
 
     /// A pair of local sockets has room for few datagrams that nobody takes; what is sent over UDP to this machine is taken at
