@@ -3,7 +3,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use zt_proto::Address;
 
 /// How long a packet is remembered. Nothing is sent twice under one id on purpose, except HELLO.
@@ -17,8 +16,8 @@ type Key = (Address, u64);
 /// The packets that were taken lately. Only authentic ones get here, so strangers cannot fill it.
 #[derive(Debug, Default)]
 pub(super) struct Duplicates {
-    /// By a fast hash: whoever gets here is a known peer, and has no more than its share of all that come.
-    taken: HashSet<Key, RandomState>,
+    /// By the keyed hash of the standard library, not by a faster one: peers choose the ids of their packets.
+    taken: HashSet<Key>,
     order: VecDeque<(Instant, Key)>,
 }
 
