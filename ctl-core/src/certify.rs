@@ -70,11 +70,12 @@ impl<'a> Fresh<'a> {
         member: Address,
     ) -> Timestamp {
         own.set_signer(self.signer, member);
-        let is_same = |known: &&C| {
+        let says_the_same = |known: &C| {
             let mut then = own.clone();
             then.set_time(known.time());
-            known.id() == own.id() && known.time() >= since && known.signed_bytes() == then.signed_bytes()
+            known.signed_bytes() == then.signed_bytes()
         };
+        let is_same = |known: &&C| known.id() == own.id() && known.time() >= since && says_the_same(known);
         if let Some(known) = earlier.iter().find(is_same) {
             own.clone_from(known);
             return known.time();
