@@ -20,7 +20,7 @@ pub(crate) struct Span<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) enum Whom<'a> {
+enum Whom<'a> {
     /// Those from the first address to the second, both included.
     Between(Address, Address),
     /// At most [`TOGETHER`].
