@@ -112,6 +112,18 @@ fn curves(criterion: &mut Criterion) {
         });
     }
     {
+        use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).expect("any 32 bytes are a seed");
+        let signature = pair.sign(&message);
+        let public = UnparsedPublicKey::new(&ED25519, pair.public_key().as_ref());
+        group.bench_function("Ed25519 sign, aws-lc-rs", |bencher| {
+            bencher.iter(|| pair.sign(black_box(&message)));
+        });
+        group.bench_function("Ed25519 verify, aws-lc-rs", |bencher| {
+            bencher.iter(|| public.verify(black_box(&message), signature.as_ref()));
+        });
+    }
+    {
         use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
         let pair = SigningKey::from_bytes(&[9; 32]);
         let signature = pair.sign(&message);
@@ -151,6 +163,16 @@ fn curves(criterion: &mut Criterion) {
     group.bench_function("X25519, x25519-dalek", |bencher| {
         bencher.iter(|| ours.diffie_hellman(black_box(&theirs)));
     });
+    {
+        use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
+        let ours = PrivateKey::from_private_key(&X25519, ours.as_bytes()).expect("32 bytes are a secret");
+        group.bench_function("X25519, aws-lc-rs", |bencher| {
+            bencher.iter(|| {
+                let theirs = UnparsedPublicKey::new(&X25519, black_box(theirs.as_bytes()));
+                agree(&ours, theirs, (), |shared| Ok(black_box(shared).first().copied()))
+            });
+        });
+    }
     group.finish();
 }
 

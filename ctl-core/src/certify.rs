@@ -1,8 +1,7 @@
 //! Signs the certificates of a configuration, or takes over those of an earlier one that say the same (`vl2.md` §7).
 //!
 //! A signature takes longer than all else in an answer. When a network changes, or a member in something that no
-//! certificate says, those that it has are as good as new ones: only their time of issue is earlier. What is to be signed for
-//! all members of a batch is signed together.
+//! certificate says, those that it has are as good as new ones: only their time of issue is earlier.
 
 use zt_crypto::IdentitySecret;
 use zt_proto::config::{Certificates, NetworkConfig};
@@ -19,73 +18,52 @@ pub(crate) struct Earlier {
     pub since: Timestamp,
 }
 
-/// Signs each certificate in several configurations, all of them together, unless it is among those that the member had
-/// earlier but for its time; `signer` is who signed those. Returns the time of the oldest of each configuration.
-pub(crate) fn certify<'a>(
-    configs: impl IntoIterator<Item = (&'a mut NetworkConfig, &'a Earlier)>,
-    signer: &IdentitySecret,
-) -> Vec<Timestamp> {
-    let mut fresh = Fresh { signer: signer.address(), messages: Vec::new(), signatures: Vec::new() };
-    let oldest = configs.into_iter().map(|(config, earlier)| fresh.add_all(config, earlier)).collect();
-    for (place, signature) in fresh.signatures.into_iter().zip(signer.sign_all(&fresh.messages)) {
-        *place = signature;
+/// Signs each certificate in a configuration, unless it is among those that the member had earlier but for its time; `signer`
+/// is who signed those. Returns the time of the oldest, signed before or not.
+pub(crate) fn certify(config: &mut NetworkConfig, earlier: &Earlier, signer: &IdentitySecret) -> Timestamp {
+    let certifier = Certifier { signer, member: config.member, since: earlier.since };
+    let (mut oldest, old) = (config.timestamp, &earlier.certificates);
+    let mut note = |time: Timestamp| oldest = oldest.min(time);
+    if let Some(membership) = &mut config.membership {
+        note(certifier.certify(membership, old.membership.as_slice()));
+    }
+    for capability in &mut config.capabilities {
+        note(certifier.certify(capability, &old.capabilities));
+    }
+    for tag in &mut config.tags {
+        note(certifier.certify(tag, &old.tags));
+    }
+    for ownership in &mut config.ownerships {
+        note(certifier.certify(ownership, &old.ownerships));
     }
     oldest
 }
 
-/// The certificates that are to be signed.
-struct Fresh<'a> {
-    signer: Address,
-    messages: Vec<Vec<u8>>,
-    /// Where the signature of each message belongs.
-    signatures: Vec<&'a mut Signature>,
+/// Who signs the certificates of a member.
+struct Certifier<'a> {
+    signer: &'a IdentitySecret,
+    member: Address,
+    /// Older ones are not taken over.
+    since: Timestamp,
 }
 
-impl<'a> Fresh<'a> {
-    /// Adds those of a configuration, and returns the time of the oldest, signed before or not.
-    fn add_all(&mut self, config: &'a mut NetworkConfig, earlier: &Earlier) -> Timestamp {
-        let (member, mut oldest, old) = (config.member, config.timestamp, &earlier.certificates);
-        let mut note = |time: Timestamp| oldest = oldest.min(time);
-        if let Some(membership) = &mut config.membership {
-            note(self.add(membership, old.membership.as_slice(), earlier.since, member));
-        }
-        for capability in &mut config.capabilities {
-            note(self.add(capability, &old.capabilities, earlier.since, member));
-        }
-        for tag in &mut config.tags {
-            note(self.add(tag, &old.tags, earlier.since, member));
-        }
-        for ownership in &mut config.ownerships {
-            note(self.add(ownership, &old.ownerships, earlier.since, member));
-        }
-        oldest
-    }
-
-    /// Adds a certificate, or puts what was signed before in its place, and returns its time.
-    fn add<C: Certificate>(
-        &mut self,
-        own: &'a mut C,
-        earlier: &[C],
-        since: Timestamp,
-        member: Address,
-    ) -> Timestamp {
-        own.set_signer(self.signer, member);
+impl Certifier<'_> {
+    /// Signs a certificate, or puts what was signed before in its place, and returns its time.
+    fn certify<C: Certificate>(&self, own: &mut C, earlier: &[C]) -> Timestamp {
+        own.set_signer(self.signer.address(), self.member);
         let says_the_same = |known: &C| {
             let mut then = own.clone();
             then.set_time(known.time());
             known.signed_bytes() == then.signed_bytes()
         };
-        let is_same = |known: &&C| known.id() == own.id() && known.time() >= since && says_the_same(known);
+        let is_same =
+            |known: &&C| known.id() == own.id() && known.time() >= self.since && says_the_same(known);
         if let Some(known) = earlier.iter().find(is_same) {
             own.clone_from(known);
-            return known.time();
+        } else {
+            own.set_signature(self.signer.sign(&own.signed_bytes()));
         }
-        let (time, message) = (own.time(), own.signed_bytes());
-        if let Some(signature) = own.signature() {
-            self.messages.push(message);
-            self.signatures.push(signature);
-        }
-        time
+        own.time()
     }
 }
 
@@ -99,8 +77,8 @@ trait Certificate: Clone {
     fn set_signer(&mut self, signer: Address, member: Address);
     /// Returns all that it says.
     fn signed_bytes(&self) -> Vec<u8>;
-    /// Returns the place of the signature by who was named last.
-    fn signature(&mut self) -> Option<&mut Signature>;
+    /// Sets the signature by who was named last.
+    fn set_signature(&mut self, signature: Signature);
 }
 
 impl Certificate for CertificateOfMembership {
@@ -125,8 +103,8 @@ impl Certificate for CertificateOfMembership {
         self.signed_bytes()
     }
 
-    fn signature(&mut self) -> Option<&mut Signature> {
-        Some(&mut self.signature)
+    fn set_signature(&mut self, signature: Signature) {
+        self.signature = signature;
     }
 }
 
@@ -151,8 +129,8 @@ impl Certificate for Capability {
         self.signed_bytes()
     }
 
-    fn signature(&mut self) -> Option<&mut Signature> {
-        self.custody.last_mut().map(|last| &mut last.signature)
+    fn set_signature(&mut self, signature: Signature) {
+        self.custody.iter_mut().for_each(|custody| custody.signature = signature);
     }
 }
 
@@ -180,8 +158,8 @@ macro_rules! certificate {
                 self.signed_bytes()
             }
 
-            fn signature(&mut self) -> Option<&mut Signature> {
-                Some(&mut self.signature)
+            fn set_signature(&mut self, signature: Signature) {
+                self.signature = signature;
             }
         }
     )*};

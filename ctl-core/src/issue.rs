@@ -65,10 +65,10 @@ impl Signatures {
 
 impl FromIterator<Signature> for Signatures {
     fn from_iter<I: IntoIterator<Item = Signature>>(signatures: I) -> Self {
-        let signatures: Vec<_> = signatures.into_iter().collect();
-        match signatures[..] {
-            [signature] => Self::One(signature),
-            _ => Self::Others(signatures.into()),
+        let mut signatures = signatures.into_iter();
+        match (signatures.next(), signatures.next()) {
+            (Some(signature), None) => Self::One(signature),
+            (first, second) => Self::Others(first.into_iter().chain(second).chain(signatures).collect()),
         }
     }
 }
@@ -93,32 +93,12 @@ pub struct ConfigTooLong {
     pub got: usize,
 }
 
-/// A configuration that is to be signed, with what goes into it.
-pub(crate) struct Draft<'a> {
-    pub config: &'a UnsignedConfig,
-    /// What all members of the network have in common.
-    pub part: Arc<NetworkPart>,
-    /// The certificates that the member has.
-    pub earlier: Earlier,
-}
-
-/// Signs several configurations together, and writes each for its client.
-///
-/// # Errors
-/// Of each, [`ConfigTooLong`] if the client could not take it: nothing can be sent.
-pub(crate) fn issue_all(drafts: &[Draft<'_>], signer: &IdentitySecret) -> Vec<Result<Issued, ConfigTooLong>> {
-    let mut configs: Vec<_> = drafts.iter().map(|draft| draft.config.build_own()).collect();
-    let certified = certify(configs.iter_mut().zip(drafts.iter().map(|draft| &draft.earlier)), signer);
-    let written = drafts.iter().zip(configs).zip(certified);
-    written.map(|((draft, config), certified)| draft.config.write(&draft.part, config, certified)).collect()
-}
-
 impl UnsignedConfig {
     /// Signs every credential in the configuration. `signer` must be the controller of the network: members
     /// believe nobody else.
     pub fn sign(&self, signer: &IdentitySecret) -> NetworkConfig {
         let mut config = self.build();
-        certify([(&mut config, &Earlier::default())], signer);
+        certify(&mut config, &Earlier::default(), signer);
         config
     }
 
@@ -129,17 +109,18 @@ impl UnsignedConfig {
     /// [`ConfigTooLong`] if the client could not take it: nothing can be sent.
     pub fn issue(&self, signer: &IdentitySecret) -> Result<Issued, ConfigTooLong> {
         let part = Arc::new(NetworkPart::new(self.network.clone(), self.bridges.clone()));
-        let issued = issue_all(&[Draft { config: self, part, earlier: Earlier::default() }], signer);
-        issued.into_iter().next().expect("of one draft comes one")
+        self.issue_with(&part, &Earlier::default(), signer)
     }
 
-    /// Writes what was signed, in the form of its client.
-    fn write(
+    /// Does the same with what all members of the network have in common, and what this one had earlier.
+    pub(crate) fn issue_with(
         &self,
         part: &Arc<NetworkPart>,
-        config: NetworkConfig,
-        certified: Timestamp,
+        earlier: &Earlier,
+        signer: &IdentitySecret,
     ) -> Result<Issued, ConfigTooLong> {
+        let mut config = self.build_own();
+        let certified = certify(&mut config, earlier, signer);
         let (text, left_out) = if self.client.is_modern() {
             let text = Kept::new(part, self.client, &config.write_own());
             let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
@@ -158,33 +139,6 @@ impl UnsignedConfig {
         let (network, timestamp, client) = (self.network.id, self.issued, self.client);
         Ok(Issued { network, timestamp, certified, client, left_out, text })
     }
-}
-
-/// A sending that is to be signed; see [`Issued::sign_sending`].
-#[derive(Debug, Clone, Copy)]
-pub struct Unsent<'a> {
-    pub issued: &'a Issued,
-    pub update_id: NonZeroU64,
-    /// By how many milliseconds it is to say that it was issued later.
-    pub later: u64,
-}
-
-/// Signs the chunks of several sendings together, each as [`Issued::sign_sending`] does.
-pub fn sign_sendings(sendings: &[Unsent<'_>], signer: &IdentitySecret) -> Vec<Sending> {
-    let mut messages = Vec::with_capacity(sendings.len());
-    let mut add_chunks = |Unsent { issued, update_id, later }: &Unsent<'_>| {
-        let timestamp = issued.timestamp.plus_millis(*later);
-        let (dictionary, before) = (issued.dictionary_at(timestamp), messages.len());
-        messages.extend(issued.chunks(&dictionary, *update_id).map(|chunk| chunk.signed_bytes()));
-        (*update_id, timestamp, messages.len() - before)
-    };
-    let parts: Vec<_> = sendings.iter().map(&mut add_chunks).collect();
-    let mut signatures = signer.sign_all(&messages).into_iter();
-    let sign = |(update_id, timestamp, chunks)| {
-        let signatures = signatures.by_ref().take(chunks).collect();
-        Sending { update_id, timestamp, signatures }
-    };
-    parts.into_iter().map(sign).collect()
 }
 
 impl Issued {
@@ -247,8 +201,11 @@ impl Issued {
     /// A client that gets exactly what it has takes that for no answer, and asks again every five seconds. So sendings that
     /// follow each other say times of issue that are `later` by another number of milliseconds; certificates keep theirs.
     pub fn sign_sending(&self, update_id: NonZeroU64, later: u64, signer: &IdentitySecret) -> Sending {
-        let sending = sign_sendings(&[Unsent { issued: self, update_id, later }], signer);
-        sending.into_iter().next().expect("of one comes one")
+        let timestamp = self.timestamp.plus_millis(later);
+        let dictionary = self.dictionary_at(timestamp);
+        let chunks = self.chunks(&dictionary, update_id);
+        let signatures = chunks.map(|chunk| signer.sign(&chunk.signed_bytes())).collect();
+        Sending { update_id, timestamp, signatures }
     }
 
     /// Returns the dictionary with another time of issue. Those that are kept whole say their own: they are sent once, or

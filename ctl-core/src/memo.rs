@@ -32,7 +32,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::certify::Earlier;
 use crate::config::{NetworkPart, UnsignedConfig};
-use crate::issue::{ConfigTooLong, Draft, Issued, issue_all};
+use crate::issue::{ConfigTooLong, Issued};
 use crate::network::Network;
 use crate::recency::Recency;
 
@@ -133,38 +133,10 @@ impl Memo {
         config: &UnsignedConfig,
         signer: &IdentitySecret,
     ) -> Result<Arc<Issued>, ConfigTooLong> {
-        self.issue_all(&[config], signer).pop().expect("of one configuration comes one")
-    }
-
-    /// Does the same with several configurations; what is to be signed for them is signed together.
-    pub fn issue_all(
-        &self,
-        configs: &[&UnsignedConfig],
-        signer: &IdentitySecret,
-    ) -> Vec<Result<Arc<Issued>, ConfigTooLong>> {
-        let mut drafts = Vec::new();
-        let found: Vec<_> = configs.iter().map(|config| self.find_or_draft(config, &mut drafts)).collect();
-        let mut issued = drafts.iter().zip(issue_all(&drafts, signer)).map(|(draft, issued)| {
-            let issued = Arc::new(issued?);
-            self.lock().keep(draft.config, &draft.part, &issued);
-            Ok(issued)
-        });
-        found
-            .into_iter()
-            .map(|known| known.map_or_else(|| issued.next().expect("of each draft"), Ok))
-            .collect()
-    }
-
-    /// Returns what the member was issued before if it is still right, and else adds what is to be signed.
-    fn find_or_draft<'a>(
-        &self,
-        config: &'a UnsignedConfig,
-        drafts: &mut Vec<Draft<'a>>,
-    ) -> Option<Arc<Issued>> {
         let (part, before) = {
             let mut state = self.lock();
             if let Some(issued) = state.find(config) {
-                return Some(issued);
+                return Ok(issued);
             }
             // Written with the lock held: whoever asks meanwhile would otherwise write the same.
             (state.part_for(config), state.before(config))
@@ -173,8 +145,9 @@ impl Memo {
             certificates: before.certificates(),
             since: oldest_reusable(config),
         });
-        drafts.push(Draft { config, part, earlier });
-        None
+        let issued = Arc::new(config.issue_with(&part, &earlier, signer)?);
+        self.lock().keep(config, &part, &issued);
+        Ok(issued)
     }
 
     /// Returns how many configurations are kept, and about how many bytes they take.

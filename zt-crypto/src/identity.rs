@@ -7,15 +7,15 @@ use std::str::FromStr;
 use data_encoding::HEXLOWER;
 use rand_core::CryptoRng;
 use ring::digest::{Context, SHA384};
-use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 use zt_proto::credential::Signature;
 use zt_proto::identity::{IdentityTextError, parse_key};
 use zt_proto::{Address, PublicIdentity};
 
 use crate::agreement::{SessionKey, WeakKey};
+use crate::curve25519::AgreementKey;
 use crate::derivation::{self, InvalidIdentity, Scratch, VerifiedIdentity};
-use crate::keys::{KeyPairs, halves};
+use crate::keys::{KeyPairs, halves, join};
 use crate::signature;
 
 /// Length of the text form with both keys.
@@ -56,7 +56,7 @@ impl IdentitySecret {
         loop {
             let mut agreement = Zeroizing::new([0; 32]);
             rng.fill_bytes(&mut *agreement);
-            let keys = KeyPairs::new(StaticSecret::from(*agreement), &seed);
+            let keys = KeyPairs::from_secret(&Zeroizing::new(join(&*agreement, &*seed)));
             if let Ok(address) = derivation::address_of(&keys.public, &mut scratch) {
                 return Self { public: PublicIdentity { address, key: keys.public }, keys };
             }
@@ -70,7 +70,7 @@ impl IdentitySecret {
         // writing to a string cannot fail
         let written = write!(text, "{}:", self.public);
         debug_assert!(written.is_ok());
-        HEXLOWER.encode_append(&*self.keys.secret(), &mut text);
+        HEXLOWER.encode_append(&*self.keys.secret, &mut text);
         text
     }
 
@@ -97,11 +97,6 @@ impl IdentitySecret {
         signature::sign(&self.keys.signing, message)
     }
 
-    /// Signs several messages, each as [`IdentitySecret::sign`] does: that takes a fifth less for each but the first.
-    pub fn sign_all(&self, messages: &[impl AsRef<[u8]>]) -> Vec<Signature> {
-        signature::sign_all(&self.keys.signing, messages)
-    }
-
     /// Makes a plain Ed25519 signature, which no release takes anywhere: see
     /// [`verify_plain`](crate::signature::verify_plain).
     pub fn sign_plain(&self, message: &[u8]) -> [u8; signature::PLAIN_LEN] {
@@ -117,8 +112,8 @@ impl IdentitySecret {
         SessionKey::agree(&self.keys.agreement, theirs)
     }
 
-    /// Returns the X25519 secret, for armor that is addressed to this node by a one-time key.
-    pub(crate) fn agreement_secret(&self) -> &StaticSecret {
+    /// Returns the X25519 key, for armor that is addressed to this node by a one-time key.
+    pub(crate) fn agreement_key(&self) -> &AgreementKey {
         &self.keys.agreement
     }
 }

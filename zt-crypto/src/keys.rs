@@ -1,10 +1,9 @@
 //! The two key pairs that identities and worlds consist of.
 
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 use zt_proto::identity::KEY_LEN;
 
-use crate::signing::Signer;
+use crate::curve25519::{AgreementKey, SigningKey};
 
 /// Splits a key into its X25519 half and its Ed25519 half.
 pub(crate) fn halves(key: &[u8; KEY_LEN]) -> (&[u8; 32], &[u8; 32]) {
@@ -25,27 +24,19 @@ pub(crate) fn join(agreement: &[u8], signing: &[u8]) -> [u8; KEY_LEN] {
 ///
 /// The secret halves are wiped on drop.
 pub(crate) struct KeyPairs {
-    /// Unclamped, as it is stored; clamping happens at use.
-    pub(crate) agreement: StaticSecret,
-    pub(crate) signing: Signer,
+    pub(crate) agreement: AgreementKey,
+    pub(crate) signing: SigningKey,
     pub(crate) public: [u8; KEY_LEN],
+    /// X25519 secret, unclamped, as it is stored; then Ed25519 seed.
+    pub(crate) secret: Zeroizing<[u8; KEY_LEN]>,
 }
 
 impl KeyPairs {
-    /// Makes the pairs that belong to an X25519 secret and an Ed25519 seed.
-    pub(crate) fn new(agreement: StaticSecret, seed: &[u8; 32]) -> Self {
-        let signing = Signer::new(seed);
-        let public = join(PublicKey::from(&agreement).as_bytes(), signing.public());
-        Self { agreement, signing, public }
-    }
-
+    /// Makes the pairs that belong to an X25519 secret and the Ed25519 seed behind it.
     pub(crate) fn from_secret(secret: &[u8; KEY_LEN]) -> Self {
         let (agreement, seed) = halves(secret);
-        Self::new(StaticSecret::from(*agreement), seed)
-    }
-
-    /// Returns the secret key: X25519 secret, then Ed25519 seed.
-    pub(crate) fn secret(&self) -> Zeroizing<[u8; KEY_LEN]> {
-        Zeroizing::new(join(self.agreement.as_bytes(), self.signing.seed()))
+        let (agreement, signing) = (AgreementKey::new(agreement), SigningKey::new(seed));
+        let public = join(&agreement.public(), &signing.public());
+        Self { agreement, signing, public, secret: Zeroizing::new(*secret) }
     }
 }

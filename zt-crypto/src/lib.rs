@@ -21,7 +21,8 @@
 //!
 //! Types of other crates in signatures are those of [`zt_proto`], [`rand_core`] and [`zeroize`], which are re-exported in
 //! the version that fits; a new second number of theirs is a breaking change here. What computes the cryptography is
-//! private and may be exchanged.
+//! private and may be exchanged. The feature `aws-lc`, off by default, takes `aws-lc-rs` for signatures and key agreement, in
+//! half the time.
 //!
 //! [`Credential`]: credential::Credential
 
@@ -30,13 +31,13 @@
 pub mod agreement;
 pub mod armor;
 pub mod credential;
+mod curve25519;
 pub mod derivation;
 pub mod identity;
 mod keys;
 mod poly1305;
 mod salsa20;
 pub mod signature;
-mod signing;
 #[cfg(feature = "json")]
 pub mod world_description;
 

@@ -12,8 +12,8 @@ use zt_proto::credential::Signature;
 use zt_proto::identity::KEY_LEN;
 use zt_proto::world::World;
 
+use crate::curve25519::{self, SigningKey};
 use crate::keys::{KeyPairs, halves};
-use crate::signing::{self, Signer};
 
 /// The signature is not by that key, or not of that message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub fn verify_by_key(key: &[u8; KEY_LEN], message: &[u8], signature: &Signature)
 }
 
 /// Length of a plain Ed25519 signature.
-pub const PLAIN_LEN: usize = signing::LEN;
+pub const PLAIN_LEN: usize = curve25519::SIGNATURE_LEN;
 
 /// Checks a plain Ed25519 signature of the whole message (RFC 8032), as tools around the protocol use them.
 ///
@@ -64,21 +64,10 @@ pub fn verify_plain(
 }
 
 /// Signs `message`; equal messages give equal signatures.
-pub(crate) fn sign(signer: &Signer, message: &[u8]) -> Signature {
+pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Signature {
     let hash = message_hash(message);
-    join(&signer.sign(&hash), &hash)
-}
-
-/// Signs each of the messages.
-pub(crate) fn sign_all(signer: &Signer, messages: &[impl AsRef<[u8]>]) -> Vec<Signature> {
-    let hashes: Vec<_> = messages.iter().map(|message| message_hash(message.as_ref())).collect();
-    signer.sign_all(&hashes).iter().zip(&hashes).map(|(plain, hash)| join(plain, hash)).collect()
-}
-
-/// Puts a signature before what it is of.
-fn join(plain: &[u8; PLAIN_LEN], hash: &[u8; 32]) -> Signature {
     let mut signature = [0; Signature::LEN];
-    for (to, from) in signature.iter_mut().zip(plain.iter().chain(hash)) {
+    for (to, from) in signature.iter_mut().zip(key.sign(&hash).iter().chain(&hash)) {
         *to = *from;
     }
     Signature(signature)
@@ -124,7 +113,7 @@ impl WorldKey {
     /// Returns the file form.
     pub fn to_bytes(&self) -> Zeroizing<[u8; Self::BYTES]> {
         let mut bytes = Zeroizing::new([0; Self::BYTES]);
-        for (to, from) in bytes.iter_mut().zip(self.0.public.iter().chain(self.0.secret().iter())) {
+        for (to, from) in bytes.iter_mut().zip(self.0.public.iter().chain(self.0.secret.iter())) {
             *to = *from;
         }
         bytes
@@ -142,7 +131,7 @@ impl WorldKey {
 
     /// Returns the secret half.
     pub fn secret(&self) -> Zeroizing<[u8; KEY_LEN]> {
-        self.0.secret()
+        self.0.secret.clone()
     }
 
     /// Signs any message; [`WorldKey::sign_world`] signs a world.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use ctl_core::issue::{Unsent, sign_sendings};
 use ctl_core::network::CapabilityDefinition;
 use ctl_core::{ConfigRequest, Decision, Issued, Member, Memo, Network, RequestKind, Snapshot, decide};
 use proptest::prelude::*;
@@ -121,48 +120,26 @@ fn certificates_that_say_the_same_are_taken_over_when_something_else_changes() {
     assert_eq!((again.timestamp().0, again.certified().0), (NOW.0 + 62_001, NOW.0 + 3_000));
 }
 
-/// As sixteen requests that wait: some of which are known, one of a client that takes no certificates of this form, one that
-/// has them all but one, and two of the same member.
+/// A capability is signed for who holds it, and so is what was signed before.
 #[test]
-fn what_is_issued_together_is_what_is_issued_alone() {
-    let controller = controller();
+fn capabilities_are_taken_over_too_but_not_one_that_says_something_else() {
+    let (memo, controller) = (Memo::new(), controller());
     let mut world = World::new();
     world.network =
         Arc::new(Network { capabilities: vec![capability(1), capability(2)], ..(*world.network).clone() });
-    for number in 0..12 {
-        world.members.insert(number, world.member(number));
-        world.change(number, |member| {
-            member.tags.extend((0..u32::from(number % 3)).map(|id| (id, 7)));
-            member.ip_assignments = vec![[10, 0, 0, number + 1].into()];
-        });
-    }
-    let (together, alone) = (Memo::new(), Memo::new());
-    for memo in [&together, &alone] {
-        (0..4).for_each(|number| drop(world.ask(memo, &controller, number, NOW.0)));
-    }
-    world.change(3, |member| member.tags.extend([(0, 8)]));
-    let decided = |memo: &Memo| -> Vec<_> {
-        let mut world =
-            World { network: world.network.clone(), members: world.members.clone(), ..World::new() };
-        let modern = (0..12).chain([11]).map(|number| world.decided(memo, number, NOW.0 + 1).unwrap());
-        let mut decided: Vec<_> = modern.collect();
-        world.is_old = true;
-        decided.push(world.decided(memo, 5, NOW.0 + 1).unwrap());
-        decided
-    };
-    let configs = decided(&together);
-    let got = together.issue_all(&configs.iter().collect::<Vec<_>>(), &controller);
-    let expected: Vec<_> = decided(&alone).iter().map(|config| alone.issue(config, &controller)).collect();
-    assert_eq!(got, expected);
-    assert_eq!(together.issue_all(&[], &controller), []);
-    // So are their sendings.
-    let got: Vec<_> = got.into_iter().map(Result::unwrap).collect();
-    let ids = (1..).map(|id| NonZeroU64::new(id).unwrap());
-    let unsent =
-        ids.zip(&got).map(|(update_id, issued)| Unsent { issued, update_id, later: update_id.get() % 3 });
-    let unsent: Vec<_> = unsent.collect();
-    let alone = unsent.iter().map(|one| one.issued.sign_sending(one.update_id, one.later, &controller));
-    assert_eq!(sign_sendings(&unsent, &controller), alone.collect::<Vec<_>>());
+    world.change(0, |member| member.capabilities = vec![1, 2]);
+    let before = world.ask(&memo, &controller, 0, NOW.0);
+    times_are_all_that_differs(&before, &world.uncached(0, NOW, &controller), &controller);
+    let before = certificates(&before).capabilities;
+    assert_eq!(before.len(), 2);
+    let rule = Rule { not: false, or: false, body: RuleBody::Accept };
+    let longer = CapabilityDefinition { rules: vec![rule], ..capability(2) };
+    world.network =
+        Arc::new(Network { capabilities: vec![capability(1), longer], ..(*world.network).clone() });
+    let after = world.ask(&memo, &controller, 0, NOW.0 + 1_000);
+    times_are_all_that_differs(&after, &world.uncached(0, after.timestamp(), &controller), &controller);
+    let after = certificates(&after).capabilities;
+    assert_eq!((&after[0], after[1].timestamp.0), (&before[0], NOW.0 + 1_000));
 }
 
 fn capability(id: u32) -> CapabilityDefinition {

@@ -5,13 +5,13 @@
 use aes::Aes256;
 use aes::cipher::{KeyIvInit as _, StreamCipher as _};
 use ctr::Ctr32BE;
-use x25519_dalek::{PublicKey, StaticSecret};
 use zt_proto::PublicIdentity;
 use zt_proto::packet::MIN_PACKET;
 use zt_proto::packet::header::{FLAG_ENCRYPTED, PacketHeader};
 
 use super::{Suite, salsa_poly, split};
 use crate::agreement::{SessionKey, WeakKey, shared_secret};
+use crate::curve25519::AgreementKey;
 use crate::identity::IdentitySecret;
 use crate::keys::halves;
 
@@ -65,7 +65,7 @@ pub fn open<'a>(packet: &'a mut [u8], secret: &IdentitySecret) -> Result<&'a mut
     if inner.len() < MIN_PACKET {
         return Err(ExtendedError::TooShort(len));
     }
-    apply_outer_key_stream(inner, secret.agreement_secret(), one_time_key)?;
+    apply_outer_key_stream(inner, secret.agreement_key(), one_time_key)?;
     Ok(inner)
 }
 
@@ -87,14 +87,14 @@ pub fn seal(
     header.set_suite(Suite::Poly1305.number());
     header.set_flags(header.flags() | FLAG_ENCRYPTED);
     salsa_poly::seal(packet, key, false).map_err(|_| too_short)?;
-    let secret = StaticSecret::from(one_time_secret);
+    let secret = AgreementKey::new(&one_time_secret);
     let (theirs, _) = halves(&receiver.key);
     apply_outer_key_stream(packet, &secret, theirs)?;
-    packet.extend_from_slice(PublicKey::from(&secret).as_bytes());
+    packet.extend_from_slice(&secret.public());
     Ok(())
 }
 
-fn apply_outer_key_stream(packet: &mut [u8], ours: &StaticSecret, theirs: &[u8; 32]) -> Result<(), WeakKey> {
+fn apply_outer_key_stream(packet: &mut [u8], ours: &AgreementKey, theirs: &[u8; 32]) -> Result<(), WeakKey> {
     let secret = shared_secret(ours, theirs)?;
     let (key, _) = halves(&secret);
     let mut counter_block = [0; 16];

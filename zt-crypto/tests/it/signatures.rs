@@ -43,20 +43,6 @@ fn altered_signatures_are_refused() {
 }
 
 #[test]
-fn several_messages_are_signed_as_each_alone() {
-    let signer = IdentitySecret::generate(&mut ChaCha20Rng::seed_from_u64(5));
-    let messages: Vec<_> = (0..40_u8).map(|number| vec![number; usize::from(number) * 37]).collect();
-    for count in [0, 1, 2, 3, 16, 40] {
-        let together = signer.sign_all(&messages[..count]);
-        let alone: Vec<_> = messages[..count].iter().map(|message| signer.sign(message)).collect();
-        assert_eq!(together, alone);
-        for (message, signature) in messages.iter().zip(&together) {
-            assert_eq!(verify(signer.public(), message, signature), Ok(()));
-        }
-    }
-}
-
-#[test]
 fn every_bit_of_a_signature_counts() {
     let signer = IdentitySecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
     let signature = signer.sign(b"message");

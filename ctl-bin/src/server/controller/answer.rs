@@ -5,9 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ctl_core::issue::Unsent;
 use ctl_core::pending::Source;
-use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, Sending, issue};
+use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, issue};
 use ctl_http::SPANS;
 use ctl_store::StoreError;
 use rand_core::Rng;
@@ -46,13 +45,6 @@ pub(super) enum Answer {
     Config(Arc<Issued>),
     /// With the configuration that ends the access to a network that was removed.
     Refusal(Refusal, Option<Issued>),
-}
-
-/// A sending that was signed together with others.
-pub(super) struct Signed {
-    /// By how many milliseconds it says that it was issued later.
-    later: u64,
-    sending: Sending,
 }
 
 /// What the node is to do once all of a batch is known: it is woken once.
@@ -124,9 +116,8 @@ impl Controller {
         let cases: Vec<_> = requests.into_iter().map(case).collect();
         let _answering =
             trace_span!(target: SPANS, "answer", otel.kind = "server", requests = cases.len()).entered();
-        let wanted = |case: &Case<_>, issued: &_| lock(&self.ready).wanted(case.key(), issued, now.mono);
-        self.tell_all(&cases, now, before_saving, wanted, |case, answer, signed, outbox| {
-            self.answer(case, answer, signed, now, outbox)
+        self.tell_all(&cases, now, before_saving, |case, answer, outbox| {
+            self.answer(case, answer, now, outbox)
         });
     }
 
@@ -135,7 +126,6 @@ impl Controller {
         &self,
         case: &Case<Asker>,
         answer: Result<Answer, AnswerError>,
-        signed: Option<Signed>,
         now: Now,
         outbox: &mut Outbox,
     ) -> bool {
@@ -143,10 +133,7 @@ impl Controller {
         let (network, member) = case.key();
         match answer {
             Ok(Answer::Config(issued)) => {
-                let sign = |later| self.sending(&issued, later, signed);
-                let envelope = id.config_envelope();
-                let payloads =
-                    lock(&self.ready).payloads((network, member), &issued, &envelope, now.mono, sign);
+                let payloads = self.payloads(case.key(), &issued, &id.config_envelope(), now);
                 debug!(%network, %member, remote = ?from, "admitted");
                 outbox.push(Box::new(move |node, now| node.reply_prepared(now, id, network, &payloads)));
                 self.note(request, said, from, Standing::Admitted, now)
@@ -183,16 +170,26 @@ impl Controller {
         }
     }
 
+    /// Returns the payloads of an answer. What is to be signed for it is signed while others find theirs.
+    fn payloads(&self, key: Key, issued: &Arc<Issued>, envelope: &[u8], now: Now) -> Vec<Payload> {
+        let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
+        let wanted = lock(&self.ready).wanted(key, issued, now.mono);
+        let signed = wanted.map(|later| (later, sign(later)));
+        lock(&self.ready).payloads(key, issued, envelope, now.mono, |later| match signed {
+            Some((signed_later, sending)) if signed_later == later => sending,
+            // The member was answered meanwhile.
+            Some(_) | None => sign(later),
+        })
+    }
+
     /// Prepares what members are to be told, and tells it: those first for whom nothing is to be saved, and after
-    /// `before_saving` the others. `wanted` says by how many milliseconds the sending is to be later that `tell` will ask for,
-    /// and `tell` whether the member may have missed something.
+    /// `before_saving` the others. `tell` says whether the member may have missed something.
     pub(super) fn tell_all<T>(
         &self,
         cases: &[Case<T>],
         now: Now,
         before_saving: impl FnOnce(),
-        wanted: impl Fn(&Case<T>, &Arc<Issued>) -> Option<u64>,
-        mut tell: impl FnMut(&Case<T>, Result<Answer, AnswerError>, Option<Signed>, &mut Outbox) -> bool,
+        mut tell: impl FnMut(&Case<T>, Result<Answer, AnswerError>, &mut Outbox) -> bool,
     ) {
         let mut turns: Vec<_> = cases.iter().map(|case| self.turns.begin(case.key())).collect();
         let moment = self.moment(now);
@@ -206,12 +203,12 @@ impl Controller {
                 }
             }
         }
-        self.tell_together(told, now, &wanted, &mut tell);
+        self.tell_together(told, now, &mut tell);
         before_saving();
         if !unsaved.is_empty() {
             let answers = later.into_iter().zip(self.save(&moment, unsaved));
             let told = answers.map(|((case, turn), answer)| (case, turn, answer));
-            self.tell_together(told, now, &wanted, &mut tell);
+            self.tell_together(told, now, &mut tell);
         }
     }
 
@@ -221,11 +218,10 @@ impl Controller {
         &self,
         answers: impl IntoIterator<Item = (&'a Case<T>, &'a mut Turn<'t>, Result<Answer, AnswerError>)>,
         now: Now,
-        wanted: &impl Fn(&Case<T>, &Arc<Issued>) -> Option<u64>,
-        tell: &mut impl FnMut(&Case<T>, Result<Answer, AnswerError>, Option<Signed>, &mut Outbox) -> bool,
+        tell: &mut impl FnMut(&Case<T>, Result<Answer, AnswerError>, &mut Outbox) -> bool,
     ) {
         let (mut outbox, mut guards) = (Outbox::new(), Vec::new());
-        let (mut told, mut behind, mut overtaken) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut behind, mut overtaken) = (Vec::new(), Vec::new());
         for (case, turn, answer) in answers {
             if answer.is_ok() {
                 // Who waited here, with what he holds already, could wait for somebody who waits for that.
@@ -237,11 +233,7 @@ impl Controller {
                     }
                 }
             }
-            told.push((case, answer));
-        }
-        let signed = self.sign_together(&told, wanted);
-        for ((case, answer), signed) in told.into_iter().zip(signed) {
-            if tell(case, answer, signed, &mut outbox) {
+            if tell(case, answer, &mut outbox) {
                 behind.push(case.key());
             }
         }
@@ -253,49 +245,17 @@ impl Controller {
                 case.key(),
                 || self.prepare(case, now),
                 |answer| {
-                    let is_behind = tell(case, Ok(answer), None, &mut outbox);
+                    let is_behind = tell(case, Ok(answer), &mut outbox);
                     self.command_all(std::mem::take(&mut outbox));
                     is_behind
                 },
             );
-            let is_behind = told.unwrap_or_else(|error| tell(case, Err(error), None, &mut outbox));
+            let is_behind = told.unwrap_or_else(|error| tell(case, Err(error), &mut outbox));
             self.command_all(outbox);
             behind.extend(is_behind.then(|| case.key()));
         }
         for (network, member) in behind {
             self.catch_up(network, member, now);
-        }
-    }
-
-    /// Signs the sendings that will be asked for, all of them together.
-    fn sign_together<T>(
-        &self,
-        told: &[(&Case<T>, Result<Answer, AnswerError>)],
-        wanted: &impl Fn(&Case<T>, &Arc<Issued>) -> Option<u64>,
-    ) -> Vec<Option<Signed>> {
-        let unsent = told.iter().map(|(case, answer)| match answer {
-            Ok(Answer::Config(issued)) => {
-                let later = wanted(case, issued)?;
-                Some(Unsent { issued, update_id: self.update_id(), later })
-            }
-            Ok(Answer::Refusal(..)) | Err(_) => None,
-        });
-        let unsent: Vec<_> = unsent.collect();
-        let wanted: Vec<_> = unsent.iter().flatten().copied().collect();
-        let mut sendings = issue::sign_sendings(&wanted, &self.secret).into_iter();
-        let signed = |unsent: Option<Unsent<'_>>| {
-            let later = unsent?.later;
-            sendings.next().map(|sending| Signed { later, sending })
-        };
-        unsent.into_iter().map(signed).collect()
-    }
-
-    /// Returns the sending that was signed together with others, or another one if that is not as much later as is wanted:
-    /// the member may have been answered meanwhile.
-    pub(super) fn sending(&self, issued: &Issued, later: u64, signed: Option<Signed>) -> Sending {
-        match signed {
-            Some(signed) if signed.later == later => signed.sending,
-            Some(_) | None => issued.sign_sending(self.update_id(), later, &self.secret),
         }
     }
 

@@ -160,19 +160,14 @@ impl Controller {
                 return cases.iter().map(|_| Look::Done(Err(error.clone()))).collect();
             }
         };
-        let (mut looks, mut to_finish) = (Vec::with_capacity(cases.len()), Vec::new());
-        for (case, decided) in cases.iter().zip(decided) {
-            looks.push(match decided {
-                Ok((decided, true)) => Some(Look::Unsaved(Box::new(decided))),
-                Ok((decided, false)) => {
-                    to_finish.push((case, decided.decision));
-                    None
-                }
-                Err(error) => Some(Look::Done(Err(AnswerError::from(error)))),
-            });
-        }
-        let mut finished = self.finish(moment, &to_finish).into_iter().map(Look::Done);
-        looks.into_iter().flat_map(|look| look.or_else(|| finished.next())).collect()
+        let done = decided.iter().filter(|decided| matches!(decided, Ok((_, false)))).count();
+        let _signing = trace_span!(target: SPANS, "sign", members = done).entered();
+        let looks = cases.iter().zip(decided).map(|(case, decided)| match decided {
+            Ok((decided, true)) => Look::Unsaved(Box::new(decided)),
+            Ok((decided, false)) => Look::Done(self.finish(moment, case, &decided.decision)),
+            Err(error) => Look::Done(Err(AnswerError::from(error))),
+        });
+        looks.collect()
     }
 
     /// Saves what decisions change, in one transaction, and signs what is to be sent. What is saved was decided in the
@@ -191,12 +186,12 @@ impl Controller {
         drop(saving);
         match saved {
             Ok(saved) => {
-                let follow = |((case, before), (decision, happened)): ((&'a Case<T>, Decided), _)| {
+                let _signing = trace_span!(target: SPANS, "sign", members = saved.len()).entered();
+                let finish = |((case, before), (decision, happened)): ((&'a Case<T>, Decided), _)| {
                     self.follow_save(before.stored.as_ref(), &decision, happened);
-                    (case, decision)
+                    self.finish(moment, case, &decision)
                 };
-                let saved: Vec<_> = unsaved.into_iter().zip(saved).map(follow).collect();
-                self.finish(moment, &saved)
+                unsaved.into_iter().zip(saved).map(finish).collect()
             }
             // One of them keeps the others from being saved.
             Err(error) if unsaved.len() > 1 && !error.is_outage() => {
@@ -208,34 +203,22 @@ impl Controller {
                     if !is_outage || !can_wait(decided.stored.as_ref(), &decided.decision) {
                         return Err(error.clone());
                     }
-                    self.finish(moment, &[(case, decided.decision)]).pop().expect("of one decision comes one")
+                    self.finish(moment, case, &decided.decision)
                 };
                 unsaved.into_iter().map(serve).collect()
             }
         }
     }
 
-    /// Signs what is to be sent, all of it together.
-    fn finish<T>(
-        &self,
-        moment: &Moment,
-        decided: &[(&Case<T>, Decision)],
-    ) -> Vec<Result<Answer, AnswerError>> {
-        let configs = decided.iter().filter_map(|(_, decision)| match decision {
-            Decision::Admit { config, .. } => Some(&**config),
-            Decision::Refuse { .. } => None,
-        });
-        let configs: Vec<_> = configs.collect();
-        let signing = trace_span!(target: SPANS, "sign", members = configs.len());
-        let mut issued = signing.in_scope(|| self.memo.issue_all(&configs, &self.secret)).into_iter();
-        let finish = |(case, decision): &(&Case<T>, Decision)| match decision {
+    /// Signs what is to be sent.
+    fn finish<T>(&self, moment: &Moment, case: &Case<T>, decision: &Decision) -> Result<Answer, AnswerError> {
+        match decision {
             Decision::Admit { config, member: changed } => {
-                let issued = issued.next().expect("of each configuration comes one")?;
+                let issued = self.memo.issue(config, &self.secret)?;
                 Ok(self.admit(moment, case, config.network(), changed.is_some(), issued))
             }
             Decision::Refuse { refusal, .. } => self.refuse_request(moment, case, *refusal),
-        };
-        decided.iter().map(finish).collect()
+        }
     }
 
     fn admit<T>(

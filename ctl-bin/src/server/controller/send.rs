@@ -11,7 +11,7 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 use super::super::clock;
 use super::super::push::Due;
 use super::super::seen::{Seen, Standing};
-use super::answer::{Answer, AnswerError, Outbox, Signed};
+use super::answer::{Answer, AnswerError, Outbox};
 use super::prepare::Case;
 use super::{Controller, lock};
 use crate::vl1::Now;
@@ -113,9 +113,7 @@ impl Controller {
         }
         self.command_all(outbox);
         if !cases.is_empty() {
-            let push =
-                |case: &_, answer, signed, outbox: &mut _| self.push(case, answer, signed, now, outbox);
-            self.tell_all(&cases, now, || {}, |_, _| Some(0), push);
+            self.tell_all(&cases, now, || {}, |case, answer, outbox| self.push(case, answer, now, outbox));
         }
     }
 
@@ -124,7 +122,6 @@ impl Controller {
         &self,
         case: &Case<Pushed>,
         answer: Result<Answer, AnswerError>,
-        signed: Option<Signed>,
         now: Now,
         outbox: &mut Outbox,
     ) -> bool {
@@ -132,7 +129,7 @@ impl Controller {
         let (network, member) = due.key;
         match answer {
             Ok(Answer::Config(issued)) => {
-                let sending = self.sending(&issued, 0, signed);
+                let sending = issued.sign_sending(self.update_id(), 0, &self.secret);
                 return self.push_config(due, &issued, &sending, now, outbox);
             }
             Ok(Answer::Refusal(refusal, farewell)) if is_configured => {

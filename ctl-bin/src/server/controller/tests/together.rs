@@ -22,8 +22,7 @@ pub(super) fn tell(fixture: &Fixture, nodes: impl IntoIterator<Item = u64>, push
         &cases,
         fixture.now,
         || push("!".to_owned()),
-        |_, _| Some(0),
-        |case, answer, _, _| {
+        |case, answer, _| {
             push(match answer {
                 Ok(Answer::Refusal(refusal, _)) => format!("{} {refusal:?}", case.about),
                 Ok(answer) => {
@@ -113,8 +112,7 @@ fn batches_with_the_same_members_in_another_order_do_not_wait_for_each_other() {
                         &cases,
                         clock::now(),
                         || (),
-                        |_, _| Some(0),
-                        |_, answer, _, _| {
+                        |_, answer, _| {
                             told += usize::from(answer.is_ok());
                             std::thread::yield_now();
                             false
@@ -150,8 +148,7 @@ fn an_answer_of_a_batch_that_a_push_overtook_is_made_again() {
     controller.tell_together(
         prepared.map(|((case, turn), answer)| (case, turn, answer)),
         fixture.now,
-        &|_, _| Some(0),
-        &mut |case, answer, _, _| {
+        &mut |case, answer, _| {
             told.borrow_mut().push((case.about, matches!(answer, Ok(Answer::Config(_)))));
             false
         },
