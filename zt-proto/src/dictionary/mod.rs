@@ -46,6 +46,20 @@ impl<'a> Dictionary<'a> {
             .map(unescape)
     }
 
+    /// Returns for each key what [`Self::bytes`] does, in one pass; no key may be asked for twice.
+    pub fn all<const N: usize>(&self, keys: [&str; N]) -> [Option<Cow<'a, [u8]>>; N] {
+        let mut values = [const { None }; N];
+        for (key, value) in self.entries() {
+            let mut places = keys.iter().zip(&mut values);
+            if let Some((_, place)) = places.find(|(wanted, _)| wanted.as_bytes() == key)
+                && place.is_none()
+            {
+                *place = Some(value);
+            }
+        }
+        values
+    }
+
     /// Returns the value as text, with what is not UTF-8 replaced.
     pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         self.bytes(key).map(|value| match value {
@@ -96,7 +110,8 @@ fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-fn lenient_hex(value: &[u8]) -> u64 {
+/// Reads a number as [`Dictionary::hex`] does.
+pub(crate) fn lenient_hex(value: &[u8]) -> u64 {
     let value = value.trim_ascii_start();
     let (negative, value) = match value {
         [b'-', rest @ ..] => (true, rest),

@@ -2,7 +2,7 @@
 
 use crate::address::NetworkId;
 use crate::codec::{DecodeError, Reader};
-use crate::dictionary::{Dictionary, DictionaryWriter};
+use crate::dictionary::{Dictionary, DictionaryWriter, lenient_hex};
 use crate::time::Timestamp;
 
 /// `network:8 [metadata_len:2 metadata [revision:8 [timestamp:8]]]`.
@@ -100,24 +100,49 @@ impl RequestMetadata {
     /// Reads whatever is there: nothing in a metadata dictionary is an error.
     pub fn parse(metadata: &[u8]) -> Self {
         let dictionary = Dictionary::new(metadata.get(..Self::MAX_LEN).unwrap_or(metadata));
-        let number = |key| dictionary.hex(key).unwrap_or(0);
+        let [platform, authorization, numbers @ ..] = dictionary.all([
+            key::PLATFORM,
+            key::AUTHORIZATION,
+            key::CONFIG_VERSION,
+            key::VENDOR,
+            key::PROTOCOL,
+            key::MAJOR,
+            key::MINOR,
+            key::REVISION,
+            key::MAX_RULES,
+            key::MAX_CAPABILITIES,
+            key::MAX_CAPABILITY_RULES,
+            key::MAX_TAGS,
+            key::FLAGS,
+            key::RULES_ENGINE,
+        ]);
+        let [
+            config_version,
+            vendor,
+            protocol,
+            major,
+            minor,
+            revision,
+            max_rules,
+            max_capabilities,
+            max_capability_rules,
+            max_tags,
+            flags,
+            rules_engine,
+        ] = numbers.map(|value| value.map_or(0, |value| lenient_hex(&value)));
         Self {
-            config_version: number(key::CONFIG_VERSION),
-            protocol: number(key::PROTOCOL),
-            vendor: number(key::VENDOR),
-            software: SoftwareVersion {
-                major: number(key::MAJOR),
-                minor: number(key::MINOR),
-                revision: number(key::REVISION),
-            },
-            max_rules: number(key::MAX_RULES),
-            max_capabilities: number(key::MAX_CAPABILITIES),
-            max_capability_rules: number(key::MAX_CAPABILITY_RULES),
-            max_tags: number(key::MAX_TAGS),
-            flags: number(key::FLAGS),
-            rules_engine: number(key::RULES_ENGINE),
-            platform: dictionary.text(key::PLATFORM).unwrap_or_default().into_owned(),
-            token: dictionary.bytes(key::AUTHORIZATION).and_then(|value| token(&value)),
+            config_version,
+            protocol,
+            vendor,
+            software: SoftwareVersion { major, minor, revision },
+            max_rules,
+            max_capabilities,
+            max_capability_rules,
+            max_tags,
+            flags,
+            rules_engine,
+            platform: platform.map_or_else(String::new, |text| String::from_utf8_lossy(&text).into_owned()),
+            token: authorization.and_then(|value| token(&value)),
         }
     }
 

@@ -115,6 +115,13 @@ proptest! {
     }
 
     #[test]
+    fn keys_are_found_together_as_each_alone(text in "[ab=\\\\\r\n]{0,40}") {
+        let dictionary = Dictionary::new(text.as_bytes());
+        let keys = ["a", "ab", "", "b"];
+        prop_assert_eq!(dictionary.all(keys), keys.map(|key| dictionary.bytes(key)));
+    }
+
+    #[test]
     fn dictionary_numbers_survive(number: u64, flag: bool, address in arbitrary::address()) {
         let bytes = DictionaryWriter::new().hex("n", number).boolean("b", flag).address("a", address).finish();
         let dictionary = Dictionary::new(&bytes);
