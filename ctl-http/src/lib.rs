@@ -58,7 +58,7 @@ pub use log_levels::LogLevels;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
 pub use settings::{Setting, SettingSource};
-pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, PlanetStatus};
+pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, Peers, PlanetStatus};
 
 use access::{Caller, Forbidden};
 use edit::{Edit, EditKind};
@@ -84,6 +84,7 @@ pub struct Api {
     /// The file `local.conf` of the home.
     pub local_conf: watch::Receiver<Arc<LocalConf>>,
     pub node: watch::Receiver<Arc<NodeStatus>>,
+    pub peers: Arc<dyn Peers>,
     /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
     /// disk, which takes longer than receiving it, and a full queue would block the API.
     pub changes: mpsc::UnboundedSender<Change>,

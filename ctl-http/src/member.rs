@@ -1,7 +1,6 @@
 //! Members (`http-api.md` §7.5–7.7).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_core::record::member::apply;
@@ -15,7 +14,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
-use crate::status::NodeStatus;
+use crate::status::PeerStatus;
 use crate::streamed::{self, Pages, Step};
 use crate::view::member::{MemberView, render, render_listed};
 use crate::{Shared, State, network, respond, with};
@@ -51,9 +50,10 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .and(with(state))
         .then(async |id: NetworkId, address: Address, state: Shared| {
             respond(move || {
+                let peer = state.peer(address);
                 state.api.store.read(|tx| {
                     let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    state.render_member(tx, &member)
+                    state.render_member(tx, &member, peer.as_ref())
                 })
             })
             .await
@@ -81,9 +81,10 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
         .and(with(state))
         .then(async |id: NetworkId, address: Address, state: Shared| {
             respond(move || {
+                let peer = state.peer(address);
                 state.write(|tx| {
                     let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    let view = state.render_member(tx, &member)?;
+                    let view = state.render_member(tx, &member, peer.as_ref())?;
                     tx.members().remove(id, address)?;
                     Ok((view, Edit::of_member(Some(&member), None)))
                 })
@@ -100,15 +101,8 @@ pub(crate) fn list_in_full(state: Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(state))
         .then(async |id: NetworkId, state: Shared| {
-            let node = state.node();
-            streamed::answer(InFull {
-                state,
-                node,
-                network: id,
-                after: None,
-                counts: MemberCounts::default(),
-            })
-            .await
+            streamed::answer(InFull { state, network: id, after: None, counts: MemberCounts::default() })
+                .await
         })
         .boxed()
 }
@@ -182,8 +176,6 @@ pub(crate) fn page(
 /// All members in full, and how many there are.
 struct InFull {
     state: Shared,
-    /// What the node knew when the list was begun.
-    node: Arc<NodeStatus>,
     network: NetworkId,
     after: Option<Address>,
     counts: MemberCounts,
@@ -198,9 +190,11 @@ impl Pages for InFull {
             }
             Ok::<_, ApiError>(page(tx, self.network, self.after)?)
         })?;
+        let addresses: Vec<_> = page.iter().map(|member| member.address).collect();
+        let peers = self.state.api.peers.some(&addresses);
         for member in &page {
             let shown = self.state.shown_member(member);
-            let view = render_listed(&shown, self.node.peer(member.address), sightings.get(&member.address));
+            let view = render_listed(&shown, peers.get(&member.address), sightings.get(&member.address));
             streamed::append(out, self.after.is_none(), &view)?;
             self.after = Some(member.address);
             self.counts.total += 1;
@@ -224,14 +218,15 @@ impl State {
         address: Address,
         body: &Map<String, Value>,
     ) -> Result<MemberView, ApiError> {
-        let now = (self.api.now)();
+        let (peer, now) = (self.peer(address), (self.api.now)());
         self.write(|tx| {
             let (stored, mut member) = self.member_to_change(tx, network, address, now)?;
             apply(body, &mut member, now)?;
             if member.revise(stored.as_ref()) {
                 tx.members().replace(stored.as_ref(), &member)?;
             }
-            Ok((self.render_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
+            let view = self.render_member(tx, &member, peer.as_ref())?;
+            Ok((view, Edit::of_member(stored.as_ref(), Some(&member))))
         })
     }
 
@@ -252,8 +247,13 @@ impl State {
         Ok((stored, member))
     }
 
-    fn render_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
+    fn render_member(
+        &self,
+        tx: &Tx<'_>,
+        member: &Member,
+        peer: Option<&PeerStatus>,
+    ) -> Result<MemberView, ApiError> {
         let history = tx.sightings().history(member.network, member.address)?;
-        Ok(render(&self.shown_member(member), self.node().peer(member.address), &history))
+        Ok(render(&self.shown_member(member), peer, &history))
     }
 }

@@ -96,15 +96,19 @@ impl Metrics {
     }
 
     /// Writes everything down. `records` is how many networks and members are stored, if that could be read.
-    fn write(&self, node: &NodeStatus, records: Option<Records>) -> Result<String, prometheus::Error> {
+    fn write(
+        &self,
+        node: &NodeStatus,
+        peers: &[PeerStatus],
+        records: Option<Records>,
+    ) -> Result<String, prometheus::Error> {
         let snapshot = Registry::new();
         add_records(&snapshot, records)?;
         add_node(&snapshot, node)?;
-        let listed: Vec<_> = node.peers.iter().take(MAX_PEER_SERIES).collect();
-        add_peers(&snapshot, &listed)?;
+        add_peers(&snapshot, peers)?;
         let latencies = {
             let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-            latencies.observe(&listed)?;
+            latencies.observe(peers)?;
             latencies.histogram.collect()
         };
         let mut families = self.registry.gather();
@@ -172,7 +176,7 @@ fn add_records(registry: &Registry, records: Option<Records>) -> Result<(), prom
 fn add_node(registry: &Registry, node: &NodeStatus) -> Result<(), prometheus::Error> {
     set(&gauge(registry, "zt_num_networks", "networks that this node has joined: none")?, 0);
     set(&gauge(registry, "ctl_online", "1 if a root answers")?, u8::from(node.online));
-    set(&gauge(registry, "ctl_peers", "nodes that this node knows now")?, node.peers.len());
+    set(&gauge(registry, "ctl_peers", "nodes that this node knows now")?, node.peer_count);
     let bytes = counters(registry, "zt_data", "bytes in UDP packets", &["direction", "protocol"])?;
     let packets = counters(registry, "zt_packet", "packets by what they are", &["direction", "packet_type"])?;
     let errors =
@@ -189,7 +193,7 @@ fn add_node(registry: &Registry, node: &NodeStatus) -> Result<(), prometheus::Er
     Ok(())
 }
 
-fn add_peers(registry: &Registry, peers: &[&PeerStatus]) -> Result<(), prometheus::Error> {
+fn add_peers(registry: &Registry, peers: &[PeerStatus]) -> Result<(), prometheus::Error> {
     let paths = Opts::new("zt_peer_path_count", "addresses of a peer that are in use or no longer are");
     let paths = registered(registry, IntGaugeVec::new(paths, &["node_id", "status"])?)?;
     let packets =
@@ -245,8 +249,8 @@ impl Latencies {
     }
 
     /// Takes the latencies of now, and forgets peers that are gone.
-    fn observe(&mut self, peers: &[&PeerStatus]) -> Result<(), prometheus::Error> {
-        let measured = |peer: &&PeerStatus| peer.latency_ms.map(|latency| (peer.address, latency));
+    fn observe(&mut self, peers: &[PeerStatus]) -> Result<(), prometheus::Error> {
+        let measured = |peer: &PeerStatus| peer.latency_ms.map(|latency| (peer.address, latency));
         let now: Vec<_> = peers.iter().filter_map(measured).collect();
         let here: BTreeSet<_> = peers.iter().map(|peer| peer.address).collect();
         for gone in self.peers.difference(&here) {
@@ -288,7 +292,8 @@ impl State {
             Ok::<_, ctl_store::StoreError>(Records { networks, members })
         });
         // Whoever watches wants to see all the rest just when the database fails.
-        self.api.metrics.write(&self.node(), records.ok())
+        let peers = self.api.peers.after(None, MAX_PEER_SERIES);
+        self.api.metrics.write(&self.node(), &peers, records.ok())
     }
 }
 
@@ -332,10 +337,10 @@ mod tests {
             metrics.map(|metric| metric.get_histogram().get_sample_count()).collect::<Vec<_>>()
         };
         for _ in 0..2 {
-            latencies.observe(&[&peer(1, Some(5)), &peer(2, None)]).unwrap();
+            latencies.observe(&[peer(1, Some(5)), peer(2, None)]).unwrap();
         }
         assert_eq!(samples(&latencies), [2]);
-        latencies.observe(&[&peer(2, Some(7))]).unwrap();
+        latencies.observe(&[peer(2, Some(7))]).unwrap();
         assert_eq!((samples(&latencies), latencies.peers.len()), (vec![1], 1));
     }
 }

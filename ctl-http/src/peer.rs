@@ -3,21 +3,20 @@
 use serde_json::json;
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::StatusCode;
 use warp::reply::Response;
 use zt_proto::Address;
 
-use crate::extract::{self, param, reading, segment};
-use crate::{Shared, view, with};
+use crate::extract::{param, reading, segment};
+use crate::{Shared, respond, view, with};
 
 /// `GET /peer`: all peers.
 pub(crate) fn list(state: Shared) -> BoxedFilter<(Response,)> {
     segment("peer")
         .and(reading())
         .and(with(state))
-        .map(|state: Shared| {
-            let peers: Vec<_> = state.node().peers.iter().map(view::peer::render).collect();
-            extract::json(StatusCode::OK, &peers)
+        .then(async |state: Shared| {
+            respond(move || Ok(state.api.peers.all().iter().map(view::peer::render).collect::<Vec<_>>()))
+                .await
         })
         .boxed()
 }
@@ -28,9 +27,12 @@ pub(crate) fn get(state: Shared) -> BoxedFilter<(Response,)> {
         .and(param())
         .and(reading())
         .and(with(state))
-        .map(|address: Address, state: Shared| {
-            let peer = state.node().peer(address).map(view::peer::render);
-            extract::json(StatusCode::OK, &peer.unwrap_or_else(|| json!({})))
+        .then(async |address: Address, state: Shared| {
+            respond(move || {
+                let peer = state.peer(address);
+                Ok(peer.map_or_else(|| json!({}), |peer| view::peer::render(&peer)))
+            })
+            .await
         })
         .boxed()
 }

@@ -1,5 +1,6 @@
 //! What the API tells about the node, and the endpoints that do (`http-api.md` §6).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -43,8 +44,21 @@ pub struct NodeStatus {
     pub received: FlowStatus,
     /// What was sent since the start.
     pub sent: FlowStatus,
-    /// Every node that was heard from lately, and the roots, ascending by address.
-    pub peers: Vec<PeerStatus>,
+    /// How many nodes it knows: those that were heard from lately, and the roots.
+    pub peer_count: usize,
+}
+
+/// What the node knows of others: those that were heard from lately, and the roots. It is looked up when somebody wants to
+/// see it, so all of this may block.
+pub trait Peers: Send + Sync {
+    /// Returns those of these nodes that it knows.
+    fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus>;
+
+    /// Returns those that follow `last` in the order of their addresses, at most `limit`.
+    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus>;
+
+    /// Returns all, ascending by address.
+    fn all(&self) -> Arc<Vec<PeerStatus>>;
 }
 
 /// A root set, and the forms in which clients take it.
@@ -121,11 +135,6 @@ impl NodeStatus {
     /// Returns id and timestamp of the root set in use; zero if there is none.
     pub(crate) fn planet_version(&self) -> (u64, Timestamp) {
         self.planet.as_ref().map_or((0, Timestamp(0)), |planet| (planet.world.id, planet.world.timestamp))
-    }
-
-    pub(crate) fn peer(&self, address: Address) -> Option<&PeerStatus> {
-        let index = self.peers.binary_search_by_key(&address, |peer| peer.address).ok()?;
-        self.peers.get(index)
     }
 }
 
@@ -276,6 +285,11 @@ impl crate::State {
     /// Says whether there is still somebody who publishes what the node knows.
     fn is_node_running(&self) -> bool {
         self.api.node.has_changed().is_ok()
+    }
+
+    /// Returns what the node knows of another. May block, so not while a transaction is open.
+    pub(crate) fn peer(&self, address: Address) -> Option<PeerStatus> {
+        self.api.peers.some(&[address]).remove(&address)
     }
 
     /// Returns what the node last published.

@@ -24,6 +24,7 @@ mod manual;
 mod moon;
 mod newcomers;
 mod notes;
+mod peers;
 mod planet;
 mod port_map;
 mod push;
@@ -81,6 +82,7 @@ use controller::Controller;
 use hand_over::Outbox;
 use home::{Home, HomeError};
 use logs::{Log, LogLevel};
+use peers::KnownPeers;
 use secondary::SecondaryPort;
 use settings::reload::Live;
 use settings::{Line, SettingsError};
@@ -334,6 +336,7 @@ async fn run_controller(
         ..Access::new(token)
     }));
     let (settings_sender, settings) = watch::channel(order.line.settings.clone().into());
+    let peers = Arc::new(KnownPeers::new(command_sender.clone()));
     let api = Api {
         store: store.clone(),
         controller: identity.address,
@@ -342,6 +345,7 @@ async fn run_controller(
         metrics: metrics.clone(),
         local_conf: conf,
         node: status_receiver,
+        peers: Arc::<KnownPeers>::clone(&peers),
         changes: change_sender,
         events: happened.clone(),
         backups: Arc::new(backup::shelf::Shelf::new(Home::clone(&home), identity.address, &args.backups)),
@@ -426,6 +430,7 @@ async fn run_controller(
     helpers.spawn(reach::tell(args.bind, args.port, mapped, command_sender.clone()));
     helpers.spawn(backup::schedule::run(Home::clone(&home), identity.address, schedule));
     helpers.spawn(supervisor::keep_alive(command_sender.clone()));
+    helpers.spawn(peers.tend());
     helpers.spawn(status::publish(command_sender, bound, status_sender));
 
     supervisor::ready(&format!("serving as {}, UDP port {}, API {address}", identity.address, args.port));

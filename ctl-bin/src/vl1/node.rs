@@ -417,6 +417,16 @@ impl Node {
         addresses.filter_map(|address| Some(self.view(self.peers.get(address)?, now.mono))).collect()
     }
 
+    /// Describes those of these nodes that are peers.
+    pub fn peers_of(&self, now: Now, addresses: &[Address]) -> Vec<PeerView> {
+        addresses.iter().filter_map(|address| Some(self.view(self.peers.get(address)?, now.mono))).collect()
+    }
+
+    /// Returns how many peers there are.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
     fn view(&self, peer: &Peer, now: Instant) -> PeerView {
         let best = peer.best_path(now);
         let ago = |when: Instant| now.saturating_duration_since(when);

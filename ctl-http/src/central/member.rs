@@ -18,7 +18,7 @@ use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::member::{PAGE, page};
-use crate::status::NodeStatus;
+use crate::status::PeerStatus;
 use crate::streamed::{self, Pages, Step};
 use crate::{Shared, State, respond, with};
 
@@ -36,8 +36,7 @@ fn list(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, state: Shared| {
-            let node = state.node();
-            streamed::answer(Members { state, node, network: id, after: None }).await
+            streamed::answer(Members { state, network: id, after: None }).await
         })
         .boxed()
 }
@@ -50,9 +49,10 @@ fn get(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, address: Address, state: Shared| {
             respond(move || {
+                let peer = state.peer(address);
                 state.api.store.read(|tx| {
                     let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    state.central_member(tx, &member)
+                    state.central_member(tx, &member, peer.as_ref())
                 })
             })
             .await
@@ -69,7 +69,7 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
         .then(async |id: NetworkId, address: Address, body: Result<Vec<u8>, ApiError>, state: Shared| {
             respond(move || {
                 let post = MemberPost::read(&parse_body(&body?)?)?;
-                let now = (state.api.now)();
+                let (peer, now) = (state.peer(address), (state.api.now)());
                 state.write(|tx| {
                     let (stored, mut member) = state.member_to_change(tx, id, address, now)?;
                     post.apply(&mut member, now)?;
@@ -77,7 +77,8 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
                         tx.members().replace(stored.as_ref(), &member)?;
                     }
                     post.save_extra(tx, id, address)?;
-                    Ok((state.central_member(tx, &member)?, Edit::of_member(stored.as_ref(), Some(&member))))
+                    let shown = state.central_member(tx, &member, peer.as_ref())?;
+                    Ok((shown, Edit::of_member(stored.as_ref(), Some(&member))))
                 })
             })
             .await
@@ -93,9 +94,10 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, address: Address, state: Shared| {
             respond(move || {
+                let peer = state.peer(address);
                 state.write(|tx| {
                     let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    let shown = state.central_member(tx, &member)?;
+                    let shown = state.central_member(tx, &member, peer.as_ref())?;
                     tx.members().remove(id, address)?;
                     Ok((shown, Edit::of_member(Some(&member), None)))
                 })
@@ -108,8 +110,6 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
 /// All members of a network.
 struct Members {
     state: Shared,
-    /// What the node knew when the list was begun.
-    node: Arc<NodeStatus>,
     network: NetworkId,
     after: Option<Address>,
 }
@@ -132,9 +132,10 @@ impl Pages for Members {
             };
             Ok::<_, ApiError>((members, sightings, extras))
         })?;
-        let nothing = Map::new();
+        let addresses: Vec<_> = members.iter().map(|member| member.address).collect();
+        let (peers, nothing) = (self.state.api.peers.some(&addresses), Map::new());
         for member in &members {
-            let (peer, sighting) = (self.node.peer(member.address), sightings.get(&member.address));
+            let (peer, sighting) = (peers.get(&member.address), sightings.get(&member.address));
             let extra = extras.get(&member.address).unwrap_or(&nothing);
             let view = render_member(member, extra, peer, sighting, controller, now);
             streamed::append(out, self.after.is_none(), &view)?;
@@ -149,12 +150,16 @@ impl Pages for Members {
 }
 
 impl State {
-    fn central_member(&self, tx: &Tx<'_>, member: &Member) -> Result<MemberView, ApiError> {
+    fn central_member(
+        &self,
+        tx: &Tx<'_>,
+        member: &Member,
+        peer: Option<&PeerStatus>,
+    ) -> Result<MemberView, ApiError> {
         let (network, address) = (member.network, member.address);
         let extra = tx.members().extra(network, address)?;
         let sighting = tx.sightings().last(network, address)?;
-        let node = self.node();
-        let (peer, now) = (node.peer(address), (self.api.now)());
+        let now = (self.api.now)();
         Ok(render_member(member, &extra, peer, sighting.as_ref(), self.api.controller, now))
     }
 }

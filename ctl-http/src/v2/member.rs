@@ -11,13 +11,15 @@ use super::request::{Answer, Request};
 use crate::State;
 use crate::edit::Edit;
 use crate::error::ApiError;
+use crate::status::PeerStatus;
 
 /// `GET /api/v2/network/{network}/member/{member}`: one member.
 pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
     let (network, address) = request.member()?;
+    let peer = state.peer(address);
     let answer = state.api.store.read(|tx| {
         let member = find_member(tx, network, address)?;
-        state.answer_with(tx, &member)
+        state.answer_with(tx, &member, peer.as_ref())
     })?;
     Ok(answer.unless_known(&request.conditions))
 }
@@ -26,10 +28,11 @@ pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
 pub(crate) fn patch(state: &State, mut request: Request) -> Result<Answer, Problem> {
     let (network, address) = request.member()?;
     let change = read_change(&mut request)?;
+    let peer = state.peer(address);
     state.write(|tx| {
         let stored = find_member(tx, network, address)?;
         request.conditions.check(Some(version_of(&stored)))?;
-        save(state, tx, Some(&stored), stored.clone(), change)
+        save(state, tx, Some(&stored), stored.clone(), change, peer.as_ref())
     })
 }
 
@@ -37,6 +40,7 @@ pub(crate) fn patch(state: &State, mut request: Request) -> Result<Answer, Probl
 pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem> {
     let (network, address) = request.member()?;
     let change = read_change(&mut request)?;
+    let peer = state.peer(address);
     state.write(|tx| {
         require(tx, network)?;
         let stored = tx.members().get(network, address)?;
@@ -46,7 +50,7 @@ pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem
         }
         let member = stored.clone().unwrap_or_else(|| Member::new(network, address, (state.api.now)()));
         let change = change.replacing(stored.as_ref());
-        save(state, tx, stored.as_ref(), member, change)
+        save(state, tx, stored.as_ref(), member, change, peer.as_ref())
     })
 }
 
@@ -74,12 +78,13 @@ fn save(
     stored: Option<&Member>,
     mut member: Member,
     change: MemberChange,
+    peer: Option<&PeerStatus>,
 ) -> Result<(Answer, Option<Edit>), Problem> {
     change.apply(&mut member, (state.api.now)()).map_err(ApiError::Field)?;
     if member.revise(stored) {
         tx.members().replace(stored, &member)?;
     }
-    let mut answer = state.answer_with(tx, &member)?;
+    let mut answer = state.answer_with(tx, &member, peer)?;
     if stored.is_none() {
         answer = answer.created(format!("/api/v2/network/{}/member/{}", member.network, member.address));
     }
@@ -96,10 +101,15 @@ pub(crate) fn find_member(tx: &Tx<'_>, network: NetworkId, address: Address) -> 
 }
 
 impl State {
-    pub(crate) fn answer_with(&self, tx: &Tx<'_>, member: &Member) -> Result<Answer, Problem> {
+    /// Answers with a member; `peer` is what the node knows of it.
+    pub(crate) fn answer_with(
+        &self,
+        tx: &Tx<'_>,
+        member: &Member,
+        peer: Option<&PeerStatus>,
+    ) -> Result<Answer, Problem> {
         let sighting = tx.sightings().last(member.network, member.address)?;
-        let node = self.node();
-        let view = MemberView::new(member, node.peer(member.address), sighting.as_ref());
+        let view = MemberView::new(member, peer, sighting.as_ref());
         Answer::record(&view, version_of(member))
     }
 }

@@ -83,10 +83,10 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
         require(tx, id)?;
         wanted.find(tx, id, limit)
     })?;
-    let node = state.node();
-    let members = found.members.iter();
-    let data = members.map(|member| {
-        MemberView::new(member, node.peer(member.address), found.sightings.get(&member.address))
+    let addresses: Vec<_> = found.members.iter().map(|member| member.address).collect();
+    let peers = state.api.peers.some(&addresses);
+    let data = found.members.iter().map(|member| {
+        MemberView::new(member, peers.get(&member.address), found.sightings.get(&member.address))
     });
     Answer::ok(&MemberPage { data: data.collect(), next: found.next })
 }
@@ -203,8 +203,8 @@ impl Wanted {
 
 /// Returns the members that are, or are not, reached now.
 fn among(state: &State, online: bool) -> Among {
-    let node = state.node();
-    let reached = node.peers.iter().filter(|peer| peer.path_in_use().is_some());
+    let peers = state.api.peers.all();
+    let reached = peers.iter().filter(|peer| peer.path_in_use().is_some());
     let reached = reached.map(|peer| peer.address).collect();
     if online { Among::These(reached) } else { Among::Others(reached) }
 }

@@ -126,7 +126,7 @@ pub(crate) fn status(state: &State, _: Request) -> Result<Answer, Problem> {
         port: node.port,
         listening_on: endpoints(&node.listening),
         surface_addresses: endpoints(&node.surface_addresses),
-        peer_count: node.peers.len(),
+        peer_count: node.peer_count,
         network_count,
     })
 }
@@ -156,12 +156,12 @@ pub(crate) fn planet(state: &State, _: Request) -> Result<Answer, Problem> {
 pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let limit = page_length(&request)?;
     let cursor: Option<Cursor<Node>> = Cursor::of(&request.query, ORDER)?;
-    let node = state.node();
-    let first = cursor
-        .map_or(0, |Cursor { last: Node(last), .. }| node.peers.partition_point(|peer| peer.address <= last));
-    let rest = node.peers.get(first..).unwrap_or_default();
-    let page = rest.get(..limit).unwrap_or(rest);
-    let last = page.last().filter(|_| rest.len() > limit);
+    // One more than wanted tells whether there is a next page.
+    let mut page =
+        state.api.peers.after(cursor.map(|Cursor { last: Node(last), .. }| last), limit.saturating_add(1));
+    let is_more = page.len() > limit;
+    page.truncate(limit);
+    let last = page.last().filter(|_| is_more);
     let next = last.map(|last| Cursor::new(ORDER, Node(last.address)).to_text());
     Answer::ok(&PeerPage { data: page.iter().map(PeerView::new).collect(), next })
 }
@@ -170,9 +170,8 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
 pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
     const NO_PEER: &str = "the node knows no peer with this address";
     let address: Address = request.segment(0, NO_PEER)?;
-    let node = state.node();
-    let peer = node.peer(address).ok_or_else(|| Problem::not_found(NO_PEER))?;
-    Answer::ok(&PeerView::new(peer))
+    let peer = state.peer(address).ok_or_else(|| Problem::not_found(NO_PEER))?;
+    Answer::ok(&PeerView::new(&peer))
 }
 
 fn endpoints(addresses: &[std::net::SocketAddr]) -> Vec<Endpoint> {

@@ -86,6 +86,7 @@ fn decide(
     decision: impl FnOnce(&mut Member, Timestamp),
 ) -> Result<Answer, Problem> {
     let (network, address) = request.member()?;
+    let peer = state.peer(address);
     state.write(|tx| {
         let stored = find_member(tx, network, address)?;
         request.conditions.check(Some(version_of(&stored)))?;
@@ -96,7 +97,7 @@ fn decide(
         decision(&mut member, (state.api.now)());
         member.revise(Some(&stored));
         tx.members().put(&member)?;
-        let answer = state.answer_with(tx, &member)?;
+        let answer = state.answer_with(tx, &member, peer.as_ref())?;
         Ok((answer, Edit::of_member(Some(&stored), Some(&member))))
     })
 }

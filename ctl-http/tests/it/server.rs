@@ -1,5 +1,6 @@
 //! A running API on a loopback port, with a clock and random numbers that repeat.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
     Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus,
-    PeerRole, PeerStatus, PlanetStatus, Serving, Setting, SettingSource, Token,
+    PeerRole, PeerStatus, Peers, PlanetStatus, Serving, Setting, SettingSource, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
@@ -59,6 +60,7 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Duration,
     pub(crate) backups: Arc<dyn Backups>,
     pub(crate) log_levels: Arc<dyn LogLevels>,
+    pub(crate) peers: Vec<PeerStatus>,
 }
 
 impl Default for Options {
@@ -76,6 +78,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(15),
             backups: Arc::new(InMemory::default()),
             log_levels: Arc::new(Known::default()),
+            peers: peers(),
         }
     }
 }
@@ -91,7 +94,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let store = options.store;
         let (changed, changes) = mpsc::unbounded_channel();
-        let (node_sender, node) = watch::channel(Arc::new(node_status()));
+        let (node_sender, node) = watch::channel(Arc::new(node_status(options.peers.len())));
         let clock = Arc::new(AtomicU64::new(START));
         let ticks = Arc::clone(&clock);
         let access = Access {
@@ -110,6 +113,7 @@ impl Server {
             metrics: Metrics::new().unwrap(),
             local_conf: watch::channel(Arc::new(options.local_conf)).1,
             node,
+            peers: Arc::new(KnownPeers(Arc::new(options.peers))),
             changes: changed,
             events: events.clone(),
             backups: options.backups,
@@ -138,15 +142,10 @@ impl Server {
 
     /// Starts a server whose node has so many peers.
     pub(crate) fn with_peers(count: usize) -> Self {
-        let server = Self::start();
-        server.node.send_modify(|status| {
-            let status = Arc::make_mut(status);
-            let peer = status.peers.pop().unwrap();
-            let address = |n| Address::from_low_bits(n);
-            let peers = (1..).take(count).map(|n| PeerStatus { address: address(n), ..peer.clone() });
-            status.peers = peers.collect();
-        });
-        server
+        let peer = peers().pop().unwrap();
+        let address = |n| Address::from_low_bits(n);
+        let peers = (1..).take(count).map(|n| PeerStatus { address: address(n), ..peer.clone() });
+        Self::with(Options { peers: peers.collect(), ..Options::default() })
     }
 
     /// Starts a server whose node runs without a planet.
@@ -253,13 +252,13 @@ fn planet() -> PlanetStatus {
     }
 }
 
-/// The node as in the recordings: two roots that do not answer, and one member.
 fn settings() -> [Setting; 1] {
     let (name, group) = ("port".to_owned(), None);
     [Setting { name, group, values: vec!["9993".to_owned()], source: SettingSource::Default, next: None }]
 }
 
-fn node_status() -> NodeStatus {
+/// What the node knows as in the recordings: two roots that do not answer, and one member.
+fn peers() -> Vec<PeerStatus> {
     let path = PathStatus {
         address: "10.55.0.2:9993".parse().unwrap(),
         active: true,
@@ -288,6 +287,11 @@ fn node_status() -> NodeStatus {
         packets_sent: 9,
         packets_broken: 1,
     };
+    vec![root("62f865ae71"), root("778cde7190"), member]
+}
+
+/// The node as in the recordings.
+fn node_status(peer_count: usize) -> NodeStatus {
     NodeStatus {
         identity: identity(CONTROLLER),
         online: false,
@@ -309,6 +313,29 @@ fn node_status() -> NodeStatus {
             packets: vec![(Verb::OK, 6), (Verb::ERROR, 1)],
             errors: vec![(ErrorCode::OBJECT_NOT_FOUND, 1)],
         },
-        peers: vec![root("62f865ae71"), root("778cde7190"), member],
+        peer_count,
+    }
+}
+
+/// What the node knows of others.
+struct KnownPeers(Arc<Vec<PeerStatus>>);
+
+impl Peers for KnownPeers {
+    fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus> {
+        let wanted =
+            self.all().iter().filter(|peer| addresses.contains(&peer.address)).cloned().collect::<Vec<_>>();
+        wanted.into_iter().map(|peer| (peer.address, peer)).collect()
+    }
+
+    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
+        let follows = |peer: &&PeerStatus| last.is_none_or(|last| peer.address > last);
+        self.all().iter().filter(follows).take(limit).cloned().collect()
+    }
+
+    fn all(&self) -> Arc<Vec<PeerStatus>> {
+        // Panics where nobody may wait, as asking a node would.
+        let (answer, answered) = oneshot::channel();
+        answer.send(Arc::clone(&self.0)).unwrap();
+        answered.blocking_recv().unwrap()
     }
 }
