@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::announce::{say, say_json};
 use super::config::{ExportArgs, ExportFormat};
-use super::home::{Home, HomeError};
+use super::home::HomeError;
+use super::owner;
 use crate::cli::progress::Progress;
 use crate::cli::table::counted;
 
@@ -23,7 +24,7 @@ pub(crate) enum MoveOutError {
 
 /// Exports what is in the home, beside a controller that may be running.
 pub(crate) fn run(args: &ExportArgs) -> Result<(), MoveOutError> {
-    let home = Home::open_existing(&args.home.home)?;
+    let home = owner::open_existing(&args.home.home)?;
     let store = Store::open_read_only(&home.database())?;
     let format = match args.format {
         ExportFormat::ControllerD => Format::ControllerD,

@@ -60,8 +60,10 @@ pub(crate) enum HomeError {
     Io { action: &'static str, path: PathBuf, source: io::Error, advice: &'static str },
     #[error("{} can be read by other users (mode {mode:04o}); close it with: chmod {wanted:o} {}", path.display(), path.display())]
     TooOpen { path: PathBuf, mode: u32, wanted: u32 },
-    #[error("{} belongs to user {owner}, not to the user that runs this ({user}); run it as that user, as root with: runuser -u \"$(id -nu {owner})\" -- ctl-bin …", path.display())]
+    #[error("{} belongs to user {owner}, not to the user that runs this ({user}); run it as that user, as root with: runuser -u \"$(id -nu {owner})\" -- ctl-bin --home {} …", path.display(), path.display())]
     ForeignOwner { path: PathBuf, owner: u32, user: u32 },
+    #[error("{} belongs to user {owner}, and root cannot become that user here: {source}; run it as that user", path.display())]
+    Owner { path: PathBuf, owner: u32, source: io::Error },
     #[error("{} is no home of a controller: it has no identity.secret; name another with --home", path.display())]
     NoHome { path: PathBuf },
     #[error("another backup of {} is being made; wait until it is done", path.display())]

@@ -19,6 +19,7 @@ use super::announce::{say, say_json};
 use super::config::ImportArgs;
 use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
 use super::lease::{self, Held, Holder, LeaseError};
+use super::owner;
 use crate::cli::progress::Progress;
 use crate::cli::table::counted;
 
@@ -95,6 +96,8 @@ struct Done {
 
 /// Imports what `args` names, and prints the report.
 pub(crate) fn run(args: &ImportArgs, now: Timestamp, rng: &mut impl Rng) -> Result<ExitCode, MoveInError> {
+    // Before anything is copied that only root could read then.
+    owner::assume(&args.home.home)?;
     let source = import::detect(&args.path)?;
     let done =
         if args.dry_run { rehearse(args, &source, now, rng)? } else { move_in(args, &source, now, rng)? };

@@ -24,6 +24,7 @@ mod manual;
 mod moon;
 mod newcomers;
 mod notes;
+mod owner;
 mod peers;
 mod planet;
 mod port_map;

@@ -12,7 +12,8 @@ use zt_proto::Timestamp;
 
 use super::announce::{say, say_json};
 use super::config::{HomeArgs, Period};
-use super::home::{Home, HomeError};
+use super::home::HomeError;
+use super::owner;
 
 /// What the audit log calls this command.
 const ACTOR: &str = "ctl-bin token";
@@ -115,7 +116,7 @@ pub(crate) fn run(
             reveal(&token, &secret, args.json);
         }
         TokenCommand::Ls(args) => {
-            let store = Store::open_read_only(&Home::open_existing(&args.home.home)?.database())?;
+            let store = Store::open_read_only(&owner::open_existing(&args.home.home)?.database())?;
             list(&store.read(|tx| tx.api_tokens().list())?, args.json);
         }
         TokenCommand::Rotate(args) => {
@@ -141,7 +142,7 @@ pub(crate) fn run(
 /// Opens the database of the home, which is neither made nor brought to another version here: a controller may be
 /// running with it.
 fn open(args: &HomeArgs) -> Result<Store, TokenCommandError> {
-    let database = Home::open_existing(&args.home)?.database();
+    let database = owner::open_existing(&args.home)?.database();
     drop(Store::open_read_only(&database)?);
     Ok(Store::open(&database)?)
 }

@@ -13,7 +13,8 @@ use super::announce::say;
 use super::backup::sealing::{Key, SealingError};
 use super::backup::{causes, folder};
 use super::config::VerifyArgs;
-use super::home::{DATABASE, Home, HomeError};
+use super::home::{DATABASE, HomeError};
+use super::owner;
 use super::restore::{self, RestoreError};
 use crate::cli::progress::{Progress, ProgressArgs};
 use crate::cli::table::counted;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &VerifyArgs, now: Timestamp) -> Result<(), VerifyError> 
     let key = Key::choose(args.key.identity_file.as_deref(), args.key.passphrase_file.as_deref())?;
     let look = Look { now, deep: args.deep, json: args.json, progress: args.progress };
     let Some(path) = &args.file else {
-        let home = Home::open_existing(&args.home.home)?;
+        let home = owner::open_existing(&args.home.home)?;
         let controller = home.known_identity()?;
         let report = look.examine(&home.database(), Some(controller))?;
         return look.tell(home.path(), "home", Some(controller), None, &report);

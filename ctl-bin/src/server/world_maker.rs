@@ -13,6 +13,7 @@ use zt_proto::{Address, PublicIdentity, Timestamp};
 
 use super::announce::{say, say_json};
 use super::home::{Home, HomeError};
+use super::owner;
 use super::share::ShareError;
 use super::world_args::{RootArg, WorldCreateArgs, WorldRollArgs, WorldVerifyArgs};
 use super::world_file::{self, WorldFileError, name_of};
@@ -71,7 +72,7 @@ pub(super) fn create(
     rng: &mut impl CryptoRng,
 ) -> Result<World, WorldError> {
     checked(&args.endpoints, &args.roots)?;
-    let home = Home::open(&args.home.home)?;
+    let home = owner::open(&args.home.home)?;
     let own = *home.identity(rng)?.public();
     let own_root = (!args.endpoints.is_empty()).then(|| root(own, &args.endpoints));
     let mut roots: Vec<_> = own_root.into_iter().collect();
@@ -104,7 +105,7 @@ pub(super) fn roll(
     if !args.home.home.is_dir() {
         return Err(nothing());
     }
-    let home = Home::open(&args.home.home)?;
+    let home = owner::open(&args.home.home)?;
     let (planet, moons) = (home.planet()?, home.moons()?);
     if planet.is_none() && moons.is_empty() {
         return Err(nothing());

@@ -19,6 +19,7 @@ use zt_proto::Timestamp;
 use super::announce::{say, say_json};
 use super::config::BackupArgs;
 use super::home::{DATABASE, Home, HomeError};
+use super::owner;
 use crate::cli::progress::{Progress, ProgressArgs};
 use archive::{ArchiveError, Manifest};
 use sealing::{Sealing, SealingError};
@@ -82,8 +83,8 @@ struct Made {
 
 /// Makes a backup as the command line says.
 pub(crate) fn run(args: &BackupArgs, now: Timestamp) -> Result<(), BackupError> {
-    let home = Home::open_existing(&args.home.home)?;
     let sealing = Sealing::choose(&args.sealing.encrypt_to, args.sealing.passphrase_file.as_deref())?;
+    let home = owner::open_existing(&args.home.home)?;
     let keep = args.keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX));
     let destination = match &args.to {
         None => Destination::Folder(home.path().join(FOLDER), keep),

@@ -10,7 +10,7 @@ use super::RulesError;
 use crate::cli::args::ConnectArgs;
 use crate::cli::{CliError, Client};
 use crate::server::config::HomeArgs;
-use crate::server::home::Home;
+use crate::server::owner;
 
 /// Reads a network with its members: over the API if that is named, else in the database of the home.
 pub(super) fn load(connect: &ConnectArgs, id: NetworkId) -> Result<(Network, Vec<Member>), RulesError> {
@@ -22,7 +22,7 @@ fn of_home(args: &HomeArgs, id: NetworkId) -> Result<(Network, Vec<Member>), Rul
     if !args.home.exists() {
         return Err(no_database()); // opening it would make one
     }
-    let home = Home::open(&args.home)?;
+    let home = owner::open(&args.home)?;
     if !home.database().exists() {
         return Err(no_database());
     }
