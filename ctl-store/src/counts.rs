@@ -1,7 +1,7 @@
 //! How many members networks have, in memory: counting reads them all.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zt_proto::NetworkId;
 
@@ -15,7 +15,7 @@ const MAX_NETWORKS: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct CountsCache {
     /// Of all writes through these connections.
-    pub(crate) writes: Generations,
+    pub(crate) writes: Arc<Generations>,
     known: Mutex<HashMap<NetworkId, (u64, MemberCounts)>>,
 }
 

@@ -1,5 +1,6 @@
 //! Numbers that tell whether something was written since.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts writes: those that began, and those that ended.
@@ -11,9 +12,9 @@ pub(crate) struct Generations {
 
 impl Generations {
     /// Notes that a write begins; it goes on until what is returned is dropped, be it by a panic.
-    pub(crate) fn begin(&self) -> Writing<'_> {
+    pub(crate) fn begin(self: &Arc<Self>) -> Writing {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        Writing(self)
+        Writing(Arc::clone(self))
     }
 
     /// Returns a number that is another one after each write.
@@ -29,9 +30,9 @@ impl Generations {
 }
 
 /// A write that is going on.
-pub(crate) struct Writing<'a>(&'a Generations);
+pub(crate) struct Writing(Arc<Generations>);
 
-impl Drop for Writing<'_> {
+impl Drop for Writing {
     fn drop(&mut self) {
         // Whatever became of it: a commit that failed may have reached the disk.
         self.0.ended.fetch_add(1, Ordering::SeqCst);

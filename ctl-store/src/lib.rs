@@ -3,10 +3,12 @@
 //! All SQL is here, one statement a method, inside a transaction that the caller opened; no rule of policy is.
 //! `schema.sql` is the truth about the tables, and `docs/storage.md` explains them.
 //!
-//! Every call may wait for the disk or for another caller: async code gets here by `spawn_blocking`.
+//! Every call may wait for the disk or for another caller: async code gets here by `spawn_blocking`. Only
+//! [`Store::write_then`] never waits.
 
 mod audit;
 mod backup;
+mod clerk;
 mod column;
 mod counts;
 mod error;
@@ -47,6 +49,7 @@ pub use audit::{
     AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord, AuditSubject,
 };
 pub use backup::{DatabaseCopy, copy_database};
+pub use clerk::Clerk;
 pub use error::StoreError;
 pub use identity::VerifiedIdentities;
 pub use lease::{Lease, Leases};
@@ -141,7 +144,26 @@ impl Store {
         self.connections.write(f)
     }
 
-    /// Does the same for what no decision about another member reads: the generation stays.
+    /// Does the same as [`Self::write`], but nobody waits for it: `f` runs when its turn comes, on the thread of the clerk, and
+    /// `done` gets its result when what it did is on the disk, or why it is not.
+    ///
+    /// Whoever gets a [`Clerk`] has it work on a thread that may wait; there is one as long as something is queued. Neither
+    /// `f` nor `done` may write through this store, or wait for anything, as all others wait meanwhile. `done` is dropped
+    /// without a call if `f` panics, or if the clerk does not work; nothing of `f` is saved then.
+    #[must_use = "nothing is written before the clerk works"]
+    pub fn write_then<T: Send + 'static, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) -> Option<Clerk> {
+        let writing = self.generations.begin();
+        self.connections.write_then(f, move |result| {
+            drop(writing);
+            done(result);
+        })
+    }
+
+    /// Does the same as [`Self::write`] for what no decision about another member reads: the generation stays.
     ///
     /// # Errors
     /// As [`Self::write`].

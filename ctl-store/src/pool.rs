@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::clerk::Clerk;
 use crate::error::StoreError;
 use crate::writer::Writer;
 use crate::{Caches, Tx, file, migrate, migration_copy};
@@ -185,6 +187,25 @@ impl Connections {
         }
         let _writing = self.caches.counts.writes.begin();
         self.writer.write(&self.caches, f)
+    }
+
+    /// Does the same when it is the turn of `f`, and tells `done`, without a thread that waits; see
+    /// [`crate::Store::write_then`].
+    pub(crate) fn write_then<T: Send + 'static, E: From<StoreError>>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) -> Option<Clerk> {
+        if self.is_read_only {
+            done(Err(StoreError::ReadOnly.into()));
+            return None;
+        }
+        let writing = self.caches.counts.writes.begin();
+        let done = move |result| {
+            drop(writing);
+            done(result);
+        };
+        self.writer.queue(f, done).then(|| Clerk::new(Arc::clone(self)))
     }
 }
 

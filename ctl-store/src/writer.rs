@@ -3,18 +3,22 @@
 //! A commit waits for the disk, which takes longer than everything else, so one commit for many callers multiplies what
 //! can be written. Every caller runs his own closure, on his own thread, when the connection is his: the first begins
 //! the transaction, the others set a savepoint in it, and the last one, behind whom nobody waits, commits for all. Then
-//! all return. A caller alone notices nothing of this.
+//! all return. A caller alone notices nothing of this. For those who do not wait, the clerk ([`crate::clerk`]) is such a
+//! caller, who runs one closure after the other.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
+use std::thread;
 
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode};
 
+use crate::clerk::{Job, Queue};
 use crate::error::StoreError;
 use crate::{Caches, Tx};
 
-/// Callers that wait for the connection; the next one is told to come back later.
+/// Writes that wait for the connection; the next one is told to come back later.
 pub(crate) const MAX_WAITING: usize = 256;
 /// Writes in one commit. The first of them waits for the last.
 pub(crate) const MAX_GROUP: usize = 64;
@@ -22,9 +26,12 @@ pub(crate) const MAX_GROUP: usize = 64;
 /// The connection that writes, and those who wait for it.
 pub(crate) struct Writer {
     desk: Mutex<Desk>,
-    /// Callers that wait for the desk, each of whom will have it. Whoever sees none commits.
+    /// Threads that wait for the desk, each of which will have it. Whoever sees none commits.
     waiting: AtomicUsize,
-    /// How many callers there were.
+    pub(crate) queue: Queue,
+    /// Writes that wait, each for its thread or its turn in the queue.
+    pub(crate) places: AtomicUsize,
+    /// How many writes there were.
     arrivals: AtomicU64,
     max_group: usize,
 }
@@ -44,13 +51,25 @@ pub(crate) struct Desk {
 struct Group {
     /// Writes that are done; changes only with the desk.
     writes: AtomicUsize,
-    outcome: Mutex<Option<Result<(), Failure>>>,
+    outcome: StdMutex<Option<Result<(), Failure>>>,
     ended: Condvar,
+    /// Those who are told instead of waiting.
+    told: StdMutex<Vec<Tell>>,
+}
+
+/// Tells somebody how his group ended.
+type Tell = Box<dyn FnOnce(Result<(), Failure>) + Send>;
+
+/// What a write has while it runs.
+pub(crate) struct Turn<'a> {
+    desk: &'a mut Desk,
+    group: &'a Arc<Group>,
+    caches: &'a Caches,
 }
 
 /// Why SQLite failed; unlike its error it can be told to many.
 #[derive(Clone)]
-struct Failure {
+pub(crate) struct Failure {
     code: Option<ErrorCode>,
     what: String,
 }
@@ -70,7 +89,15 @@ impl From<Failure> for StoreError {
 impl Writer {
     pub(crate) fn new(connection: Connection) -> Self {
         let desk = Mutex::new(Desk { connection, group: None, refusal: None });
-        Self { desk, waiting: AtomicUsize::new(0), arrivals: AtomicU64::new(0), max_group: MAX_GROUP }
+        let none = || AtomicUsize::new(0);
+        Self {
+            desk,
+            waiting: none(),
+            queue: Queue::default(),
+            places: none(),
+            arrivals: AtomicU64::new(0),
+            max_group: MAX_GROUP,
+        }
     }
 
     /// Returns a writer that never leaves a transaction open, so that others can read through its connection.
@@ -87,48 +114,132 @@ impl Writer {
         caches: &Caches,
         f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut desk = self.wait()?;
-        let group = match desk.join() {
+        let arrival = self.arrive()?;
+        let mut desk = self.wait();
+        self.leave();
+        let group = match self.join(&mut desk, arrival) {
             Ok(group) => group,
-            Err(failure) => {
-                desk.refusal = Some((self.arrivals.load(Ordering::SeqCst), failure.clone()));
-                return Err(StoreError::from(failure).into());
-            }
+            // There is no transaction then which would have to be committed.
+            Err(failure) => return Err(StoreError::from(failure).into()),
         };
-        let result = panic::catch_unwind(AssertUnwindSafe(|| desk.run(&group, caches, f)));
-        if !matches!(result, Ok(Ok(_))) {
-            desk.undo(&group);
-        }
-        // Whoever is counted here gets the desk after this one, and so finds the transaction open.
-        let is_last = self.waiting.load(Ordering::SeqCst) == 0;
-        if is_last || group.writes.load(Ordering::Relaxed) >= self.max_group {
-            desk.commit();
-        }
+        let result = Turn { desk: &mut desk, group: &group, caches }.run(f);
+        self.commit_if_due(&mut desk);
         drop(desk);
         let value = result.unwrap_or_else(|panic| panic::resume_unwind(panic))?;
         group.wait().map_err(StoreError::from)?;
         Ok(value)
     }
 
+    /// Queues `f` for the clerk, who calls `done`; or calls it at once with [`StoreError::Busy`]. Says whether there is no
+    /// clerk yet.
+    pub(crate) fn queue<T: Send + 'static, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) -> bool {
+        let arrival = match self.arrive() {
+            Ok(arrival) => arrival,
+            Err(busy) => {
+                done(Err(busy.into()));
+                return false;
+            }
+        };
+        let work = move |turn: Result<Turn<'_>, Failure>| {
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(failure) => return done(Err(StoreError::from(failure).into())),
+            };
+            let group = Arc::clone(turn.group);
+            match turn.run(f) {
+                Ok(Ok(value)) => group.tell(Box::new(move |outcome| {
+                    done(outcome.map(|()| value).map_err(|failure| StoreError::from(failure).into()));
+                })),
+                Ok(Err(error)) => done(Err(error)),
+                Err(_) => {} // the hook of panics has said it
+            }
+        };
+        self.queue.push(Job { arrival, work: Box::new(work) })
+    }
+
+    /// Does what is queued, as far as that goes into one commit.
+    pub(crate) fn work_off(&self, caches: &Caches) {
+        let mut desk = self.wait();
+        while let Some(Job { arrival, work }) = self.queue.pop() {
+            self.leave();
+            match self.join(&mut desk, arrival) {
+                Ok(group) => {
+                    work(Ok(Turn { desk: &mut desk, group: &group, caches }));
+                    if group.is_full(self.max_group) {
+                        break;
+                    }
+                }
+                Err(failure) => work(Err(failure)),
+            }
+        }
+        self.commit_if_due(&mut desk);
+        // Or the clerk, who comes back at once, could keep all others from it.
+        MutexGuard::unlock_fair(desk);
+    }
+
+    /// Takes a place among those who wait, and returns how many came before.
+    fn arrive(&self) -> Result<u64, StoreError> {
+        let one_more = |places| (places < MAX_WAITING).then_some(places + 1);
+        let place = self.places.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        place.map_err(|_| StoreError::Busy)?;
+        Ok(self.arrivals.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// Gives up the place of a write whose turn has come, or never will.
+    pub(crate) fn leave(&self) {
+        self.places.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// Waits for the desk.
-    fn wait(&self) -> Result<MutexGuard<'_, Desk>, StoreError> {
-        let one_more = |waiting| (waiting < MAX_WAITING).then_some(waiting + 1);
-        let queued = self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
-        queued.map_err(|_| StoreError::Busy)?;
-        let arrival = self.arrivals.fetch_add(1, Ordering::SeqCst);
+    fn wait(&self) -> MutexGuard<'_, Desk> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         let desk = self.desk();
         self.waiting.fetch_sub(1, Ordering::SeqCst);
-        match &desk.refusal {
-            // There is no transaction then which would have to be committed.
-            Some((arrivals, failure)) if arrival < *arrivals => Err(failure.clone().into()),
-            Some(_) | None => Ok(desk),
-        }
+        desk
     }
 
     /// Returns the desk, without a place in the queue.
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
-        // Nobody panics half way through something.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.desk.lock()
+    }
+
+    /// Joins the group whose transaction is open, or begins one, unless that failed since this write came.
+    fn join(&self, desk: &mut Desk, arrival: u64) -> Result<Arc<Group>, Failure> {
+        if let Some((arrivals, failure)) = &desk.refusal
+            && arrival < *arrivals
+        {
+            return Err(failure.clone());
+        }
+        desk.join().inspect_err(|failure| {
+            desk.refusal = Some((self.arrivals.load(Ordering::SeqCst), failure.clone()));
+        })
+    }
+
+    /// Commits, unless somebody else will.
+    fn commit_if_due(&self, desk: &mut Desk) {
+        // Whoever is counted here gets the desk after this one, and so finds the transaction open.
+        let is_last = self.waiting.load(Ordering::SeqCst) == 0;
+        if is_last || desk.group.as_ref().is_some_and(|group| group.is_full(self.max_group)) {
+            desk.commit();
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Runs `f`; unless it succeeds, nothing of it is left.
+    fn run<T, E: From<StoreError>>(
+        self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> thread::Result<Result<T, E>> {
+        let result = panic::catch_unwind(AssertUnwindSafe(|| self.desk.run(self.group, self.caches, f)));
+        if !matches!(result, Ok(Ok(_))) {
+            self.desk.undo(self.group);
+        }
+        result
     }
 }
 
@@ -204,9 +315,20 @@ impl Desk {
 }
 
 impl Group {
+    fn is_full(&self, max_group: usize) -> bool {
+        self.writes.load(Ordering::Relaxed) >= max_group
+    }
+
     fn end(&self, outcome: Result<(), Failure>) {
-        *self.outcome() = Some(outcome);
+        *self.outcome() = Some(outcome.clone());
         self.ended.notify_all();
+        let told = std::mem::take(&mut *self.told());
+        told.into_iter().for_each(|tell| tell(outcome.clone()));
+    }
+
+    /// Has `tell` called when the group ends.
+    fn tell(&self, tell: Tell) {
+        self.told().push(tell);
     }
 
     /// Waits until somebody has committed.
@@ -220,13 +342,17 @@ impl Group {
         }
     }
 
-    fn outcome(&self) -> MutexGuard<'_, Option<Result<(), Failure>>> {
+    fn outcome(&self) -> StdMutexGuard<'_, Option<Result<(), Failure>>> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> StdMutexGuard<'_, Vec<Tell>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::path::Path;
     use std::{fs, thread};
 
@@ -236,7 +362,7 @@ mod tests {
     use super::*;
     use crate::pool::{Connections, OpenOptions};
 
-    const NETWORK: NetworkId = NetworkId(7);
+    pub(crate) const NETWORK: NetworkId = NetworkId(7);
 
     #[test]
     fn callers_that_wait_are_committed_together() {
@@ -379,19 +505,19 @@ mod tests {
         connections.write(|tx| tx.members().put(&member(9))).unwrap();
     }
 
-    fn database() -> (tempfile::TempDir, Connections) {
+    pub(crate) fn database() -> (tempfile::TempDir, Arc<Connections>) {
         let directory = tempfile::tempdir().unwrap();
         let connections =
             Connections::open(&directory.path().join("ctl.db"), OpenOptions::default()).unwrap();
         connections.write(|tx| tx.networks().put(&Network::new(NETWORK, Timestamp(0)))).unwrap();
-        (directory, connections)
+        (directory, Arc::new(connections))
     }
 
-    fn member(number: u64) -> Member {
+    pub(crate) fn member(number: u64) -> Member {
         Member::new(NETWORK, Address::from_low_bits(number), Timestamp(0))
     }
 
-    fn members(connections: &Connections) -> Vec<u64> {
+    pub(crate) fn members(connections: &Connections) -> Vec<u64> {
         let found = connections.read(|tx| tx.members().revisions(NETWORK)).unwrap();
         found.into_iter().map(|(address, _)| address.to_u64()).collect()
     }
@@ -420,7 +546,7 @@ mod tests {
     }
 
     /// Returns how many commits the write-ahead log holds: frames that say how large the database is after them.
-    fn commits(directory: &Path) -> usize {
+    pub(crate) fn commits(directory: &Path) -> usize {
         let log = fs::read(directory.join("ctl.db-wal")).unwrap();
         let frames = log[32..].chunks(24 + 4096);
         frames.filter(|frame| frame[4..8] != [0; 4]).count()
