@@ -77,6 +77,9 @@ pub(crate) enum ApiError {
     /// The work itself broke off.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
+    /// Likewise, in a queue of changes.
+    #[error("the change broke off")]
+    BrokenOff,
 }
 
 impl From<StoreError> for ApiError {
@@ -106,7 +109,7 @@ impl ApiError {
         let description = match &self {
             Self::NotFound => return extract::empty(status),
             Self::Unauthorized(_) => return extract::json(status, &json!({})),
-            Self::Store(_) | Self::Task(_) => {
+            Self::Store(_) | Self::Task(_) | Self::BrokenOff => {
                 self.log();
                 self.public_cause().unwrap_or_else(|| "internal error".to_owned())
             }
@@ -174,7 +177,7 @@ impl ApiError {
             Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) | Self::Task(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) | Self::Task(_) | Self::BrokenOff => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -31,13 +31,14 @@ mod streamed;
 mod v2;
 pub mod view;
 pub mod webhooks;
+mod write;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
 use ctl_core::Change;
-use ctl_store::{Store, StoreError, Tx};
+use ctl_store::Store;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -60,11 +61,10 @@ pub use serve::{Limits, Serving};
 pub use settings::{Setting, SettingSource};
 pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, Peers, PlanetStatus};
 
-use access::{Caller, Forbidden};
-use edit::{Edit, EditKind};
+use access::Caller;
 use error::ApiError;
 use gate::Gate;
-use outbox::{Outbox, Ticket};
+use outbox::Outbox;
 use rendered::Rendered;
 
 /// The target of spans that are for who collects traces, and for no log; all of level TRACE.
@@ -191,45 +191,6 @@ struct State {
 
 type Shared = Arc<State>;
 
-impl State {
-    /// Runs `work` in a write transaction, writes the edits that it names into the audit log in the same one, and sends
-    /// what members have to hear of. That a member was revoked is noted there as well: it must be told to others even if
-    /// the controller ends before it could be. Who may not make one of these edits makes none, whatever led here.
-    fn write<T, E: From<StoreError> + From<Forbidden>, Edits: IntoIterator<Item = Edit>>(
-        &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<(T, Edits), E>,
-    ) -> Result<T, E> {
-        let now = (self.api.now)();
-        let (result, kinds, tickets) = self.api.store.write(|tx| {
-            let (result, edits) = work(tx)?;
-            let (mut kinds, mut tickets, mut happened) = (Vec::new(), Vec::new(), Vec::new());
-            for edit in edits {
-                self.caller.check(&edit)?;
-                let (change, events) = (edit.change, edit.events(now));
-                kinds.push(edit.kind);
-                tx.audit().add(&edit.into_entry(&self.caller.name, now))?;
-                if let Some(Change::MemberRevoked { network, member }) = change {
-                    tx.revoked().note(network, member, now)?;
-                }
-                happened.extend_from_slice(&events);
-                tickets.push(self.outbox.enter(change, events));
-            }
-            webhooks::enqueue(tx, &happened)?;
-            Ok::<_, E>((result, kinds, tickets))
-        })?;
-        for kind in kinds {
-            match kind {
-                EditKind::Network => self.api.metrics.changes.networks.inc(),
-                EditKind::Member { was_authorized, is_authorized } => {
-                    self.api.metrics.changes.count_member(was_authorized, is_authorized);
-                }
-            }
-        }
-        tickets.into_iter().for_each(Ticket::committed);
-        Ok(result)
-    }
-}
-
 /// Tries a change that was judged outside of its transaction until it meets what was judged, but not for ever.
 fn settle<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
     const MAX_ATTEMPTS: usize = 3;
@@ -256,7 +217,12 @@ async fn respond<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Response {
     let result = tokio::task::spawn_blocking(work).await;
-    match result.map_err(ApiError::Task).flatten() {
+    answer(result.map_err(ApiError::Task).flatten())
+}
+
+/// Renders what was done, or why it was not.
+fn answer(result: Result<impl Serialize, ApiError>) -> Response {
+    match result {
         Ok(body) => extract::json(StatusCode::OK, &body),
         Err(error) => error.into_response(),
     }

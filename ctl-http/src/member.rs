@@ -1,11 +1,12 @@
 //! Members (`http-api.md` §7.5–7.7).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ctl_core::Member;
 use ctl_core::record::member::apply;
 use ctl_store::{MemberCounts, Sighting, StoreError, Tx};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -13,11 +14,11 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::extract::{deleting, param, read_body, reading, segment, writing};
 use crate::status::PeerStatus;
 use crate::streamed::{self, Pages, Step};
 use crate::view::member::{MemberView, render, render_listed};
-use crate::{Shared, State, network, respond, with};
+use crate::{Shared, State, answer, network, respond, with};
 
 /// Members of a page of the list in full: some 500 KiB of text.
 pub(crate) const PAGE: usize = 500;
@@ -68,7 +69,7 @@ pub(crate) fn update(state: Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(state))
         .then(async |id: NetworkId, address: Address, body: Result<Vec<u8>, ApiError>, state: Shared| {
-            respond(move || state.update_member(id, address, &parse_body(&body?)?)).await
+            answer(state.update_member(id, address, body).await)
         })
         .boxed()
 }
@@ -80,16 +81,14 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
         .and(deleting())
         .and(with(state))
         .then(async |id: NetworkId, address: Address, state: Shared| {
-            respond(move || {
-                let peer = state.peer(address);
-                state.write(|tx| {
-                    let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    let view = state.render_member(tx, &member, peer.as_ref())?;
-                    tx.members().remove(id, address)?;
-                    Ok((view, Edit::of_member(Some(&member), None)))
-                })
-            })
-            .await
+            let peer = state.api.peers.one(address).await;
+            let removed = state.write_soon(move |state, tx| {
+                let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                let view = state.render_member(tx, &member, peer.as_ref())?;
+                tx.members().remove(id, address)?;
+                Ok((view, Edit::of_member(Some(&member), None)))
+            });
+            answer(removed.await)
         })
         .boxed()
 }
@@ -212,22 +211,24 @@ impl Pages for InFull {
 }
 
 impl State {
-    fn update_member(
-        &self,
+    async fn update_member(
+        self: Arc<Self>,
         network: NetworkId,
         address: Address,
-        body: &Map<String, Value>,
+        body: Result<Vec<u8>, ApiError>,
     ) -> Result<MemberView, ApiError> {
-        let (peer, now) = (self.peer(address), (self.api.now)());
-        self.write(|tx| {
-            let (stored, mut member) = self.member_to_change(tx, network, address, now)?;
-            apply(body, &mut member, now)?;
+        let body = read_body(body?).await?;
+        let (peer, now) = (self.api.peers.one(address).await, (self.api.now)());
+        let update = move |state: &Self, tx: &Tx<'_>| {
+            let (stored, mut member) = state.member_to_change(tx, network, address, now)?;
+            apply(&body, &mut member, now)?;
             if member.revise(stored.as_ref()) {
                 tx.members().replace(stored.as_ref(), &member)?;
             }
-            let view = self.render_member(tx, &member, peer.as_ref())?;
+            let view = state.render_member(tx, &member, peer.as_ref())?;
             Ok((view, Edit::of_member(stored.as_ref(), Some(&member))))
-        })
+        };
+        self.write_soon(update).await
     }
 
     /// Returns the member as it is stored, if it is, and the one to be changed: a copy, or a new one.

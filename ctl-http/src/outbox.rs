@@ -1,7 +1,7 @@
 //! Sends changes, and tells what happened, in the order of their commits, though many requests commit at the same time.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ctl_core::{Change, Event};
 use tokio::sync::mpsc;
@@ -34,8 +34,8 @@ struct Entry {
 }
 
 /// The place of one change. Dropped without [`Ticket::committed`], the change is not sent.
-pub(crate) struct Ticket<'a> {
-    outbox: &'a Outbox,
+pub(crate) struct Ticket {
+    outbox: Arc<Outbox>,
     number: u64,
     is_committed: bool,
 }
@@ -46,11 +46,11 @@ impl Outbox {
     }
 
     /// Enters a change and what it means to those who watch; to be called inside of the transaction that makes it.
-    pub(crate) fn enter(&self, change: Option<Change>, events: Vec<Event>) -> Ticket<'_> {
+    pub(crate) fn enter(self: &Arc<Self>, change: Option<Change>, events: Vec<Event>) -> Ticket {
         let mut waiting = self.lock();
         let number = waiting.first.wrapping_add(waiting.entries.len() as u64);
         waiting.entries.push_back(Entry { change, events, is_committed: None });
-        Ticket { outbox: self, number, is_committed: false }
+        Ticket { outbox: Arc::clone(self), number, is_committed: false }
     }
 
     fn settle(&self, number: u64, is_committed: bool) {
@@ -78,14 +78,14 @@ impl Outbox {
     }
 }
 
-impl Ticket<'_> {
+impl Ticket {
     /// The change is on the disk.
     pub(crate) fn committed(mut self) {
         self.is_committed = true;
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
         self.outbox.settle(self.number, self.is_committed);
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn changes_leave_in_the_order_in_which_they_entered() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let outbox = Outbox::new(sender, Events::new(Timestamp(1)));
+        let outbox = Arc::new(Outbox::new(sender, Events::new(Timestamp(1))));
         let [one, two, three, four] =
             [1, 2, 3, 4].map(|number| outbox.enter(Some(change(number)), Vec::new()));
         three.committed();

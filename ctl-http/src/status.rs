@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -49,8 +50,11 @@ pub struct NodeStatus {
 }
 
 /// What the node knows of others: those that were heard from lately, and the roots. It is looked up when somebody wants to
-/// see it, so all of this may block.
+/// see it, so all but [`Self::one`] may block.
 pub trait Peers: Send + Sync {
+    /// Returns this node, if it knows it.
+    fn one(&self, address: Address) -> Pin<Box<dyn Future<Output = Option<PeerStatus>> + Send + '_>>;
+
     /// Returns those of these nodes that it knows.
     fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus>;
 

@@ -2,6 +2,7 @@
 //! nothing while nobody looks.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -184,6 +185,18 @@ impl KnownPeers {
 }
 
 impl Peers for KnownPeers {
+    fn one(&self, address: Address) -> Pin<Box<dyn Future<Output = Option<PeerStatus>> + Send + '_>> {
+        Box::pin(async move {
+            let kept = self.lock().peek_list();
+            if let Some(peers) = kept {
+                return find(&peers, address).cloned();
+            }
+            let (command, answered) = question(move |node, now| node.peers_of(now, &[address]));
+            self.node.send(command).await.ok()?;
+            answered.await.ok()?.describe().into_iter().next()
+        })
+    }
+
     fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus> {
         let kept = self.lock().peek_list();
         let found = match kept {

@@ -16,11 +16,11 @@ use super::network;
 use super::view::{MemberView, render_member};
 use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::extract::{deleting, param, read_body, reading, segment, writing};
 use crate::member::{PAGE, page};
 use crate::status::PeerStatus;
 use crate::streamed::{self, Pages, Step};
-use crate::{Shared, State, respond, with};
+use crate::{Shared, State, answer, respond, with};
 
 fn path() -> BoxedFilter<(NetworkId,)> {
     network::path().and(param()).and(segment("member")).boxed()
@@ -67,21 +67,7 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, address: Address, body: Result<Vec<u8>, ApiError>, state: Shared| {
-            respond(move || {
-                let post = MemberPost::read(&parse_body(&body?)?)?;
-                let (peer, now) = (state.peer(address), (state.api.now)());
-                state.write(|tx| {
-                    let (stored, mut member) = state.member_to_change(tx, id, address, now)?;
-                    post.apply(&mut member, now)?;
-                    if member.revise(stored.as_ref()) {
-                        tx.members().replace(stored.as_ref(), &member)?;
-                    }
-                    post.save_extra(tx, id, address)?;
-                    let shown = state.central_member(tx, &member, peer.as_ref())?;
-                    Ok((shown, Edit::of_member(stored.as_ref(), Some(&member))))
-                })
-            })
-            .await
+            answer(state.update_central_member(id, address, body).await)
         })
         .boxed()
 }
@@ -93,16 +79,14 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(deleting())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, address: Address, state: Shared| {
-            respond(move || {
-                let peer = state.peer(address);
-                state.write(|tx| {
-                    let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                    let shown = state.central_member(tx, &member, peer.as_ref())?;
-                    tx.members().remove(id, address)?;
-                    Ok((shown, Edit::of_member(Some(&member), None)))
-                })
-            })
-            .await
+            let peer = state.api.peers.one(address).await;
+            let removed = state.write_soon(move |state, tx| {
+                let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
+                let shown = state.central_member(tx, &member, peer.as_ref())?;
+                tx.members().remove(id, address)?;
+                Ok((shown, Edit::of_member(Some(&member), None)))
+            });
+            answer(removed.await)
         })
         .boxed()
 }
@@ -150,6 +134,27 @@ impl Pages for Members {
 }
 
 impl State {
+    async fn update_central_member(
+        self: Arc<Self>,
+        network: NetworkId,
+        address: Address,
+        body: Result<Vec<u8>, ApiError>,
+    ) -> Result<MemberView, ApiError> {
+        let post = MemberPost::read(&read_body(body?).await?)?;
+        let (peer, now) = (self.api.peers.one(address).await, (self.api.now)());
+        let update = move |state: &Self, tx: &Tx<'_>| {
+            let (stored, mut member) = state.member_to_change(tx, network, address, now)?;
+            post.apply(&mut member, now)?;
+            if member.revise(stored.as_ref()) {
+                tx.members().replace(stored.as_ref(), &member)?;
+            }
+            post.save_extra(tx, network, address)?;
+            let shown = state.central_member(tx, &member, peer.as_ref())?;
+            Ok((shown, Edit::of_member(stored.as_ref(), Some(&member))))
+        };
+        self.write_soon(update).await
+    }
+
     fn central_member(
         &self,
         tx: &Tx<'_>,

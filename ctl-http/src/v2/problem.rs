@@ -204,7 +204,7 @@ impl From<ApiError> for Problem {
             | ApiError::NoFreeId => {
                 Self::new(error.status(), "bad-request", "the request cannot be done", error.to_string())
             }
-            ApiError::Store(_) | ApiError::Task(_) => {
+            ApiError::Store(_) | ApiError::Task(_) | ApiError::BrokenOff => {
                 error.log();
                 let unknown =
                     || ("internal", "internal error", "the log of the controller says more".to_owned());

@@ -12,6 +12,7 @@ mod client;
 mod console;
 mod departures;
 mod events;
+mod gone;
 mod guessing;
 mod limits;
 mod lists;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -321,6 +322,11 @@ fn node_status(peer_count: usize) -> NodeStatus {
 struct KnownPeers(Arc<Vec<PeerStatus>>);
 
 impl Peers for KnownPeers {
+    fn one(&self, address: Address) -> Pin<Box<dyn Future<Output = Option<PeerStatus>> + Send + '_>> {
+        let known = self.0.iter().find(|peer| peer.address == address);
+        Box::pin(async move { known.cloned() })
+    }
+
     fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus> {
         let wanted =
             self.all().iter().filter(|peer| addresses.contains(&peer.address)).cloned().collect::<Vec<_>>();
