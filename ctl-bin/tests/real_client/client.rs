@@ -1,5 +1,6 @@
 //! A real client in a process of its own, driven by JSON lines (`ztclient.py run`).
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -55,7 +56,8 @@ impl Client {
     /// Starts a client for a test that takes many minutes.
     pub(crate) fn start_for_long(controller: &Controller, name: &str) -> Self {
         let mut command = command_for(LONG_LIFETIME_SECONDS);
-        Self::online(Process::spawn(name, command.arg("--planet").arg(controller.planet())))
+        command.arg("--planet").arg(controller.planet());
+        Self::online(Starting::new(name, command))
     }
 
     /// Starts clients by commands, side by side, and waits until all of them have found their root.
@@ -63,23 +65,28 @@ impl Client {
         names: [&str; N],
         mut command: impl FnMut(&str) -> Command,
     ) -> [Self; N] {
-        names.map(|name| Process::spawn(name, &mut command(name))).map(Self::online)
+        names.map(|name| Starting::new(name, command(name))).map(Self::online)
     }
 
     /// Starts a client that knows its planet from a file, and keeps what it learns in `home`: it goes on where the last
     /// one with that home ended.
     pub(crate) fn start_with(name: &str, planet: &Path, home: &Path) -> Self {
-        Self::online(Process::spawn(name, command().arg("--planet").arg(planet).arg("--home").arg(home)))
+        let mut command = command();
+        command.arg("--planet").arg(planet).arg("--home").arg(home);
+        Self::online(Starting::new(name, command))
     }
 
     /// Starts a client that orbits a moon, given by its id and one of its roots, and waits until it has found a root.
     pub(crate) fn start_in_orbit(name: &str, planet: &Path, moon: (&str, &str)) -> Self {
         let orbit = format!("{}:{}", moon.0, moon.1);
-        Self::online(Process::spawn(name, command().arg("--planet").arg(planet).args(["--orbit", &orbit])))
+        let mut command = command();
+        command.arg("--planet").arg(planet).args(["--orbit", &orbit]);
+        Self::online(Starting::new(name, command))
     }
 
     /// Waits until the client has found its root.
-    fn online(process: Process) -> Self {
+    fn online(starting: Starting) -> Self {
+        let process = starting.spoken();
         let address = process.wait_for(0, ONLINE_LIMIT, "the client is online", |line| {
             let line = json(line)?;
             (line["online"] == true).then(|| line["node"].as_str().map(str::to_owned))?
@@ -200,6 +207,33 @@ impl Client {
         let state = json(line)?;
         (state["network"] == *self.network && state["status"].is_string())
             .then_some(Report { at: line.at, state })
+    }
+}
+
+/// A client that has not said anything yet.
+struct Starting {
+    name: String,
+    command: Command,
+    process: Process,
+}
+
+impl Starting {
+    fn new(name: &str, mut command: Command) -> Self {
+        Self { name: name.to_owned(), process: Process::spawn(name, &mut command), command }
+    }
+
+    /// Waits for the first that the client says. One that a signal ends before that, in the start of the library, has tested
+    /// nothing: another one is started in its place, once.
+    fn spoken(mut self) -> Process {
+        let first = self.process.find(0, ONLINE_LIMIT, json);
+        let is_crashed =
+            |process: &mut Process| process.ended().is_some_and(|status| status.signal().is_some());
+        if first.is_none() && is_crashed(&mut self.process) {
+            self.process.quote();
+            eprintln!("---- {} is started once more", self.name);
+            self.process = Process::spawn(&self.name, &mut self.command);
+        }
+        self.process
     }
 }
 

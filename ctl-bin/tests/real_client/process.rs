@@ -1,7 +1,7 @@
 //! Child processes whose output is kept, waited for, and shown when a test fails.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,6 +111,27 @@ impl Process {
         }
     }
 
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        // Who has closed both streams is about to.
+        let is_ending = self.output.lock().closed_streams == 2;
+        if is_ending { self.child.wait().ok() } else { self.child.try_wait().unwrap() }
+    }
+
+    /// Shows how the process is, and what it printed last.
+    pub(crate) fn quote(&mut self) {
+        let status = self.ended().map_or("still runs".to_owned(), |status| format!("ended with {status}"));
+        let state = self.output.lock();
+        let skipped = state.lines.len().saturating_sub(TAIL_LINES);
+        let name = &self.name;
+        eprintln!(
+            "---- {name}, which {status}; its last lines, with seconds since its start ({skipped} before them)"
+        );
+        for line in state.lines.iter().skip(skipped) {
+            eprintln!("{:9.3} {}", line.at.duration_since(self.started).as_secs_f64(), line.text);
+        }
+    }
+
     /// Tells the process to end by itself.
     pub(crate) fn terminate(&mut self) {
         let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
@@ -127,18 +148,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
         if thread::panicking() {
-            let state = self.output.lock();
-            let skipped = state.lines.len().saturating_sub(TAIL_LINES);
-            eprintln!(
-                "---- last lines of {}, with seconds since its start ({skipped} before them)",
-                self.name
-            );
-            for line in state.lines.iter().skip(skipped) {
-                eprintln!("{:9.3} {}", line.at.duration_since(self.started).as_secs_f64(), line.text);
-            }
+            self.quote();
         }
+        self.kill();
     }
 }
 

@@ -14,6 +14,7 @@ Comments say which facts are behind a step.
 """
 import argparse
 import ctypes
+import faulthandler
 import fcntl
 import glob
 import hashlib
@@ -319,6 +320,7 @@ def check(code, what):
 
 
 def run(a):
+    faulthandler.enable()  # or nobody learns where the library has ended the process
     events = queue.Queue()
     node = Node(load(a.wheel), lambda code, ident: events.put((code, ident, time.time())))
     node.start(a.home, a.planet, a.port, a.identity)
