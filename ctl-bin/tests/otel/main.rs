@@ -219,15 +219,9 @@ fn a_collector_that_takes_nothing_is_a_line_in_the_log() {
 /// It has the last spans for three seconds, not for as long as it likes: the program ends before the exporter gives up on it.
 #[test]
 fn a_collector_that_never_answers_does_not_hold_up_the_end() {
-    let (_folder, home) = home();
     let gate = Arc::new(RwLock::new(()));
-    let (address, received) = stubborn(TAKEN, Arc::clone(&gate));
     let shut = gate.write().unwrap();
-    let endpoint = format!("http://{address}");
-    let soon = [("OTEL_BSP_SCHEDULE_DELAY", "20")];
-    let (controller, api) = start(&home, &soon, &["--otel-endpoint", &endpoint]);
-    get_health(api, 1);
-    received.recv_timeout(LIMIT).unwrap();
+    let Silent { _folder, controller, .. } = Silent::start(&gate);
     let log = controller.stop();
     assert!(log.contains("the last traces were not sent"), "{log}");
     assert!(!log.contains("traces do not reach the collector"), "it was waited for: {log}");
@@ -237,15 +231,9 @@ fn a_collector_that_never_answers_does_not_hold_up_the_end() {
 /// `known-flaws.md` row 7.
 #[test]
 fn what_waits_for_a_slow_collector_is_bounded() {
-    let (_folder, home) = home();
     let gate = Arc::new(RwLock::new(()));
-    let (address, received) = stubborn(TAKEN, Arc::clone(&gate));
     let shut = gate.write().unwrap();
-    let endpoint = format!("http://{address}");
-    let soon = [("OTEL_BSP_SCHEDULE_DELAY", "20")];
-    let (controller, api) = start(&home, &soon, &["--otel-endpoint", &endpoint]);
-    get_health(api, 1);
-    let (_, first) = received.recv_timeout(LIMIT).unwrap();
+    let Silent { _folder, controller, api, received, first } = Silent::start(&gate);
     // Nobody takes these, and each of them is answered.
     get_health(api, 3 * MAX_WAITING);
     drop(shut);
@@ -253,6 +241,29 @@ fn what_waits_for_a_slow_collector_is_bounded() {
     let sent: usize = received.try_iter().map(|(_, body)| count(&body, "GET /health")).sum();
     assert_eq!(count(&first, "GET /health"), 1);
     assert!((MAX_WAITING..=MAX_WAITING + BATCH).contains(&sent), "{sent} {log}");
+}
+
+/// A controller whose collector answers nothing as long as a gate is locked, and has got one request.
+struct Silent {
+    _folder: TempDir,
+    controller: Controller,
+    api: SocketAddr,
+    received: Receiver<(String, Vec<u8>)>,
+    /// The body of that request, with one span of `/health`.
+    first: Vec<u8>,
+}
+
+impl Silent {
+    fn start(gate: &Arc<RwLock<()>>) -> Self {
+        let (folder, home) = home();
+        let (address, received) = stubborn(TAKEN, Arc::clone(gate));
+        let endpoint = format!("http://{address}");
+        let soon = [("OTEL_BSP_SCHEDULE_DELAY", "20")];
+        let (controller, api) = start(&home, &soon, &["--otel-endpoint", &endpoint]);
+        get_health(api, 1);
+        let (_, first) = received.recv_timeout(LIMIT).unwrap();
+        Self { _folder: folder, controller, api, received, first }
+    }
 }
 
 fn home() -> (TempDir, std::path::PathBuf) {
