@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
 use zt_proto::verb::Verb;
+
+use super::moment::Moment;
 
 /// How long an OK may take.
 pub(super) const AWAIT_FOR: Duration = Duration::from_secs(30);
@@ -19,14 +21,14 @@ pub(super) struct Awaited {
     pub verb: Verb,
     /// Where it was sent.
     pub remote: SocketAddr,
-    pub sent: Instant,
+    pub sent: Moment,
 }
 
 /// The packets that wait, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct AwaitedPackets {
     by_id: HashMap<u64, Awaited>,
-    order: VecDeque<(Instant, u64)>,
+    order: VecDeque<(Moment, u64)>,
 }
 
 impl AwaitedPackets {
@@ -42,13 +44,13 @@ impl AwaitedPackets {
 
     /// Returns what the OK from `from` answers. It stays, since a packet may be answered more than once: a HELLO that
     /// a peer gets over several ways, a configuration in several chunks.
-    pub(super) fn get(&self, id: u64, from: Address, now: Instant) -> Option<Awaited> {
+    pub(super) fn get(&self, id: u64, from: Address, now: Moment) -> Option<Awaited> {
         let awaited = self.by_id.get(&id).copied()?;
         let in_time = now.saturating_duration_since(awaited.sent) <= AWAIT_FOR;
         (awaited.to == from && in_time).then_some(awaited)
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((sent, id)) = self.order.front().copied() {
             if now.saturating_duration_since(sent) <= AWAIT_FOR {
                 return;
@@ -65,29 +67,29 @@ impl AwaitedPackets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     fn awaited(to: u64) -> Awaited {
         let (to, remote) = (Address::from_low_bits(to), ([192, 0, 2, 1], 9993).into());
-        Awaited { to, verb: Verb::HELLO, remote, sent: at(0).mono }
+        Awaited { to, verb: Verb::HELLO, remote, sent: moment(0) }
     }
 
     #[test]
     fn an_ok_counts_only_from_the_peer_that_was_asked_and_only_in_time() {
         let mut packets = AwaitedPackets::default();
         packets.insert(7, awaited(1));
-        assert!(packets.get(7, Address::from_low_bits(1), at(29_000).mono).is_some());
-        assert!(packets.get(7, Address::from_low_bits(2), at(0).mono).is_none());
-        assert!(packets.get(8, Address::from_low_bits(1), at(0).mono).is_none());
-        assert!(packets.get(7, Address::from_low_bits(1), at(31_000).mono).is_none());
+        assert!(packets.get(7, Address::from_low_bits(1), moment(29_000)).is_some());
+        assert!(packets.get(7, Address::from_low_bits(2), moment(0)).is_none());
+        assert!(packets.get(8, Address::from_low_bits(1), moment(0)).is_none());
+        assert!(packets.get(7, Address::from_low_bits(1), moment(31_000)).is_none());
     }
 
     #[test]
     fn unanswered_packets_are_forgotten_when_their_time_is_up() {
         let mut packets = AwaitedPackets::default();
         packets.insert(7, awaited(1));
-        packets.sweep(at(31_000).mono);
+        packets.sweep(moment(31_000));
         assert_eq!(packets.len(), 0);
     }
 
@@ -98,6 +100,6 @@ mod tests {
             packets.insert(id, awaited(1));
         }
         assert_eq!(packets.len(), MAX_AWAITED);
-        assert!(packets.get(0, Address::from_low_bits(1), at(0).mono).is_none());
+        assert!(packets.get(0, Address::from_low_bits(1), moment(0)).is_none());
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
 use zt_proto::inet::{Scope, is_usable_path};
 use zt_proto::verb::Verb;
 use zt_proto::verb::push_direct_paths::{self, DirectPath};
 
+use super::moment::{Moment, Present};
 use super::node::Ignored;
-use super::{Link, Node, Now};
+use super::{Link, Node};
 
 /// Pushes that count, each within [`PUSH_PAUSE`] of the one before.
 const MAX_PUSHES: u32 = 8;
@@ -27,13 +28,13 @@ const MAX_TOLD: usize = 16;
 /// Pushes of one peer: they stop to count when too many come without a pause (`vl1.md` §13.9).
 #[derive(Debug, Default)]
 pub(super) struct PushGate {
-    last: Option<Instant>,
+    last: Option<Moment>,
     count: u32,
 }
 
 impl PushGate {
     /// Says whether a push that comes now counts.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(super) fn take(&mut self, now: Moment) -> bool {
         let in_a_row = self.last.is_some_and(|last| now.saturating_duration_since(last) <= PUSH_PAUSE);
         self.count = if in_a_row { self.count.saturating_add(1) } else { 0 };
         self.last = Some(now);
@@ -41,7 +42,7 @@ impl PushGate {
     }
 
     /// Says whether another one would do the same from now on.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(super) fn is_over(&self, now: Moment) -> bool {
         self.last.is_none_or(|last| now.saturating_duration_since(last) > PUSH_PAUSE)
     }
 }
@@ -57,7 +58,7 @@ impl Node {
     /// Tries the addresses that a peer says it can be reached at.
     pub(super) fn on_push_direct_paths(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         from: Address,
         payload: &[u8],
@@ -76,7 +77,7 @@ impl Node {
             *count += 1;
             let Some(peer) = self.peers.get_mut(&from).filter(|_| *count <= MAX_PER_KIND) else { continue };
             let is_known =
-                peer.paths.iter().any(|path| path.link.remote == endpoint && path.is_alive(now.mono));
+                peer.paths.iter().any(|path| path.link().remote == endpoint && path.is_alive(now.mono));
             if !is_known && peer.take_test(link, now.mono) {
                 self.contact(now, from, link);
             }
@@ -85,7 +86,7 @@ impl Node {
     }
 
     /// Tells a peer that has to go through a root where this node can be reached directly.
-    pub(super) fn tell_direct_paths(&mut self, now: Now, to: Address) {
+    pub(super) fn tell_direct_paths(&mut self, now: Present, to: Address) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         let takes = peer.version.is_none_or(|version| version.protocol >= PROTOCOL_WITH_PUSHES);
         if peer.is_told_paths(now.mono) || !takes || peer.best_path(now.mono).is_some() {
@@ -108,15 +109,15 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     /// `vl1.md` §13.9.
     #[test]
     fn of_pushes_without_a_pause_the_first_eight_count() {
         let mut gate = PushGate::default();
-        let counted = (0..100).filter(|n| gate.take(at(n * 29_000).mono)).count();
+        let counted = (0..100).filter(|n| gate.take(moment(n * 29_000))).count();
         assert_eq!(counted, 8);
-        assert!(gate.take(at(99 * 29_000 + 30_001).mono), "a pause was made");
+        assert!(gate.take(moment(99 * 29_000 + 30_001)), "a pause was made");
     }
 }

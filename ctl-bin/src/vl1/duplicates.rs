@@ -1,9 +1,11 @@
 //! Packets that were taken lately: whoever records one and sends it again has no effect (`vl1.md` §12.1).
 
 use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
+
+use super::moment::Moment;
 
 /// How long a packet is remembered. Nothing is sent twice under one id on purpose, except HELLO.
 pub(super) const REMEMBER_FOR: Duration = Duration::from_secs(10);
@@ -18,7 +20,7 @@ type Key = (Address, u64);
 pub(super) struct Duplicates {
     /// By the keyed hash of the standard library, not by a faster one: peers choose the ids of their packets.
     taken: HashSet<Key>,
-    order: VecDeque<(Instant, Key)>,
+    order: VecDeque<(Moment, Key)>,
 }
 
 impl Duplicates {
@@ -27,7 +29,7 @@ impl Duplicates {
     }
 
     /// Notes that a packet is taken.
-    pub(super) fn insert(&mut self, source: Address, id: u64, now: Instant) {
+    pub(super) fn insert(&mut self, source: Address, id: u64, now: Moment) {
         self.sweep(now);
         if self.order.len() >= MAX_REMEMBERED
             && let Some((_, oldest)) = self.order.pop_front()
@@ -39,7 +41,7 @@ impl Duplicates {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((since, key)) = self.order.front().copied() {
             if now.saturating_duration_since(since) <= REMEMBER_FOR {
                 return;
@@ -56,16 +58,16 @@ impl Duplicates {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     #[test]
     fn a_packet_is_remembered_for_ten_seconds_and_only_of_its_source() {
         let mut duplicates = Duplicates::default();
         let (a, b) = (Address::from_low_bits(1), Address::from_low_bits(2));
-        duplicates.insert(a, 7, at(0).mono);
+        duplicates.insert(a, 7, moment(0));
         assert!(duplicates.contains(a, 7) && !duplicates.contains(b, 7) && !duplicates.contains(a, 8));
-        duplicates.sweep(at(10_001).mono);
+        duplicates.sweep(moment(10_001));
         assert!(!duplicates.contains(a, 7));
         assert_eq!(duplicates.len(), 0);
     }
@@ -75,7 +77,7 @@ mod tests {
         let mut duplicates = Duplicates::default();
         let source = Address::from_low_bits(1);
         for id in 0..=MAX_REMEMBERED as u64 {
-            duplicates.insert(source, id, at(0).mono);
+            duplicates.insert(source, id, moment(0));
         }
         assert_eq!(duplicates.len(), MAX_REMEMBERED);
         assert!(!duplicates.contains(source, 0) && duplicates.contains(source, 1));

@@ -15,11 +15,12 @@ impl Node {
     ///
     /// Does nothing if the node was heard since this one started. The caller paces its calls.
     pub fn greet(&mut self, now: Now, identity: &VerifiedIdentity, heard_at: Option<SocketAddr>) {
+        let now = self.start.present(now);
         let address = identity.address();
         if address == self.address() || self.roots.contains(address) {
             return;
         }
-        self.identity_verified(now, identity);
+        self.admit(now, identity, None);
         let Some(peer) = self.peers.get_mut(&address) else { return };
         if peer.identity != *identity.public() || peer.version.is_some() {
             return;

@@ -11,10 +11,11 @@ use zt_proto::world::{World, WorldVersion};
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
 use super::awaited::Awaited;
+use super::moment::Present;
 use super::node::{Event, Ignored, RequestId, Transmit};
 use super::peer::Peer;
 use super::strangers::{Admitted, Ask, Begun, Waiting};
-use super::{Link, Node, Now, VERSION};
+use super::{Link, Node, VERSION};
 
 /// The first protocol whose nodes do not mind which port is reported to them.
 const PROTOCOL_WITH_PORT: u8 = 5;
@@ -22,7 +23,12 @@ const NO_PLANET: WorldVersion = WorldVersion { id: 0, timestamp: Timestamp(0) };
 
 impl Node {
     /// Handles a HELLO in suite 0, the only packet that is accepted from somebody unknown.
-    pub(super) fn on_clear_hello(&mut self, now: Now, link: Link, packet: &mut [u8]) -> Result<(), Ignored> {
+    pub(super) fn on_clear_hello(
+        &mut self,
+        now: Present,
+        link: Link,
+        packet: &mut [u8],
+    ) -> Result<(), Ignored> {
         let source = PacketHeader::parse(packet)?.source;
         let Hello { version, identity, .. } = Hello::parse(packet.get(PAYLOAD_OFFSET..).unwrap_or_default())?;
         if version.protocol < NodeVersion::MIN_PROTOCOL {
@@ -44,7 +50,7 @@ impl Node {
     /// Tells a node that its address is taken, if the packet is authentic; the known identity stays.
     fn on_collision(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         packet: &mut [u8],
         identity: &PublicIdentity,
@@ -72,7 +78,7 @@ impl Node {
     /// Has the identity of somebody new verified, if the packet is authentic.
     fn on_stranger(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         packet: &mut [u8],
         identity: PublicIdentity,
@@ -97,7 +103,7 @@ impl Node {
     }
 
     /// Keeps a HELLO that there is no time to open, in case that it is of a member, whose identity was verified before.
-    fn keep_hello(&mut self, now: Now, link: Link, packet: &[u8], source: Address) {
+    fn keep_hello(&mut self, now: Present, link: Link, packet: &[u8], source: Address) {
         let waiting = Waiting { link, packet: packet.to_vec() };
         if self.strangers.keep_hello(source, waiting, now.mono) != Ask::Nobody {
             self.recall(source);
@@ -105,13 +111,13 @@ impl Node {
     }
 
     /// Takes up a verified identity as a peer and handles what waited for it.
-    pub(super) fn admit(&mut self, now: Now, identity: &VerifiedIdentity, key: Option<SessionKey>) {
+    pub(super) fn admit(&mut self, now: Present, identity: &VerifiedIdentity, key: Option<SessionKey>) {
         self.take_up(now, identity.public(), key);
     }
 
     /// Does that for [`Node::admit`], which proves that the identity is valid. One whose address is known with another key
     /// is dropped: the first one stays.
-    pub(super) fn take_up(&mut self, now: Now, identity: &PublicIdentity, agreed: Option<SessionKey>) {
+    pub(super) fn take_up(&mut self, now: Present, identity: &PublicIdentity, agreed: Option<SessionKey>) {
         let Admitted { key, hellos, packets } = self.strangers.admit(identity);
         let address = identity.address;
         if !self.peers.contains_key(&address) {
@@ -138,7 +144,7 @@ impl Node {
     }
 
     /// Answers an authentic HELLO of a known peer.
-    pub(super) fn on_hello(&mut self, now: Now, link: Link, packet: &mut [u8]) -> Result<(), Ignored> {
+    pub(super) fn on_hello(&mut self, now: Present, link: Link, packet: &mut [u8]) -> Result<(), Ignored> {
         let header = PacketHeader::parse(packet)?;
         let (from, hops) = (header.source, header.hops());
         let Some(peer) = self.peers.get_mut(&from) else { return Err(Ignored::UnknownSource(from)) };
@@ -188,7 +194,7 @@ impl Node {
     /// Learns from the answer to a HELLO of ours.
     pub(super) fn on_ok_hello(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         from: Address,
         hops: u8,
@@ -208,8 +214,7 @@ impl Node {
         if hops == 0
             && let Some(path) = self.peers.get_mut(&from).and_then(|peer| peer.path(link))
         {
-            let round_trip = now.mono.saturating_duration_since(asked.sent).as_millis();
-            path.latency_ms = Some(u32::try_from(round_trip).unwrap_or(u32::MAX));
+            path.measured(now.mono.saturating_duration_since(asked.sent));
         }
         if hops == 0 {
             self.note_surface(now, from, link, seen_as);
@@ -219,7 +224,7 @@ impl Node {
     }
 
     /// Sends HELLO to a peer at an address that is to be tested or kept.
-    pub(super) fn say_hello(&mut self, now: Now, to: Address, link: Link) {
+    pub(super) fn say_hello(&mut self, now: Present, to: Address, link: Link) {
         let known: Vec<_> = self.roots.moons().iter().map(World::version).collect();
         let mut moons = Vec::new();
         write_moons(&known, &mut moons);

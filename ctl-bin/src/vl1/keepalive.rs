@@ -1,16 +1,17 @@
 //! What happens when nothing happens: paths are kept alive, peers are forgotten (`vl1.md` §13.2, §13.6).
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
 use zt_proto::inet::Scope;
 use zt_proto::verb::Verb;
 
+use super::moment::{Moment, Present};
 use super::path::{PROBE_AFTER, Path};
 use super::peer::{FORGET_AFTER, Peer};
 use super::timer::Timer;
-use super::{Link, Node, Now};
+use super::{Link, Node};
 
 /// HELLO on all paths of an active peer.
 const HELLO_INTERVAL: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Takes up a new peer and arms its timer.
-    pub(super) fn insert_peer(&mut self, now: Now, peer: Peer) {
+    pub(super) fn insert_peer(&mut self, now: Present, peer: Peer) {
         let address = peer.address();
         self.peers.insert(address, Box::new(peer));
         self.peer_order.insert(address);
@@ -31,7 +32,7 @@ impl Node {
     }
 
     /// Takes up a path that has proven to work.
-    pub(super) fn learn_path(&mut self, now: Now, address: Address, link: Link) {
+    pub(super) fn learn_path(&mut self, now: Present, address: Address, link: Link) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         let replaced = peer.learn(link, now.mono);
         self.hosts.add(link.remote.ip());
@@ -41,7 +42,7 @@ impl Node {
         // A peer that turns up elsewhere may have moved: ways that it did not just use are to be proven anew, or
         // everything would go to where it was for as long as they count as alive.
         let is_in_doubt = |path: &&mut Path| {
-            path.link != link && path.silence(now.mono) >= TURNED_UP && !path.is_expired(now.mono)
+            path.link() != link && path.silence(now.mono) >= TURNED_UP && !path.is_expired(now.mono)
         };
         let doubted: Vec<_> = peer.paths.iter_mut().filter(is_in_doubt).map(Path::doubt).collect();
         for link in doubted {
@@ -52,7 +53,7 @@ impl Node {
     }
 
     /// Sees that a peer whose paths are kept alive is looked at in time.
-    fn keep_alive_from(&mut self, now: Now, address: Address) {
+    fn keep_alive_from(&mut self, now: Present, address: Address) {
         let Some(peer) = self.peers.get(&address) else { return };
         let due = now.mono + PROBE_AFTER;
         if peer.due > due && (peer.is_active(now.mono) || self.roots.contains(address)) {
@@ -60,7 +61,7 @@ impl Node {
         }
     }
 
-    fn arm_peer(&mut self, when: Instant, address: Address) {
+    fn arm_peer(&mut self, when: Moment, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         self.timers.disarm(peer.due, Timer::Peer(address));
         peer.due = when;
@@ -68,14 +69,14 @@ impl Node {
     }
 
     /// Notes that a peer does something that makes its paths worth keeping.
-    pub(super) fn note_nontrivial(&mut self, now: Now, address: Address) {
+    pub(super) fn note_nontrivial(&mut self, now: Present, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         peer.last_nontrivial = Some(now.mono);
         self.keep_alive_from(now, address);
     }
 
     /// Does for one peer what is due, and arms its timer again.
-    pub(super) fn check_peer(&mut self, now: Now, address: Address) {
+    pub(super) fn check_peer(&mut self, now: Present, address: Address) {
         let is_root = self.roots.contains(address);
         let Some(peer) = self.peers.get_mut(&address) else { return };
         if peer.is_gone(now.mono) && !is_root {
@@ -93,26 +94,26 @@ impl Node {
         self.arm_peer(next, address);
     }
 
-    fn keep_paths_alive(&mut self, now: Now, address: Address) {
+    fn keep_paths_alive(&mut self, now: Present, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
-        let since = |when: Instant| now.mono.saturating_duration_since(when);
+        let since = |when: Moment| now.mono.saturating_duration_since(when);
         if peer.last_hello_round.is_none_or(|last| since(last) >= HELLO_INTERVAL) {
             peer.last_hello_round = Some(now.mono);
-            let links: Vec<_> = peer.living_paths(now.mono).map(|path| path.link).collect();
+            let links: Vec<_> = peer.living_paths(now.mono).map(|path| path.link()).collect();
             for link in links {
                 self.say_hello(now, address, link);
             }
             return;
         }
         let idle = peer.living_paths(now.mono).filter(|path| path.probe_at(now.mono) <= now.mono);
-        let links: Vec<_> = idle.map(|path| path.link).collect();
+        let links: Vec<_> = idle.map(|path| path.link()).collect();
         for link in links {
             self.contact(now, address, link);
         }
     }
 
     /// Sends the cheapest packet that a peer answers: ECHO, or HELLO where ECHO does not work.
-    pub(super) fn contact(&mut self, now: Now, address: Address, link: Link) {
+    pub(super) fn contact(&mut self, now: Present, address: Address, link: Link) {
         let Some(peer) = self.peers.get(&address) else { return };
         let echoes = peer.version.is_some_and(|version| {
             version.protocol >= 5 && (version.major, version.minor, version.revision) != (1, 1, 0)
@@ -126,7 +127,7 @@ impl Node {
         }
     }
 
-    fn next_check(&self, now: Instant, address: Address) -> Instant {
+    fn next_check(&self, now: Moment, address: Address) -> Moment {
         let Some(peer) = self.peers.get(&address) else { return now };
         let is_root = self.roots.contains(address);
         let forget = peer.last_receive + FORGET_AFTER + MIN_INTERVAL;
@@ -142,7 +143,13 @@ impl Node {
 
     /// Notes how a peer sees this node. When a root sees another IP address than before, this machine's way to the world
     /// has changed, and paths of that reach have to prove anew that they work.
-    pub(super) fn note_surface(&mut self, now: Now, from: Address, link: Link, seen_as: Option<SocketAddr>) {
+    pub(super) fn note_surface(
+        &mut self,
+        now: Present,
+        from: Address,
+        link: Link,
+        seen_as: Option<SocketAddr>,
+    ) {
         let Some(seen_as) = seen_as else { return };
         let is_root = self.roots.contains(from);
         if !self.surface.note(from, link, seen_as, is_root, now.mono) {
@@ -152,9 +159,9 @@ impl Node {
         let reach = |remote: SocketAddr| (Scope::of(remote.ip()), remote.is_ipv4());
         let roots = &self.roots;
         let doubt = |peer: &mut Box<Peer>| {
-            let affected = peer.paths.iter_mut().filter(|path| reach(path.link.remote) == reach(seen_as));
+            let affected = peer.paths.iter_mut().filter(|path| reach(path.link().remote) == reach(seen_as));
             // The one over which the news came works.
-            let count = affected.filter(|path| path.link != link).map(Path::doubt).count();
+            let count = affected.filter(|path| path.link() != link).map(Path::doubt).count();
             let is_kept_alive = peer.is_active(now.mono) || roots.contains(peer.address());
             (count > 0 && is_kept_alive).then_some(peer.address())
         };
@@ -170,7 +177,7 @@ impl Node {
         self.peer_order.remove(&address);
         self.timers.disarm(peer.due, Timer::Peer(address));
         for path in peer.paths {
-            self.hosts.remove(path.link.remote.ip());
+            self.hosts.remove(path.link().remote.ip());
         }
     }
 }

@@ -27,6 +27,8 @@
 //! | `rate` | token buckets | `vl1.md` §12.4, §13.9 |
 //! | [`tables`] | how full all these tables are | |
 //! | `timer` | everything that is due at some time | `vl1.md` §19 |
+//! | `packed_link` | the two ends of a path | |
+//! | `moment` | times, as all of these keep them | |
 
 mod awaited;
 mod direct_paths;
@@ -34,8 +36,10 @@ mod duplicates;
 mod greet;
 mod hello;
 mod keepalive;
+mod moment;
 mod multicast;
 pub mod node;
+mod packed_link;
 mod path;
 mod peer;
 mod rate;

@@ -2,7 +2,7 @@
 //! §16.4).
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_core::Rng;
 use zt_proto::verb::Verb;
@@ -10,8 +10,9 @@ use zt_proto::verb::multicast_gather::{GatherAnswer, MulticastGather};
 use zt_proto::verb::multicast_like;
 use zt_proto::{Address, MulticastGroup, NetworkId};
 
+use super::Node;
+use super::moment::{Moment, Present};
 use super::node::{Ignored, RequestId};
-use super::{Node, Now};
 
 /// A subscription that is not repeated is forgotten.
 pub(super) const SUBSCRIBED_FOR: Duration = Duration::from_secs(600);
@@ -27,7 +28,7 @@ type Group = (NetworkId, MulticastGroup);
 struct Subscription {
     /// Where the node stands in the group's list.
     position: usize,
-    expires: Instant,
+    expires: Moment,
 }
 
 /// The subscriptions of all nodes.
@@ -37,12 +38,12 @@ pub(super) struct Groups {
     subscriptions: HashMap<(Group, Address), Subscription>,
     per_node: HashMap<Address, usize>,
     /// Each subscription once, by a time at or before its end.
-    order: VecDeque<(Instant, Group, Address)>,
+    order: VecDeque<(Moment, Group, Address)>,
 }
 
 impl Groups {
     /// Notes that `node` wants `group`; ignored when it or all together have too many.
-    pub(super) fn subscribe(&mut self, group: Group, node: Address, now: Instant) {
+    pub(super) fn subscribe(&mut self, group: Group, node: Address, now: Moment) {
         let expires = now + SUBSCRIBED_FOR;
         if let Some(subscription) = self.subscriptions.get_mut(&(group, node)) {
             subscription.expires = expires;
@@ -85,7 +86,7 @@ impl Groups {
     }
 
     /// Forgets what was not repeated.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((when, group, node)) = self.order.front().copied() {
             if when > now {
                 return;
@@ -134,7 +135,7 @@ impl Node {
     /// Notes the groups that a node wants: as a root from everybody, else of networks for which it got a configuration.
     pub(super) fn on_multicast_like(
         &mut self,
-        now: Now,
+        now: Present,
         from: Address,
         payload: &[u8],
     ) -> Result<(), Ignored> {
@@ -151,7 +152,7 @@ impl Node {
     /// Tells who wants a group; nothing if nobody else does.
     pub(super) fn on_multicast_gather(
         &mut self,
-        now: Now,
+        now: Present,
         request: RequestId,
         payload: &[u8],
     ) -> Result<(), Ignored> {
@@ -172,12 +173,12 @@ impl Node {
         Ok(())
     }
 
-    fn check_multicast(&mut self, now: Now, from: Address) -> Result<(), Ignored> {
+    fn check_multicast(&mut self, now: Present, from: Address) -> Result<(), Ignored> {
         let is_allowed = self.peers.get_mut(&from).is_some_and(|peer| peer.take_multicast(now.mono));
         if is_allowed { Ok(()) } else { Err(Ignored::RateLimited("multicast groups")) }
     }
 
-    fn is_entitled(&self, now: Now, from: Address, network: NetworkId) -> bool {
+    fn is_entitled(&self, now: Present, from: Address, network: NetworkId) -> bool {
         let is_member = || self.peers.get(&from).is_some_and(|peer| peer.is_configured(network, now.mono));
         self.roots.is_root() || is_member()
     }
@@ -191,7 +192,7 @@ mod tests {
     use rand_core::SeedableRng;
     use zt_proto::Mac;
 
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     fn group(adi: u32) -> Group {
@@ -206,7 +207,7 @@ mod tests {
     fn everybody_but_the_asker_is_found_once() {
         let mut groups = Groups::default();
         for n in 1..=50 {
-            groups.subscribe(group(0), node(n), at(0).mono);
+            groups.subscribe(group(0), node(n), moment(0));
         }
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let (total, found) = groups.gather(group(0), node(3), 1000, &mut rng);
@@ -223,13 +224,13 @@ mod tests {
     fn a_subscription_ends_unless_it_is_repeated() {
         let mut groups = Groups::default();
         for n in 1..=3 {
-            groups.subscribe(group(0), node(n), at(0).mono);
+            groups.subscribe(group(0), node(n), moment(0));
         }
-        groups.subscribe(group(0), node(2), at(300_000).mono);
-        groups.sweep(at(601_000).mono);
+        groups.subscribe(group(0), node(2), moment(300_000));
+        groups.sweep(moment(601_000));
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         assert_eq!(groups.gather(group(0), node(9), 10, &mut rng), (1, vec![node(2)]));
-        groups.sweep(at(901_000).mono);
+        groups.sweep(moment(901_000));
         assert_eq!(
             (groups.len(), groups.order.len(), groups.per_node.len(), groups.members.len()),
             (0, 0, 0, 0)
@@ -240,13 +241,13 @@ mod tests {
     fn what_all_nodes_want_together_is_bounded_and_ends() {
         let mut groups = Groups::default();
         for n in 0..=MAX_SUBSCRIPTIONS as u64 {
-            groups.subscribe(group(0), node(n), at(0).mono);
+            groups.subscribe(group(0), node(n), moment(0));
         }
         assert_eq!((groups.len(), groups.order.len()), (MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS));
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let (total, found) = groups.gather(group(0), node(0), 10, &mut rng);
         assert_eq!((total, found.len()), (MAX_SUBSCRIPTIONS, 10));
-        groups.sweep(at(600_001).mono);
+        groups.sweep(moment(600_001));
         assert_eq!((groups.len(), groups.order.len(), groups.per_node.len()), (0, 0, 0));
     }
 
@@ -254,7 +255,7 @@ mod tests {
     fn one_node_cannot_fill_the_table() {
         let mut groups = Groups::default();
         for adi in 0..10_000 {
-            groups.subscribe(group(adi), node(1), at(0).mono);
+            groups.subscribe(group(adi), node(1), moment(0));
         }
         assert_eq!(groups.len(), MAX_PER_NODE);
     }

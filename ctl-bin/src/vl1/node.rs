@@ -20,6 +20,7 @@ use zt_proto::{Address, DecodeError, NetworkId, PublicIdentity};
 
 use super::awaited::AwaitedPackets;
 use super::duplicates::Duplicates;
+use super::moment::{Moment, Present, Start};
 use super::multicast::Groups;
 use super::peer::Peer;
 use super::reassembly::Reassembly;
@@ -169,6 +170,7 @@ fn network_of(chunks: &[Vec<u8>]) -> Option<NetworkId> {
 /// A VL1 node. It owns its state; see the module for how to drive it.
 #[derive(Debug)]
 pub struct Node {
+    pub(super) start: Start,
     pub(super) secret: Arc<IdentitySecret>,
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
@@ -202,12 +204,13 @@ impl Node {
     /// and the seed of all its randomness.
     pub fn new(secret: Arc<IdentitySecret>, planet: Option<World>, seed: [u8; 32], now: Now) -> Self {
         let mut timers = Timers::default();
-        timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
+        timers.arm(Moment::START + SWEEP_INTERVAL, Timer::Sweep);
         let mut rng = ChaCha20Rng::from_seed(seed);
         let mut node = Self {
+            start: Start::new(now),
             roots: Roots::new(planet, secret.public()),
             secret,
-            strangers: Strangers::new(&mut rng, now.mono),
+            strangers: Strangers::new(&mut rng, Moment::START),
             rng,
             peers: HashMap::default(),
             max_peers: MAX_PEERS,
@@ -216,7 +219,7 @@ impl Node {
             reassembly: Reassembly::default(),
             awaited: AwaitedPackets::default(),
             duplicates: Duplicates::default(),
-            wanted: Wanted::new(now.mono),
+            wanted: Wanted::new(Moment::START),
             surface: Surface::default(),
             own_addresses: Vec::new(),
             groups: Groups::default(),
@@ -227,7 +230,8 @@ impl Node {
             events: VecDeque::new(),
             recalls: VecDeque::new(),
         };
-        node.plan_contact(now.mono);
+        node.count_hosts();
+        node.plan_contact(Moment::START);
         node
     }
 
@@ -238,6 +242,7 @@ impl Node {
 
     /// Does everything that is due.
     pub fn handle_timeout(&mut self, now: Now) {
+        let now = self.start.present(now);
         while let Some(timer) = self.timers.pop_due(now.mono) {
             match timer {
                 Timer::Sweep => self.sweep(now),
@@ -248,7 +253,7 @@ impl Node {
         }
     }
 
-    fn sweep(&mut self, now: Now) {
+    fn sweep(&mut self, now: Present) {
         self.reassembly.sweep(now.mono);
         self.awaited.sweep(now.mono);
         self.duplicates.sweep(now.mono);
@@ -262,6 +267,7 @@ impl Node {
     /// Answers a request with a configuration, given as signed chunks (`vl2.md` §4.1), each from the network id to the
     /// end of the signature.
     pub fn reply_config(&mut self, now: Now, request: RequestId, chunks: &[Vec<u8>]) {
+        let now = self.start.present(now);
         self.note_configured(now, request.from, network_of(chunks));
         for chunk in chunks {
             self.send_ok(now, request, Verb::NETWORK_CONFIG_REQUEST, chunk);
@@ -271,6 +277,7 @@ impl Node {
     /// Answers a request with a configuration for `network`, given as payloads that stand each behind
     /// [`RequestId::config_envelope`] already.
     pub fn reply_prepared(&mut self, now: Now, request: RequestId, network: NetworkId, payloads: &[Payload]) {
+        let now = self.start.present(now);
         if !payloads.is_empty() {
             self.note_configured(now, request.from, Some(network));
         }
@@ -288,9 +295,21 @@ impl Node {
         network: NetworkId,
         details: &[u8],
     ) {
+        let now = self.start.present(now);
+        self.refuse(now, request, code, NetworkError { network, details });
+    }
+
+    /// Tells a member that its requests will be refused, before it asks. Clients do not look at which request an error
+    /// answers.
+    pub fn push_error(&mut self, now: Now, to: Address, code: ErrorCode, network: NetworkId) {
+        let now = self.start.present(now);
+        self.refuse(now, RequestId { from: to, packet: 0 }, code, NetworkError { network, details: &[] });
+    }
+
+    fn refuse(&mut self, now: Present, request: RequestId, code: ErrorCode, error: NetworkError<'_>) {
         self.traffic.sent.add_error(code);
         let mut payload = Vec::new();
-        NetworkError { network, details }.write(&mut payload);
+        error.write(&mut payload);
         let error = ErrorReply {
             in_re_verb: Verb::NETWORK_CONFIG_REQUEST,
             in_re_packet: request.packet,
@@ -302,16 +321,11 @@ impl Node {
         self.send(now, request.from, Verb::ERROR, &bytes);
     }
 
-    /// Tells a member that its requests will be refused, before it asks. Clients do not look at which request an error
-    /// answers.
-    pub fn push_error(&mut self, now: Now, to: Address, code: ErrorCode, network: NetworkId) {
-        self.reply_error(now, RequestId { from: to, packet: 0 }, code, network, &[]);
-    }
-
     /// Sends a configuration that nobody asked for, as signed chunks; [`Event::ConfigAcknowledged`] says that it came.
     ///
     /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
+        let now = self.start.present(now);
         self.note_configured(now, to, network_of(chunks));
         if self.is_modern(to) {
             for chunk in chunks {
@@ -324,6 +338,7 @@ impl Node {
 
     /// Does the same with payloads that may be compressed already.
     pub fn push_prepared(&mut self, now: Now, to: Address, network: NetworkId, payloads: &[Payload]) {
+        let now = self.start.present(now);
         if !payloads.is_empty() {
             self.note_configured(now, to, Some(network));
         }
@@ -337,7 +352,7 @@ impl Node {
     }
 
     /// Notes for which network a peer gets a configuration.
-    fn note_configured(&mut self, now: Now, to: Address, network: Option<NetworkId>) {
+    fn note_configured(&mut self, now: Present, to: Address, network: Option<NetworkId>) {
         if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to)) {
             peer.note_configured(network, now.mono);
         }
@@ -345,6 +360,7 @@ impl Node {
 
     /// Sends NETWORK_CREDENTIALS; its receivers take one such packet per second and drop the others.
     pub fn push_credentials(&mut self, now: Now, to: Address, payload: &[u8]) {
+        let now = self.start.present(now);
         // Before protocol 8 the verb was something else.
         if self.is_modern(to) {
             self.send(now, to, Verb::NETWORK_CREDENTIALS, payload);
@@ -358,11 +374,13 @@ impl Node {
 
     /// Takes in an identity that has been verified, and does what waited for it.
     pub fn identity_verified(&mut self, now: Now, identity: &VerifiedIdentity) {
+        let now = self.start.present(now);
         self.admit(now, identity, None);
     }
 
     /// Does the same with the key that this node's secret and the identity agree on, which somebody else had time to compute.
     pub fn identity_agreed(&mut self, now: Now, identity: &VerifiedIdentity, key: SessionKey) {
+        let now = self.start.present(now);
         self.admit(now, identity, Some(key));
     }
 
@@ -373,6 +391,7 @@ impl Node {
 
     /// Says whether other nodes can reach this one: it is a root, or it hears from one.
     pub fn is_online(&self, now: Now) -> bool {
+        let now = self.start.present(now);
         self.roots.is_root()
             || self.roots.upstream().any(|root| {
                 self.peers.get(&root).is_some_and(|peer| !peer.is_gone(now.mono) && peer.version.is_some())
@@ -391,6 +410,7 @@ impl Node {
 
     /// Returns the addresses at which others see this node: those that roots report first.
     pub fn surface_addresses(&self, now: Now) -> Vec<SocketAddr> {
+        let now = self.start.present(now);
         self.surface.all(now.mono)
     }
 
@@ -412,6 +432,7 @@ impl Node {
     /// Describes the peers that follow `last` in the order of their addresses, at most `limit`: about half a microsecond
     /// each, so that whoever wants to see many asks in pages.
     pub fn peers_after(&self, now: Now, last: Option<Address>, limit: usize) -> Vec<PeerView> {
+        let now = self.start.present(now);
         let from = last.map_or(Bound::Unbounded, Bound::Excluded);
         let addresses = self.peer_order.range((from, Bound::Unbounded)).take(limit);
         addresses.filter_map(|address| Some(self.view(self.peers.get(address)?, now.mono))).collect()
@@ -419,6 +440,7 @@ impl Node {
 
     /// Describes those of these nodes that are peers.
     pub fn peers_of(&self, now: Now, addresses: &[Address]) -> Vec<PeerView> {
+        let now = self.start.present(now);
         addresses.iter().filter_map(|address| Some(self.view(self.peers.get(address)?, now.mono))).collect()
     }
 
@@ -427,12 +449,12 @@ impl Node {
         self.peers.len()
     }
 
-    fn view(&self, peer: &Peer, now: Instant) -> PeerView {
+    fn view(&self, peer: &Peer, now: Moment) -> PeerView {
         let best = peer.best_path(now);
-        let ago = |when: Instant| now.saturating_duration_since(when);
+        let ago = |when: Moment| now.saturating_duration_since(when);
         let paths = peer.paths.iter().map(|path| PathView {
-            remote: path.link.remote,
-            preferred: best.is_some_and(|best| best.link == path.link),
+            remote: path.link().remote,
+            preferred: best.is_some_and(|best| best.link() == path.link()),
             expired: path.is_expired(now),
             received_ago: path.silence(now),
             sent_ago: path.last_send.map(ago),
@@ -442,7 +464,7 @@ impl Node {
             version: peer.version.map(|version| (version.major, version.minor, version.revision)),
             is_root: self.roots.is_of_planet(peer.address()),
             is_moon: self.roots.contains(peer.address()) && !self.roots.is_of_planet(peer.address()),
-            latency_ms: best.and_then(|path| path.latency_ms),
+            latency_ms: best.and_then(|path| path.latency_ms()),
             paths: paths.collect(),
             traffic: peer.traffic,
         }
@@ -472,7 +494,7 @@ impl Node {
 
     /// Returns when [`Node::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().map(|moment| self.start.instant(moment))
     }
 
     pub(super) fn transmit(&mut self, transmit: Transmit) {

@@ -1,10 +1,12 @@
 //! A way to a peer that has proven to work (`vl1.md` §13).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::inet::Scope;
 
 use super::Link;
+use super::moment::Moment;
+use super::packed_link::PackedLink;
 use super::rate::{Bucket, Limit};
 
 /// A path on which something authentic arrived within this time works for certain.
@@ -22,24 +24,24 @@ const ECHO_LIMIT: Limit = Limit { burst: 1, interval: Duration::from_millis(166)
 /// A confirmed path: an OK came back over it.
 #[derive(Debug)]
 pub(super) struct Path {
-    pub link: Link,
+    link: PackedLink,
     /// When something authentic last came directly.
-    pub last_receive: Instant,
-    pub last_send: Option<Instant>,
-    /// Round trip of the last HELLO, in milliseconds.
-    pub latency_ms: Option<u32>,
+    pub last_receive: Moment,
+    pub last_send: Option<Moment>,
+    /// Round trip of the last HELLO, in milliseconds. No answer counts that takes half as long as this could say.
+    latency_ms: Option<u16>,
     /// The network between the two ends changed: not used until something comes over it again.
     is_doubtful: bool,
     /// When something was sent over it that should have been answered by now.
-    unanswered_since: Option<Instant>,
-    last_probe: Option<Instant>,
+    unanswered_since: Option<Moment>,
+    last_probe: Option<Moment>,
     echo: Bucket,
 }
 
 impl Path {
-    pub(super) fn new(link: Link, now: Instant) -> Self {
+    pub(super) fn new(link: Link, now: Moment) -> Self {
         Self {
-            link,
+            link: link.into(),
             last_receive: now,
             last_send: None,
             latency_ms: None,
@@ -50,15 +52,29 @@ impl Path {
         }
     }
 
+    pub(super) fn link(&self) -> Link {
+        self.link.unpack()
+    }
+
+    /// Returns the round trip of the last HELLO, in milliseconds.
+    pub(super) fn latency_ms(&self) -> Option<u32> {
+        self.latency_ms.map(u32::from)
+    }
+
+    /// Notes how long the answer to a HELLO took.
+    pub(super) fn measured(&mut self, round_trip: Duration) {
+        self.latency_ms = Some(u16::try_from(round_trip.as_millis()).unwrap_or(u16::MAX));
+    }
+
     /// Notes that something authentic came directly.
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Moment) {
         self.last_receive = now;
         self.is_doubtful = false;
         self.unanswered_since = None;
     }
 
     /// Notes that something is sent; `must_answer` says that every peer answers it.
-    pub(super) fn sent(&mut self, must_answer: bool, now: Instant) {
+    pub(super) fn sent(&mut self, must_answer: bool, now: Moment) {
         self.last_send = Some(now);
         if must_answer {
             self.last_probe = Some(now);
@@ -67,17 +83,17 @@ impl Path {
     }
 
     /// Says whether the path can be used: whatever else there is, is better than one that fails.
-    pub(super) fn works(&self, now: Instant) -> bool {
+    pub(super) fn works(&self, now: Moment) -> bool {
         !self.is_doubtful && !self.is_failing(now) && !self.is_expired(now)
     }
 
-    fn is_failing(&self, now: Instant) -> bool {
+    fn is_failing(&self, now: Moment) -> bool {
         self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > FAILS_AFTER)
     }
 
     /// Returns when the path should be probed: when nothing was sent for so long that a NAT may forget it, when nothing was
     /// heard for as long whatever was sent, and soon again while there is no answer.
-    pub(super) fn probe_at(&self, now: Instant) -> Instant {
+    pub(super) fn probe_at(&self, now: Moment) -> Moment {
         let Some(last_send) = self.last_send else { return now };
         match self.last_probe {
             Some(last) if self.unanswered_since.is_some() && !self.is_failing(now) => last + PROBE_AGAIN,
@@ -89,28 +105,28 @@ impl Path {
     pub(super) fn doubt(&mut self) -> Link {
         self.is_doubtful = true;
         self.last_send = None;
-        self.link
+        self.link()
     }
 
-    pub(super) fn silence(&self, now: Instant) -> Duration {
+    pub(super) fn silence(&self, now: Moment) -> Duration {
         now.saturating_duration_since(self.last_receive)
     }
 
-    pub(super) fn is_expired(&self, now: Instant) -> bool {
+    pub(super) fn is_expired(&self, now: Moment) -> bool {
         self.silence(now) > EXPIRES_AFTER
     }
 
-    pub(super) fn is_alive(&self, now: Instant) -> bool {
+    pub(super) fn is_alive(&self, now: Moment) -> bool {
         self.silence(now) <= ALIVE_FOR
     }
 
     /// Says whether another ECHO that came over this path may be answered.
-    pub(super) fn take_echo(&mut self, now: Instant) -> bool {
+    pub(super) fn take_echo(&mut self, now: Moment) -> bool {
         self.echo.take(ECHO_LIMIT, now)
     }
 
     /// Returns how bad the path is; of several the lowest is used (`vl1.md` §13.6).
-    pub(super) fn badness(&self, now: Instant) -> u64 {
+    pub(super) fn badness(&self, now: Moment) -> u64 {
         const UNKNOWN_MS: u64 = 65_535;
         const MAX_AGE_MS: u128 = 140_000;
         let latency = self.latency_ms.map_or(UNKNOWN_MS, u64::from);
@@ -120,34 +136,34 @@ impl Path {
             let age = self.silence(now).as_millis().min(MAX_AGE_MS);
             UNKNOWN_MS + u64::try_from(age).unwrap_or(UNKNOWN_MS)
         };
-        (latency + penalty) * (8 - Scope::of(self.link.remote.ip()) as u64)
+        (latency + penalty) * (8 - Scope::of(self.link().remote.ip()) as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     fn path(remote: &str) -> Path {
-        Path::new(Link { local: None, remote: remote.parse().unwrap() }, at(0).mono)
+        Path::new(Link { local: None, remote: remote.parse().unwrap() }, moment(0))
     }
 
     #[test]
     fn a_private_path_is_better_than_a_global_one_and_a_silent_one_is_worst() {
         let (private, global) = (path("10.0.0.1:9993"), path("8.8.8.8:9993"));
-        let now = at(1_000).mono;
+        let now = moment(1_000);
         assert!(private.badness(now) < global.badness(now));
         let mut fresh = path("8.8.8.8:9993");
-        fresh.last_receive = at(60_000).mono;
-        let now = at(60_000).mono;
+        fresh.last_receive = moment(60_000);
+        let now = moment(60_000);
         assert!(fresh.badness(now) < global.badness(now));
     }
 
     #[test]
     fn echoes_are_answered_at_most_six_times_a_second() {
         let mut path = path("10.0.0.1:9993");
-        let answered = (0..1_000).filter(|ms| path.take_echo(at(*ms).mono)).count();
+        let answered = (0..1_000).filter(|ms| path.take_echo(moment(*ms))).count();
         assert_eq!(answered, 7);
     }
 }

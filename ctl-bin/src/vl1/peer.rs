@@ -1,8 +1,9 @@
 //! What is known of another node (`vl1.md` §13.1).
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use smallvec::SmallVec;
 use zt_crypto::SessionKey;
 use zt_crypto::armor::Suite;
 use zt_proto::verb::hello::NodeVersion;
@@ -10,6 +11,7 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::Link;
 use super::direct_paths::{PushGate, TELL_INTERVAL};
+use super::moment::Moment;
 use super::path::Path;
 use super::rate::{Bucket, Limit};
 use super::traffic::PeerTraffic;
@@ -47,7 +49,7 @@ const MAX_CONFIGURED: usize = 1024;
 /// A packet without armor that waits for a path.
 #[derive(Debug)]
 struct Waiting {
-    since: Instant,
+    since: Moment,
     packet: Vec<u8>,
 }
 
@@ -58,20 +60,20 @@ pub(super) struct Peer {
     pub key: SessionKey,
     /// From its last authentic HELLO or OK(HELLO); `None` for a peer learnt through WHOIS.
     pub version: Option<NodeVersion>,
-    pub paths: Vec<Path>,
+    pub paths: Few<Path>,
     pub traffic: PeerTraffic,
     /// When anything authentic last came, directly or relayed.
-    pub last_receive: Instant,
+    pub last_receive: Moment,
     /// When a packet came that makes it worth keeping its paths alive.
-    pub last_nontrivial: Option<Instant>,
+    pub last_nontrivial: Option<Moment>,
     /// When HELLO was last said on all its paths.
-    pub last_hello_round: Option<Instant>,
+    pub last_hello_round: Option<Moment>,
     /// Whether it was greeted ([`Node::greet`](super::Node::greet)) and has not answered yet.
     pub is_greeted: bool,
     /// When its timer is armed for.
-    pub due: Instant,
+    pub due: Moment,
     /// For which networks it got a configuration, and when.
-    configured: Vec<(NetworkId, Instant)>,
+    configured: Few<(NetworkId, Moment)>,
     hello: Bucket,
     config_requests: Bucket,
     test: Bucket,
@@ -83,19 +85,19 @@ pub(super) struct Peer {
 #[derive(Debug)]
 struct Rare {
     /// When it was last told the addresses of this node.
-    told_paths: Option<Instant>,
+    told_paths: Option<Moment>,
     /// The addresses that it tells.
     pushes: PushGate,
     outbox: VecDeque<Waiting>,
     /// Oldest first.
-    tests: Vec<(Link, Instant)>,
+    tests: Vec<(Link, Moment)>,
     unconfirmed_echo: Bucket,
     whois: Bucket,
     multicast: Bucket,
 }
 
 impl Rare {
-    fn new(now: Instant) -> Self {
+    fn new(now: Moment) -> Self {
         Self {
             told_paths: None,
             pushes: PushGate::default(),
@@ -108,8 +110,8 @@ impl Rare {
     }
 
     /// Says whether another one would do the same from now on.
-    fn is_over(&self, now: Instant) -> bool {
-        let since = |when: Instant| now.saturating_duration_since(when);
+    fn is_over(&self, now: Moment) -> bool {
+        let since = |when: Moment| now.saturating_duration_since(when);
         let buckets = [self.unconfirmed_echo, self.whois, self.multicast];
         buckets.iter().all(|bucket| bucket.is_full(now))
             && self.pushes.is_over(now)
@@ -120,19 +122,19 @@ impl Rare {
 }
 
 impl Peer {
-    pub(super) fn new(identity: PublicIdentity, key: SessionKey, now: Instant) -> Self {
+    pub(super) fn new(identity: PublicIdentity, key: SessionKey, now: Moment) -> Self {
         Self {
             identity,
             key,
             version: None,
-            paths: Vec::new(),
+            paths: Few::new(),
             traffic: PeerTraffic::default(),
             last_receive: now,
             last_nontrivial: None,
             last_hello_round: None,
             is_greeted: false,
             due: now,
-            configured: Vec::new(),
+            configured: Few::new(),
             hello: Bucket::full(now),
             config_requests: Bucket::full(now),
             test: Bucket::full(now),
@@ -140,12 +142,12 @@ impl Peer {
         }
     }
 
-    fn rare(&mut self, now: Instant) -> &mut Rare {
+    fn rare(&mut self, now: Moment) -> &mut Rare {
         self.rare.get_or_insert_with(|| Box::new(Rare::new(now)))
     }
 
     /// Forgets what is over.
-    pub(super) fn tidy(&mut self, now: Instant) {
+    pub(super) fn tidy(&mut self, now: Moment) {
         if self.rare.as_ref().is_some_and(|rare| rare.is_over(now)) {
             self.rare = None;
         }
@@ -164,16 +166,16 @@ impl Peer {
     }
 
     pub(super) fn path(&mut self, link: Link) -> Option<&mut Path> {
-        self.paths.iter_mut().find(|path| path.link == link)
+        self.paths.iter_mut().find(|path| path.link() == link)
     }
 
     /// Returns the paths that have not expired.
-    pub(super) fn living_paths(&self, now: Instant) -> impl Iterator<Item = &Path> {
+    pub(super) fn living_paths(&self, now: Moment) -> impl Iterator<Item = &Path> {
         self.paths.iter().filter(move |path| !path.is_expired(now))
     }
 
     /// Returns the best path that works.
-    pub(super) fn best_path(&self, now: Instant) -> Option<&Path> {
+    pub(super) fn best_path(&self, now: Moment) -> Option<&Path> {
         let working = self.paths.iter().filter(|path| path.works(now));
         working.min_by_key(|path| path.badness(now))
     }
@@ -185,15 +187,22 @@ impl Peer {
 
     /// Removes the paths that have expired, and returns their links. The one that worked last stays as the last resort, but
     /// not for ever.
-    pub(super) fn expire_paths(&mut self, now: Instant) -> Vec<Link> {
+    pub(super) fn expire_paths(&mut self, now: Moment) -> Vec<Link> {
         let last_resort = self.last_resort().filter(|path| path.silence(now) <= FORGET_AFTER);
-        let last_resort = last_resort.map(|path| path.link);
-        let expired = |path: &mut Path| path.is_expired(now) && Some(path.link) != last_resort;
-        self.paths.extract_if(.., expired).map(|path| path.link).collect()
+        let last_resort = last_resort.map(|path| path.link());
+        let mut expired = Vec::new();
+        self.paths.retain(|path| {
+            let (is_expired, link) = (path.is_expired(now), path.link());
+            let stays = !is_expired || Some(link) == last_resort;
+            expired.extend((!stays).then_some(link));
+            stays
+        });
+        self.paths.shrink_to_fit();
+        expired
     }
 
     /// Notes that the peer gets a configuration for `network`.
-    pub(super) fn note_configured(&mut self, network: NetworkId, now: Instant) {
+    pub(super) fn note_configured(&mut self, network: NetworkId, now: Moment) {
         // Most are in one network, and ask again and again.
         if let [(known, since)] = self.configured.as_mut_slice()
             && *known == network
@@ -210,13 +219,13 @@ impl Peer {
     }
 
     /// Says whether the peer got a configuration for `network` lately.
-    pub(super) fn is_configured(&self, network: NetworkId, now: Instant) -> bool {
+    pub(super) fn is_configured(&self, network: NetworkId, now: Moment) -> bool {
         let is_current = |since| now.saturating_duration_since(since) <= CONFIGURED_FOR;
         self.configured.iter().any(|(known, since)| *known == network && is_current(*since))
     }
 
     /// Takes up a path that has proven to work; returns the link of the path that had to give way.
-    pub(super) fn learn(&mut self, link: Link, now: Instant) -> Option<Link> {
+    pub(super) fn learn(&mut self, link: Link, now: Moment) -> Option<Link> {
         if let Some(rare) = &mut self.rare {
             rare.tests.retain(|(tested, _)| *tested != link);
         }
@@ -227,11 +236,11 @@ impl Peer {
         }
         let mut replaced = None;
         if self.paths.len() >= MAX_PATHS {
-            let same_host = |path: &Path| !path.is_alive(now) && path.link.remote.ip() == link.remote.ip();
+            let same_host = |path: &Path| !path.is_alive(now) && path.link().remote.ip() == link.remote.ip();
             let victim = self.paths.iter().position(same_host).or_else(|| {
                 (0..self.paths.len()).max_by_key(|n| self.paths.get(*n).map(|path| path.silence(now)))
             });
-            replaced = victim.map(|victim| self.paths.swap_remove(victim).link);
+            replaced = victim.map(|victim| self.paths.swap_remove(victim).link());
         }
         push_exact(&mut self.paths, Path::new(link, now));
         replaced
@@ -239,18 +248,18 @@ impl Peer {
 
     /// Says whether a living path leads from the same socket to another port of the same host. Then `link` is of no interest:
     /// behind some NATs the ports change all the time.
-    pub(super) fn has_living_path_beside(&self, link: Link, now: Instant) -> bool {
+    pub(super) fn has_living_path_beside(&self, link: Link, now: Moment) -> bool {
         self.paths.iter().any(|path| {
-            let is_beside =
-                path.link.remote.ip() == link.remote.ip() && path.link.remote.port() != link.remote.port();
-            is_beside && path.link.shares_socket(link) && path.is_alive(now) && path.works(now)
+            let is_beside = path.link().remote.ip() == link.remote.ip()
+                && path.link().remote.port() != link.remote.port();
+            is_beside && path.link().shares_socket(link) && path.is_alive(now) && path.works(now)
         })
     }
 
     /// Says whether `link`, over which this peer was heard or is said to be found, should be tested, and notes that it is.
-    pub(super) fn take_test(&mut self, link: Link, now: Instant) -> bool {
+    pub(super) fn take_test(&mut self, link: Link, now: Moment) -> bool {
         let beside_living_path = self.has_living_path_beside(link, now);
-        let recent = |since: &Instant| now.saturating_duration_since(*since) < TEST_INTERVAL;
+        let recent = |since: &Moment| now.saturating_duration_since(*since) < TEST_INTERVAL;
         if beside_living_path {
             return false;
         }
@@ -264,28 +273,28 @@ impl Peer {
         if tests.len() >= MAX_TESTS {
             tests.remove(0);
         }
-        push_exact(tests, (link, now));
+        tests.push((link, now));
         true
     }
 
     /// Says whether a push of addresses that comes now counts.
-    pub(super) fn take_push(&mut self, now: Instant) -> bool {
+    pub(super) fn take_push(&mut self, now: Moment) -> bool {
         self.rare(now).pushes.take(now)
     }
 
     /// Says whether it was just told the addresses of this node.
-    pub(super) fn is_told_paths(&self, now: Instant) -> bool {
+    pub(super) fn is_told_paths(&self, now: Moment) -> bool {
         let told = self.rare.as_ref().and_then(|rare| rare.told_paths);
         told.is_some_and(|last| now.saturating_duration_since(last) < TELL_INTERVAL)
     }
 
     /// Notes that it is told the addresses of this node.
-    pub(super) fn note_told_paths(&mut self, now: Instant) {
+    pub(super) fn note_told_paths(&mut self, now: Moment) {
         self.rare(now).told_paths = Some(now);
     }
 
     /// Keeps a packet until there is a path; the oldest gives way.
-    pub(super) fn keep(&mut self, packet: Vec<u8>, now: Instant) {
+    pub(super) fn keep(&mut self, packet: Vec<u8>, now: Moment) {
         let outbox = &mut self.rare(now).outbox;
         outbox.retain(|waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR);
         if outbox.len() >= MAX_OUTBOX {
@@ -295,65 +304,68 @@ impl Peer {
     }
 
     /// Takes the packets that have not waited too long.
-    pub(super) fn take_outbox(&mut self, now: Instant) -> Vec<Vec<u8>> {
+    pub(super) fn take_outbox(&mut self, now: Moment) -> Vec<Vec<u8>> {
         let in_time = |waiting: &Waiting| now.saturating_duration_since(waiting.since) <= OUTBOX_FOR;
         let outbox = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox)).unwrap_or_default();
         outbox.into_iter().filter(in_time).map(|waiting| waiting.packet).collect()
     }
 
     /// Says whether its paths are to be kept alive.
-    pub(super) fn is_active(&self, now: Instant) -> bool {
+    pub(super) fn is_active(&self, now: Moment) -> bool {
         self.last_nontrivial.is_some_and(|since| now.saturating_duration_since(since) <= FORGET_AFTER)
     }
 
-    pub(super) fn is_gone(&self, now: Instant) -> bool {
+    pub(super) fn is_gone(&self, now: Moment) -> bool {
         now.saturating_duration_since(self.last_receive) > FORGET_AFTER
     }
 
     /// Says whether another ECHO that came over `link` may be answered: by the limit of the path, or where that is not
     /// confirmed by one for all such links together.
-    pub(super) fn take_echo(&mut self, link: Link, now: Instant) -> bool {
+    pub(super) fn take_echo(&mut self, link: Link, now: Moment) -> bool {
         match self.path(link) {
             Some(path) => path.take_echo(now),
             None => self.rare(now).unconfirmed_echo.take(UNCONFIRMED_ECHO_LIMIT, now),
         }
     }
 
-    pub(super) fn take_hello(&mut self, now: Instant) -> bool {
+    pub(super) fn take_hello(&mut self, now: Moment) -> bool {
         self.hello.take(HELLO_LIMIT, now)
     }
 
-    pub(super) fn take_whois(&mut self, now: Instant) -> bool {
+    pub(super) fn take_whois(&mut self, now: Moment) -> bool {
         self.rare(now).whois.take(WHOIS_LIMIT, now)
     }
 
-    pub(super) fn take_config_request(&mut self, now: Instant) -> bool {
+    pub(super) fn take_config_request(&mut self, now: Moment) -> bool {
         self.config_requests.take(CONFIG_REQUEST_LIMIT, now)
     }
 
-    pub(super) fn take_multicast(&mut self, now: Instant) -> bool {
+    pub(super) fn take_multicast(&mut self, now: Moment) -> bool {
         self.rare(now).multicast.take(MULTICAST_LIMIT, now)
     }
 }
 
-/// Adds to a list of which there are very many, and which mostly has one entry: it takes no more room than that.
-fn push_exact<T>(list: &mut Vec<T>, entry: T) {
+/// A list of which there are very many, and which mostly has one entry: that is in the peer itself.
+type Few<T> = SmallVec<[T; 1]>;
+
+/// Adds to a list without room for more.
+fn push_exact<T>(list: &mut Few<T>, entry: T) {
     list.reserve_exact(1);
     list.push(entry);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{at, identity};
+    use super::super::tests::{identity, moment};
     use super::*;
 
     fn peer() -> Peer {
         let identity_a = *identity("A").public();
         let key = identity("R").agree(&identity_a).unwrap();
-        Peer::new(identity_a, key, at(0).mono)
+        Peer::new(identity_a, key, moment(0))
     }
 
-    fn tests(peer: &Peer) -> &[(Link, Instant)] {
+    fn tests(peer: &Peer) -> &[(Link, Moment)] {
         &peer.rare.as_ref().unwrap().tests
     }
 
@@ -365,12 +377,12 @@ mod tests {
     fn the_most_silent_path_gives_way_when_a_peer_has_too_many() {
         let mut peer = peer();
         for n in 0..16 {
-            assert_eq!(peer.learn(link(n, 9993), at(u64::from(n)).mono), None);
+            assert_eq!(peer.learn(link(n, 9993), moment(u64::from(n))), None);
         }
         // The first is heard again, so the second is the most silent one.
-        assert_eq!(peer.learn(link(0, 9993), at(50).mono), None);
+        assert_eq!(peer.learn(link(0, 9993), moment(50)), None);
         for n in 100..200 {
-            let replaced = peer.learn(link(n, 9993), at(u64::from(n)).mono);
+            let replaced = peer.learn(link(n, 9993), moment(u64::from(n)));
             let expected = match n {
                 100..115 => link(n - 99, 9993),
                 115 => link(0, 9993),
@@ -380,29 +392,29 @@ mod tests {
             assert_eq!(peer.paths.len(), MAX_PATHS);
         }
         // Another port of a host takes the place of its dead one, though others are more silent.
-        peer.learn(link(199, 9993), at(1_000).mono);
-        assert_eq!(peer.learn(link(199, 5), at(60_000).mono), Some(link(199, 9993)));
+        peer.learn(link(199, 9993), moment(1_000));
+        assert_eq!(peer.learn(link(199, 5), moment(60_000)), Some(link(199, 9993)));
     }
 
     #[test]
     fn the_oldest_packet_that_waits_for_a_path_gives_way() {
         let mut peer = peer();
         for n in 0..100 {
-            peer.keep(vec![n], at(u64::from(n)).mono);
+            peer.keep(vec![n], moment(u64::from(n)));
         }
         let waiting: Vec<_> = (84..100).map(|n| vec![n]).collect();
         assert_eq!(waiting.len(), MAX_OUTBOX);
-        assert_eq!(peer.take_outbox(at(5_000).mono), waiting);
-        peer.keep(vec![1], at(5_000).mono);
-        assert!(peer.take_outbox(at(10_001).mono).is_empty(), "too late");
+        assert_eq!(peer.take_outbox(moment(5_000)), waiting);
+        peer.keep(vec![1], moment(5_000));
+        assert!(peer.take_outbox(moment(10_001)).is_empty(), "too late");
     }
 
     #[test]
     fn addresses_are_tested_a_few_at_a_time_and_the_oldest_test_is_forgotten() {
         let mut peer = peer();
-        let began = (0..100).filter(|n| peer.take_test(link(*n, 9993), at(0).mono)).count();
+        let began = (0..100).filter(|n| peer.take_test(link(*n, 9993), moment(0))).count();
         assert_eq!((began, tests(&peer).len()), (16, MAX_TESTS));
-        let later = (0..100_u8).filter(|n| peer.take_test(link(*n, 9993), at(u64::from(*n) * 100).mono));
+        let later = (0..100_u8).filter(|n| peer.take_test(link(*n, 9993), moment(u64::from(*n) * 100)));
         assert_eq!(later.count(), 9, "one a second from then on");
         assert_eq!(tests(&peer).len(), MAX_TESTS);
         let (last, _) = tests(&peer)[MAX_TESTS - 1];
@@ -411,7 +423,7 @@ mod tests {
 
     #[test]
     fn what_is_over_takes_no_memory_and_what_is_not_stays() {
-        type Deed = fn(&mut Peer, Instant);
+        type Deed = fn(&mut Peer, Moment);
         let deeds: [(Deed, u64); 7] = [
             (|peer, now| assert!(peer.take_test(link(1, 9993), now)), 1_000),
             (|peer, now| peer.keep(vec![1], now), 5_001),
@@ -423,30 +435,42 @@ mod tests {
         ];
         for (n, (deed, over)) in deeds.into_iter().enumerate() {
             let mut peer = peer();
-            deed(&mut peer, at(0).mono);
-            peer.tidy(at(over - 1).mono);
+            deed(&mut peer, moment(0));
+            peer.tidy(moment(over - 1));
             assert!(peer.rare.is_some(), "{n}");
-            peer.tidy(at(over).mono);
+            peer.tidy(moment(over));
             assert!(peer.rare.is_none(), "{n}");
         }
         // As soon as a path is confirmed, nothing is left of its test.
         let mut peer = peer();
-        assert!(peer.take_test(link(1, 9993), at(0).mono));
-        peer.learn(link(1, 9993), at(5).mono);
+        assert!(peer.take_test(link(1, 9993), moment(0)));
+        peer.learn(link(1, 9993), moment(5));
         assert!(peer.rare.is_none());
-        assert!(size_of::<Peer>() <= 392, "{}", size_of::<Peer>());
+    }
+
+    /// There is one of it for each member that is online (`docs/performance.md`).
+    #[test]
+    fn a_peer_with_one_path_and_one_network_is_one_piece_of_memory() {
+        let mut peer = peer();
+        peer.learn(link(1, 9993), moment(0));
+        peer.note_configured(NetworkId(1), moment(0));
+        assert!(!peer.paths.spilled() && !peer.configured.spilled());
+        peer.learn(link(2, 9993), moment(300_000));
+        assert_eq!(peer.expire_paths(moment(300_000)), [link(1, 9993)]);
+        assert!(!peer.paths.spilled(), "another path was only there for some time");
+        assert_eq!((size_of::<Peer>(), size_of::<Path>()), (360, 56));
     }
 
     #[test]
     fn networks_that_a_peer_is_configured_for_are_bounded_in_number_and_time() {
         let mut peer = peer();
         for n in 0..5_000 {
-            peer.note_configured(NetworkId(n), at(0).mono);
+            peer.note_configured(NetworkId(n), moment(0));
         }
         assert_eq!(peer.configured.len(), MAX_CONFIGURED);
-        assert!(peer.is_configured(NetworkId(0), at(180_000).mono));
-        assert!(!peer.is_configured(NetworkId(4_999), at(0).mono), "the newest gives way");
-        peer.note_configured(NetworkId(4_999), at(180_001).mono);
+        assert!(peer.is_configured(NetworkId(0), moment(180_000)));
+        assert!(!peer.is_configured(NetworkId(4_999), moment(0)), "the newest gives way");
+        peer.note_configured(NetworkId(4_999), moment(180_001));
         assert_eq!(peer.configured.len(), 1);
     }
 }

@@ -1,9 +1,11 @@
 //! Token buckets: what strangers may cost (`vl1.md` §12.4, §13.9).
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_core::Rng;
+
+use super::moment::Moment;
 
 /// Something that may happen `burst` times at once, and then once per `interval`.
 #[derive(Debug, Clone, Copy)]
@@ -16,20 +18,20 @@ pub(super) struct Limit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket {
     /// When the bucket would be full if nothing more were taken.
-    full_at: Instant,
+    full_at: Moment,
 }
 
 impl Bucket {
-    pub(super) fn full(now: Instant) -> Self {
+    pub(super) fn full(now: Moment) -> Self {
         Self { full_at: now }
     }
 
-    pub(super) fn is_full(&self, now: Instant) -> bool {
+    pub(super) fn is_full(&self, now: Moment) -> bool {
         self.full_at <= now
     }
 
     /// Takes one; false if none is left.
-    pub(super) fn take(&mut self, limit: Limit, now: Instant) -> bool {
+    pub(super) fn take(&mut self, limit: Limit, now: Moment) -> bool {
         let debt = self.full_at.saturating_duration_since(now);
         let allowed = limit.interval * (limit.burst - 1);
         if debt > allowed {
@@ -48,7 +50,7 @@ impl Bucket {
 pub(super) struct PerNetwork {
     limit: Limit,
     key: [u64; 2],
-    start: Instant,
+    start: Moment,
     /// When each would be full if nothing more were taken, in microseconds since `start`.
     full_at: Vec<u64>,
 }
@@ -58,14 +60,14 @@ const BUCKETS_LOG2: u32 = 14;
 pub(super) const MAX_NETWORKS: usize = 1 << BUCKETS_LOG2;
 
 impl PerNetwork {
-    pub(super) fn new(limit: Limit, rng: &mut impl Rng, now: Instant) -> Self {
+    pub(super) fn new(limit: Limit, rng: &mut impl Rng, now: Moment) -> Self {
         let key = [rng.next_u64() | 1, rng.next_u64()];
         // Zeros cost no memory until they are written to.
         Self { limit, key, start: now, full_at: vec![0; MAX_NETWORKS] }
     }
 
     /// Takes one from the bucket of the network that `ip` belongs to; false if none is left.
-    pub(super) fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
+    pub(super) fn take(&mut self, ip: IpAddr, now: Moment) -> bool {
         let index = self.bucket_of(ip);
         let Some(full_at) = self.full_at.get_mut(index) else { return false };
         let elapsed = micros(now.saturating_duration_since(self.start));
@@ -106,22 +108,22 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     const LIMIT: Limit = Limit { burst: 3, interval: Duration::from_secs(1) };
 
     fn per_network() -> PerNetwork {
-        PerNetwork::new(LIMIT, &mut ChaCha20Rng::from_seed([7; 32]), at(0).mono)
+        PerNetwork::new(LIMIT, &mut ChaCha20Rng::from_seed([7; 32]), moment(0))
     }
 
     #[test]
     fn a_bucket_gives_its_burst_and_then_one_per_interval() {
-        let mut bucket = Bucket::full(at(0).mono);
-        let taken = (0..5).filter(|_| bucket.take(LIMIT, at(0).mono)).count();
+        let mut bucket = Bucket::full(moment(0));
+        let taken = (0..5).filter(|_| bucket.take(LIMIT, moment(0))).count();
         assert_eq!(taken, 3);
-        assert!(bucket.take(LIMIT, at(1000).mono));
-        assert!(!bucket.take(LIMIT, at(1000).mono));
+        assert!(bucket.take(LIMIT, moment(1000)));
+        assert!(!bucket.take(LIMIT, moment(1000)));
     }
 
     #[test]
@@ -130,11 +132,11 @@ mod tests {
         let [a, b, c]: [IpAddr; 3] =
             [[192, 0, 2, 1].into(), [192, 0, 2, 99].into(), [198, 51, 100, 1].into()];
         for _ in 0..3 {
-            assert!(buckets.take(a, at(0).mono));
+            assert!(buckets.take(a, moment(0)));
         }
-        assert!(!buckets.take(b, at(0).mono));
-        assert!(buckets.take(c, at(0).mono));
-        assert!(buckets.take(b, at(1_000).mono));
+        assert!(!buckets.take(b, moment(0)));
+        assert!(buckets.take(c, moment(0)));
+        assert!(buckets.take(b, moment(1_000)));
     }
 
     #[test]
@@ -143,10 +145,10 @@ mod tests {
         let networks =
             |first: u32, count: u32| (first..first + count).map(|n| IpAddr::from((n << 8).to_be_bytes()));
         for ip in networks(0, 20_000) {
-            buckets.take(ip, at(0).mono);
+            buckets.take(ip, moment(0));
         }
         // With 1.2 of 3 taken on average, a bucket is empty with a probability of an eighth.
-        let admitted = networks(1_000_000, 1_000).filter(|ip| buckets.take(*ip, at(0).mono)).count();
+        let admitted = networks(1_000_000, 1_000).filter(|ip| buckets.take(*ip, moment(0))).count();
         assert!(admitted > 800, "{admitted} of 1000");
         assert_eq!(buckets.full_at.len(), MAX_NETWORKS);
     }

@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::packet::{MAX_FRAGMENTS, MAX_PACKET};
+
+use super::moment::Moment;
 
 /// How long the pieces of a packet may take.
 pub(super) const REASSEMBLE_FOR: Duration = Duration::from_secs(5);
@@ -29,7 +31,7 @@ struct Incomplete {
 pub(super) struct Reassembly {
     incomplete: HashMap<Key, Incomplete>,
     per_ip: HashMap<IpAddr, usize>,
-    order: VecDeque<(Instant, Key)>,
+    order: VecDeque<(Moment, Key)>,
 }
 
 /// One piece of a packet.
@@ -48,7 +50,7 @@ impl Reassembly {
     /// Adds a piece; returns the packet once it is complete.
     ///
     /// A piece that is there already, one with an impossible number and one that contradicts the others is ignored.
-    pub(super) fn add(&mut self, from: IpAddr, id: u64, piece: Piece<'_>, now: Instant) -> Option<Vec<u8>> {
+    pub(super) fn add(&mut self, from: IpAddr, id: u64, piece: Piece<'_>, now: Moment) -> Option<Vec<u8>> {
         let (number, total, data) = match piece {
             Piece::Head(data) => (0, None, data),
             Piece::Fragment { number, total, data } => {
@@ -83,7 +85,7 @@ impl Reassembly {
     }
 
     /// Registers `key`; `None` if its IP address has too many incomplete packets already.
-    fn make_room(&mut self, key: Key, now: Instant) -> Option<()> {
+    fn make_room(&mut self, key: Key, now: Moment) -> Option<()> {
         let (ip, _) = key;
         if self.per_ip.get(&ip).is_some_and(|count| *count >= MAX_INCOMPLETE_PER_IP) {
             return None;
@@ -109,7 +111,7 @@ impl Reassembly {
         Some(packet)
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((since, key)) = self.order.front().copied() {
             if now.saturating_duration_since(since) <= REASSEMBLE_FOR {
                 return;
@@ -126,7 +128,7 @@ impl Reassembly {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn pieces_in_any_order_make_the_packet_and_the_first_copy_wins() {
         let mut reassembly = Reassembly::default();
-        let now = at(0).mono;
+        let now = moment(0);
         assert_eq!(reassembly.add(IP, 1, fragment(2, 3, b"c"), now), None);
         assert_eq!(reassembly.add(IP, 1, fragment(2, 3, b"X"), now), None);
         assert_eq!(reassembly.add(IP, 1, Piece::Head(b"a"), now), None);
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn impossible_and_contradicting_numbers_are_ignored() {
         let mut reassembly = Reassembly::default();
-        let now = at(0).mono;
+        let now = moment(0);
         for (number, total) in [(0, 3), (3, 3), (1, 1), (7, 8), (15, 15)] {
             assert_eq!(reassembly.add(IP, 1, fragment(number, total, b"x"), now), None);
             assert_eq!(reassembly.len(), 0, "{number} of {total}");
@@ -164,8 +166,8 @@ mod tests {
     fn a_packet_that_is_too_long_is_dropped() {
         let mut reassembly = Reassembly::default();
         let piece = vec![0; MAX_PACKET];
-        reassembly.add(IP, 1, Piece::Head(&piece), at(0).mono);
-        assert_eq!(reassembly.add(IP, 1, fragment(1, 2, b"x"), at(0).mono), None);
+        reassembly.add(IP, 1, Piece::Head(&piece), moment(0));
+        assert_eq!(reassembly.add(IP, 1, fragment(1, 2, b"x"), moment(0)), None);
         assert_eq!(reassembly.len(), 0);
     }
 
@@ -175,11 +177,11 @@ mod tests {
         let mut reassembly = Reassembly::default();
         for n in 0..100_000_u32 {
             let ip = IpAddr::from((n / 64).to_be_bytes());
-            reassembly.add(ip, u64::from(n), Piece::Head(b"x"), at(0).mono);
+            reassembly.add(ip, u64::from(n), Piece::Head(b"x"), moment(0));
         }
         assert!(reassembly.len() <= MAX_INCOMPLETE);
         assert!(reassembly.per_ip.values().all(|count| *count <= MAX_INCOMPLETE_PER_IP));
-        reassembly.sweep(at(6_000).mono);
+        reassembly.sweep(moment(6_000));
         assert_eq!((reassembly.len(), reassembly.per_ip.len(), reassembly.order.len()), (0, 0, 0));
     }
 }

@@ -11,6 +11,7 @@ use zt_proto::verb::rendezvous::Rendezvous;
 use zt_proto::{Address, compression};
 
 use super::awaited::Awaited;
+use super::moment::Present;
 use super::node::{ConfigRequested, Event, Ignored, RequestId};
 use super::reassembly::Piece;
 use super::strangers::{Ask, Waiting};
@@ -31,6 +32,7 @@ impl Node {
     /// # Errors
     /// Why it had no effect. Nothing here is the fault of this program, and nothing needs to be done about it.
     pub fn handle_datagram(&mut self, now: Now, link: Link, datagram: &mut [u8]) -> Result<(), Ignored> {
+        let now = self.start.present(now);
         self.traffic.received.add_bytes(datagram.len());
         let own = self.address();
         let ip = link.remote.ip();
@@ -55,7 +57,12 @@ impl Node {
     }
 
     /// Handles a whole packet for this node (`vl1.md` §12.1).
-    pub(super) fn handle_packet(&mut self, now: Now, link: Link, packet: &mut [u8]) -> Result<(), Ignored> {
+    pub(super) fn handle_packet(
+        &mut self,
+        now: Present,
+        link: Link,
+        packet: &mut [u8],
+    ) -> Result<(), Ignored> {
         let packet = if extended::is_marked(packet) {
             // Costs a key agreement before anything is known of the sender.
             if !self.strangers.take(link.remote.ip(), now.mono) {
@@ -115,7 +122,13 @@ impl Node {
     }
 
     /// Keeps a packet until the identity of its source is known.
-    fn keep_packet(&mut self, now: Now, link: Link, source: Address, packet: &[u8]) -> Result<(), Ignored> {
+    fn keep_packet(
+        &mut self,
+        now: Present,
+        link: Link,
+        source: Address,
+        packet: &[u8],
+    ) -> Result<(), Ignored> {
         let waiting = Waiting { link, packet: packet.to_vec() };
         match self.strangers.keep(source, waiting, now.mono) {
             Ask::Nobody => {}
@@ -130,7 +143,7 @@ impl Node {
         Err(Ignored::UnknownSource(source))
     }
 
-    fn handle_message(&mut self, now: Now, message: &Message<'_>) -> Result<(), Ignored> {
+    fn handle_message(&mut self, now: Present, message: &Message<'_>) -> Result<(), Ignored> {
         let Message { link, request, hops, verb, payload } = *message;
         if verb == Verb::OK {
             return self.on_ok(now, message);
@@ -150,7 +163,7 @@ impl Node {
         }
     }
 
-    fn on_ok(&mut self, now: Now, message: &Message<'_>) -> Result<(), Ignored> {
+    fn on_ok(&mut self, now: Present, message: &Message<'_>) -> Result<(), Ignored> {
         let Message { link, request, hops, payload, .. } = *message;
         let reply = OkReply::parse(payload)?;
         let asked =
@@ -170,7 +183,7 @@ impl Node {
         Ok(())
     }
 
-    fn on_config_request(&mut self, now: Now, message: &Message<'_>) -> Result<(), Ignored> {
+    fn on_config_request(&mut self, now: Present, message: &Message<'_>) -> Result<(), Ignored> {
         let from = message.request.from;
         let asked = NetworkConfigRequest::parse(message.payload)?;
         let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
@@ -188,7 +201,7 @@ impl Node {
         Ok(())
     }
 
-    fn on_echo(&mut self, now: Now, message: &Message<'_>) -> Result<(), Ignored> {
+    fn on_echo(&mut self, now: Present, message: &Message<'_>) -> Result<(), Ignored> {
         let Message { link, request, payload, .. } = *message;
         let Some(peer) = self.peers.get_mut(&request.from) else { return Ok(()) };
         if !peer.take_echo(link, now.mono) {
@@ -214,7 +227,13 @@ impl Node {
     }
 
     /// Contacts a peer where a root saw it.
-    fn on_rendezvous(&mut self, now: Now, link: Link, from: Address, payload: &[u8]) -> Result<(), Ignored> {
+    fn on_rendezvous(
+        &mut self,
+        now: Present,
+        link: Link,
+        from: Address,
+        payload: &[u8],
+    ) -> Result<(), Ignored> {
         if !self.roots.contains(from) {
             return Err(Ignored::NotFromRoot);
         }
@@ -229,7 +248,7 @@ impl Node {
     }
 
     /// Contacts a peer where somebody says that it can be found.
-    pub(super) fn meet(&mut self, now: Now, address: Address, link: Link) {
+    pub(super) fn meet(&mut self, now: Present, address: Address, link: Link) {
         let may_test = self.may_be_path(address, link);
         let Some(peer) = self.peers.get_mut(&address).filter(|_| may_test) else { return };
         if peer.take_test(link, now.mono) {
@@ -241,7 +260,7 @@ impl Node {
     /// test that link. Only an answer to a packet of ours proves it (`vl1.md` §13.3, §13.4).
     pub(super) fn received(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         from: Address,
         hops: u8,
@@ -275,7 +294,7 @@ impl Node {
     }
 
     /// Looks at a link, not a path yet, over which a peer was heard.
-    fn heard_elsewhere(&mut self, now: Now, link: Link, from: Address, answered: Option<Awaited>) {
+    fn heard_elsewhere(&mut self, now: Present, link: Link, from: Address, answered: Option<Awaited>) {
         let may_be_path = self.may_be_path(from, link);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if !may_be_path || peer.has_living_path_beside(link, now.mono) {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_core::Rng;
 use zt_proto::Address;
@@ -12,9 +12,10 @@ use zt_proto::packet::{FragmentHeader, HeaderMut, PacketHeader, fragment};
 use zt_proto::verb::Verb;
 use zt_proto::verb::rendezvous::Rendezvous;
 
+use super::moment::{Moment, Present};
 use super::node::{Ignored, Transmit};
 use super::peer::Peer;
-use super::{Link, Node, Now};
+use super::{Link, Node};
 
 /// A pair is introduced no more often.
 pub(super) const INTRODUCE_INTERVAL: Duration = Duration::from_secs(30);
@@ -26,13 +27,13 @@ pub(super) const MAX_INTRODUCTIONS: usize = 65_536;
 /// When which pair was introduced.
 #[derive(Debug, Default)]
 pub(super) struct Introductions {
-    pairs: HashMap<(Address, Address), Instant>,
-    order: VecDeque<(Instant, (Address, Address))>,
+    pairs: HashMap<(Address, Address), Moment>,
+    order: VecDeque<(Moment, (Address, Address))>,
 }
 
 impl Introductions {
     /// Says whether the pair may be introduced now, and notes that it is.
-    fn take(&mut self, a: Address, b: Address, now: Instant) -> bool {
+    fn take(&mut self, a: Address, b: Address, now: Moment) -> bool {
         let pair = (a.min(b), a.max(b));
         if self.pairs.contains_key(&pair) {
             return false;
@@ -51,7 +52,7 @@ impl Introductions {
         self.pairs.len()
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((since, pair)) = self.order.front().copied() {
             if now.saturating_duration_since(since) < INTRODUCE_INTERVAL {
                 return;
@@ -63,38 +64,52 @@ impl Introductions {
 }
 
 /// How many confirmed paths lead to which host. Relaying goes by host: a client uses several ports, and some NATs give it
-/// new ones all the time.
+/// new ones all the time. Nothing is counted by a node that does not relay.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(HashMap<IpAddr, usize>);
+pub(super) struct Hosts(Option<HashMap<IpAddr, u32>>);
 
 impl Hosts {
     pub(super) fn add(&mut self, host: IpAddr) {
-        *self.0.entry(host).or_default() += 1;
+        if let Some(counts) = &mut self.0 {
+            *counts.entry(host).or_default() += 1;
+        }
     }
 
     pub(super) fn remove(&mut self, host: IpAddr) {
-        if let Some(count) = self.0.get_mut(&host) {
+        if let Some(counts) = &mut self.0
+            && let Some(count) = counts.get_mut(&host)
+        {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(&host);
+                counts.remove(&host);
             }
         }
     }
 
     fn contains(&self, host: IpAddr) -> bool {
-        self.0.contains_key(&host)
+        self.0.as_ref().is_some_and(|counts| counts.contains_key(&host))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, HashMap::len)
     }
 }
 
 impl Node {
+    /// Begins to count hosts when this node has become a root, and ends it when it is none any more.
+    pub(super) fn count_hosts(&mut self) {
+        if self.roots.is_root() == self.hosts.0.is_some() {
+            return;
+        }
+        self.hosts.0 = self.roots.is_root().then(HashMap::new);
+        let paths = self.peers.values().flat_map(|peer| &peer.paths);
+        paths.for_each(|path| self.hosts.add(path.link().remote.ip()));
+    }
+
     /// Forwards a whole packet or the head of one to a peer, one hop further, otherwise unchanged.
     pub(super) fn relay_packet(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         header: PacketHeader,
         datagram: &mut [u8],
@@ -113,7 +128,7 @@ impl Node {
     /// Forwards a fragment likewise.
     pub(super) fn relay_fragment(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         header: FragmentHeader,
         datagram: &mut [u8],
@@ -127,21 +142,21 @@ impl Node {
     /// Returns where to forward to, and whether that is the destination itself: where it is not known, another root may know
     /// it. Only a root relays, and only what comes from a host to which a confirmed path leads: strangers are not forwarded
     /// for.
-    fn relay_target(&self, now: Now, from: Link, to: Address, hops: u8) -> Result<(Link, bool), Ignored> {
+    fn relay_target(&self, now: Present, from: Link, to: Address, hops: u8) -> Result<(Link, bool), Ignored> {
         if !self.roots.is_root() || hops >= MAX_HOPS || !self.hosts.contains(from.remote.ip()) {
             return Err(Ignored::NotRelayed);
         }
         let path = self.peers.get(&to).and_then(|peer| peer.best_path(now.mono));
-        let direct = path.map(|path| (path.link, true));
+        let direct = path.map(|path| (path.link(), true));
         let through_root = || self.relay_link(now, to).map(|link| (link, false));
-        let last_resort = || Some((self.peers.get(&to)?.last_resort()?.link, true));
+        let last_resort = || Some((self.peers.get(&to)?.last_resort()?.link(), true));
         let target = direct.or_else(through_root).or_else(last_resort);
         // Never back to where it came from.
         target.filter(|(link, _)| link.remote != from.remote).ok_or(Ignored::NotRelayed)
     }
 
     /// Tells two peers how to reach each other directly.
-    fn introduce(&mut self, now: Now, a: Address, b: Address) {
+    fn introduce(&mut self, now: Present, a: Address, b: Address) {
         let (Some(peer_a), Some(peer_b)) = (self.peers.get(&a), self.peers.get(&b)) else { return };
         let Some((link_a, link_b)) = common_ground(peer_a, peer_b, now.mono) else { return };
         if !self.introductions.take(a, b, now.mono) {
@@ -158,7 +173,7 @@ impl Node {
     }
 
     /// Goes over the path whose other end is told to the other: from there the peer will try.
-    fn send_rendezvous(&mut self, now: Now, to: Address, link: Link, other: Address, remote: SocketAddr) {
+    fn send_rendezvous(&mut self, now: Present, to: Address, link: Link, other: Address, remote: SocketAddr) {
         let mut payload = Vec::new();
         Rendezvous { flags: 0, peer: other, endpoint: remote }.write(&mut payload);
         self.send_over(now, link, to, Verb::RENDEZVOUS, &payload);
@@ -167,10 +182,10 @@ impl Node {
 
 /// Returns a path of each peer with the same family and scope: the best scope first, IPv6 before IPv4, then the paths that
 /// work best.
-fn common_ground(a: &Peer, b: &Peer, now: Instant) -> Option<(Link, Link)> {
+fn common_ground(a: &Peer, b: &Peer, now: Moment) -> Option<(Link, Link)> {
     let living = |peer: &Peer| -> Vec<(Link, u64)> {
         let paths = peer.paths.iter().filter(|path| !path.is_expired(now));
-        paths.map(|path| (path.link, path.badness(now))).collect()
+        paths.map(|path| (path.link(), path.badness(now))).collect()
     };
     let rank = |link: Link| (Scope::of(link.remote.ip()), link.remote.is_ipv6());
     let (paths_a, paths_b) = (living(a), living(b));
@@ -183,7 +198,7 @@ fn common_ground(a: &Peer, b: &Peer, now: Instant) -> Option<(Link, Link)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     #[test]
@@ -191,11 +206,11 @@ mod tests {
         let mut introductions = Introductions::default();
         let node = Address::from_low_bits;
         for n in 0..=MAX_INTRODUCTIONS as u64 {
-            assert!(introductions.take(node(n), node(n + 1), at(0).mono));
+            assert!(introductions.take(node(n), node(n + 1), moment(0)));
         }
         assert_eq!(introductions.pairs.len().max(introductions.order.len()), MAX_INTRODUCTIONS);
-        assert!(!introductions.take(node(3), node(2), at(0).mono), "the same pair the other way round");
-        introductions.sweep(at(30_000).mono);
+        assert!(!introductions.take(node(3), node(2), moment(0)), "the same pair the other way round");
+        introductions.sweep(moment(30_000));
         assert_eq!((introductions.pairs.len(), introductions.order.len()), (0, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The planet and the moons, and what they say of this node and of the nodes above it (`vl1.md` §14.3, §15.5).
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_core::Rng;
 use zt_crypto::signature::may_replace;
@@ -9,6 +9,7 @@ use zt_proto::verb::ok::OkHello;
 use zt_proto::world::{Root, World, WorldVersion};
 use zt_proto::{Address, PublicIdentity, inet};
 
+use super::moment::{Moment, Present};
 use super::node::Event;
 use super::peer::Peer;
 use super::timer::Timer;
@@ -27,7 +28,7 @@ pub(super) struct Roots {
     moons: Vec<World>,
     own: Address,
     /// When the roots are to be greeted, if that is planned.
-    due: Option<Instant>,
+    due: Option<Moment>,
 }
 
 impl Roots {
@@ -124,32 +125,39 @@ impl Roots {
 impl Node {
     /// Puts another planet in the place of the one that is known, from a source that is trusted.
     pub fn set_planet(&mut self, now: Now, planet: Option<World>) {
+        let now = self.start.present(now);
         self.roots.planet = planet;
-        self.plan_contact(now.mono);
+        self.worlds_changed(now);
     }
 
     /// Puts other moons in the place of those that are known, from a source that is trusted.
     pub fn set_moons(&mut self, now: Now, mut moons: Vec<World>) {
+        let now = self.start.present(now);
         moons.sort_by_key(|moon| moon.id);
         self.roots.moons = moons;
-        self.plan_contact(now.mono);
+        self.worlds_changed(now);
     }
 
     /// Takes what a root says about worlds: later versions, signed by the keys that the known ones name.
-    pub(super) fn on_world_data(&mut self, now: Now, from: Address, answer: &OkHello<'_>) {
+    pub(super) fn on_world_data(&mut self, now: Present, from: Address, answer: &OkHello<'_>) {
         if answer.world_data.is_empty() || !self.roots.contains(from) {
             return;
         }
         for world in answer.worlds().map_while(Result::ok).take(MAX_WORLDS) {
             if self.roots.update(&world) {
-                self.plan_contact(now.mono);
+                self.worlds_changed(now);
                 self.emit(Event::WorldUpdated(Box::new(world)));
             }
         }
     }
 
+    fn worlds_changed(&mut self, now: Present) {
+        self.count_hosts();
+        self.plan_contact(now.mono);
+    }
+
     /// Has the roots greeted at a time; one plan replaces the other.
-    pub(super) fn plan_contact(&mut self, when: Instant) {
+    pub(super) fn plan_contact(&mut self, when: Moment) {
         if let Some(due) = self.roots.due.replace(when) {
             self.timers.disarm(due, Timer::Roots);
         }
@@ -157,7 +165,7 @@ impl Node {
     }
 
     /// Says HELLO to each root above this node to which no path works.
-    pub(super) fn contact_roots(&mut self, now: Now) {
+    pub(super) fn contact_roots(&mut self, now: Present) {
         self.roots.due = None;
         let upstream: Vec<Address> = self.roots.upstream().collect();
         if !upstream.is_empty() {
@@ -177,7 +185,7 @@ impl Node {
     }
 
     /// Makes a root a peer. The planet vouches for its identity.
-    fn know_root(&mut self, now: Now, root: Address) {
+    fn know_root(&mut self, now: Present, root: Address) {
         if self.peers.contains_key(&root) {
             return;
         }

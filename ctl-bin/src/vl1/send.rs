@@ -8,8 +8,9 @@ use zt_proto::verb::Verb;
 use zt_proto::verb::ok::OkReply;
 
 use super::awaited::Awaited;
+use super::moment::Present;
 use super::node::{RequestId, Transmit};
-use super::{Link, Node, Now};
+use super::{Link, Node};
 
 /// Says whether the answer to a packet of this verb must be recognised.
 fn is_awaited(verb: Verb) -> bool {
@@ -28,13 +29,13 @@ impl Node {
     ///
     /// Nothing goes to an address that was not confirmed. What does (HELLO, and the answers to HELLO and ECHO) is small
     /// and limited per peer, so a forged source address reflects little.
-    pub(super) fn send(&mut self, now: Now, to: Address, verb: Verb, payload: &[u8]) {
+    pub(super) fn send(&mut self, now: Present, to: Address, verb: Verb, payload: &[u8]) {
         let packet = self.build(to, verb, payload);
         self.dispatch(now, to, packet);
     }
 
     /// Sends a payload by the same ways that may be compressed already.
-    pub(super) fn send_prepared(&mut self, now: Now, to: Address, verb: Verb, payload: &Payload) {
+    pub(super) fn send_prepared(&mut self, now: Present, to: Address, verb: Verb, payload: &Payload) {
         let verb_byte = verb.to_byte(payload.is_compressed);
         let mut packet = self.begin_packet(to, verb_byte, payload.bytes.len());
         packet.extend_from_slice(&payload.bytes);
@@ -42,14 +43,14 @@ impl Node {
     }
 
     /// Sends an OK by the same ways as [`Node::send`].
-    pub(super) fn send_ok(&mut self, now: Now, request: RequestId, in_re_verb: Verb, payload: &[u8]) {
+    pub(super) fn send_ok(&mut self, now: Present, request: RequestId, in_re_verb: Verb, payload: &[u8]) {
         self.send(now, request.from, Verb::OK, &ok_payload(request, in_re_verb, payload));
     }
 
     /// Sends an OK straight to where the request came from, for what proves to the asker that the way works.
     pub(super) fn send_ok_back(
         &mut self,
-        now: Now,
+        now: Present,
         link: Link,
         request: RequestId,
         in_re_verb: Verb,
@@ -59,7 +60,7 @@ impl Node {
     }
 
     /// Sends over one link, whether it is confirmed or not.
-    pub(super) fn send_over(&mut self, now: Now, link: Link, to: Address, verb: Verb, payload: &[u8]) {
+    pub(super) fn send_over(&mut self, now: Present, link: Link, to: Address, verb: Verb, payload: &[u8]) {
         let packet = self.build(to, verb, payload);
         self.seal_and_transmit(now, to, link, packet);
     }
@@ -89,16 +90,16 @@ impl Node {
         packet
     }
 
-    fn dispatch(&mut self, now: Now, to: Address, packet: Vec<u8>) {
+    fn dispatch(&mut self, now: Present, to: Address, packet: Vec<u8>) {
         let Some(peer) = self.peers.get(&to) else {
             if self.wanted.keep(to, packet, now.mono) {
                 self.ask_for(now, to);
             }
             return;
         };
-        let link = peer.best_path(now.mono).map(|path| path.link);
+        let link = peer.best_path(now.mono).map(|path| path.link());
         let link = link.or_else(|| self.relay_link(now, to));
-        let link = link.or_else(|| peer.last_resort().map(|path| path.link));
+        let link = link.or_else(|| peer.last_resort().map(|path| path.link()));
         match link {
             Some(link) => self.seal_and_transmit(now, to, link, packet),
             None => {
@@ -110,14 +111,14 @@ impl Node {
     }
 
     /// Returns the way to the best root above this node, which relays to everybody.
-    pub(super) fn relay_link(&self, now: Now, to: Address) -> Option<Link> {
+    pub(super) fn relay_link(&self, now: Present, to: Address) -> Option<Link> {
         let roots = self.roots.upstream().filter(|root| *root != to);
         let paths = roots.filter_map(|root| self.peers.get(&root)?.best_path(now.mono));
-        paths.min_by_key(|path| path.badness(now.mono)).map(|path| path.link)
+        paths.min_by_key(|path| path.badness(now.mono)).map(|path| path.link())
     }
 
     /// Sends what waited for the identity of `to`, and goes to meet it where a root said.
-    pub(super) fn flush_wanted(&mut self, now: Now, to: Address) {
+    pub(super) fn flush_wanted(&mut self, now: Present, to: Address) {
         let (packets, meeting) = self.wanted.take(to, now.mono);
         if let Some(link) = meeting {
             self.meet(now, to, link);
@@ -128,7 +129,7 @@ impl Node {
     }
 
     /// Sends what waited for a path to `to`.
-    pub(super) fn flush_outbox(&mut self, now: Now, to: Address) {
+    pub(super) fn flush_outbox(&mut self, now: Present, to: Address) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         for packet in peer.take_outbox(now.mono) {
             self.dispatch(now, to, packet);
@@ -136,7 +137,7 @@ impl Node {
     }
 
     /// Armors a packet for `to` in the suite that it understands and sends it over `link`.
-    fn seal_and_transmit(&mut self, now: Now, to: Address, link: Link, packet: Vec<u8>) {
+    fn seal_and_transmit(&mut self, now: Present, to: Address, link: Link, packet: Vec<u8>) {
         let Some(peer) = self.peers.get(&to) else { return };
         let suite = peer.suite();
         self.seal_in_suite(now, to, link, packet, suite);
@@ -145,7 +146,7 @@ impl Node {
     /// Armors a packet for the known peer `to` and sends it over `link`, in pieces where it is too long.
     pub(super) fn seal_in_suite(
         &mut self,
-        now: Now,
+        now: Present,
         to: Address,
         link: Link,
         mut packet: Vec<u8>,

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand_core::Rng;
 use zt_crypto::SessionKey;
 use zt_proto::{Address, PublicIdentity};
 
 use super::Link;
+use super::moment::Moment;
 use super::rate::{Bucket, Limit, PerNetwork};
 
 /// Key agreements and verifications that one physical network may cause: a whole office may start at once.
@@ -51,7 +52,7 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 struct Verifying {
-    since: Instant,
+    since: Moment,
     /// What the first HELLO was opened with; none if a root told the identity.
     key: Option<SessionKey>,
     hellos: Vec<Waiting>,
@@ -70,7 +71,7 @@ pub(super) struct Admitted {
 #[derive(Debug)]
 struct Kept {
     source: Address,
-    since: Instant,
+    since: Moment,
     waiting: Waiting,
 }
 
@@ -88,7 +89,7 @@ struct KeptPackets {
 impl KeptPackets {
     /// Keeps a packet, in the place of the oldest of its source if that has too many, and of the oldest of all as long as
     /// there are too many; says when the last of its source came.
-    fn push(&mut self, source: Address, waiting: Waiting, now: Instant) -> Option<Instant> {
+    fn push(&mut self, source: Address, waiting: Waiting, now: Moment) -> Option<Moment> {
         let of_source: Vec<_> = self.of(source).collect();
         let last = of_source.last().and_then(|number| self.packets.get(number)).map(|kept| kept.since);
         if let [oldest, ..] = *of_source
@@ -128,7 +129,7 @@ impl KeptPackets {
     }
 
     /// Drops what has been kept for too long.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, now: Moment) {
         while let Some((&number, oldest)) = self.packets.first_key_value()
             && now.saturating_duration_since(oldest.since) > KEEP_FOR
         {
@@ -171,7 +172,7 @@ pub(super) enum Begun {
 }
 
 impl Strangers {
-    pub(super) fn new(rng: &mut impl Rng, now: Instant) -> Self {
+    pub(super) fn new(rng: &mut impl Rng, now: Moment) -> Self {
         Self {
             identities: PerNetwork::new(IDENTITY_LIMIT, rng, now),
             packets: PerNetwork::new(PACKET_LIMIT, rng, now),
@@ -184,7 +185,7 @@ impl Strangers {
     }
 
     /// Says whether somebody at `ip` may cause a key agreement now.
-    pub(super) fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
+    pub(super) fn take(&mut self, ip: IpAddr, now: Moment) -> bool {
         // In this order, so that one network does not use up what is for all.
         self.identities.take(ip, now) && self.all_networks.take(ALL_IDENTITIES_LIMIT, now)
     }
@@ -199,7 +200,7 @@ impl Strangers {
         &mut self,
         identity: PublicIdentity,
         hello: Option<(Waiting, SessionKey)>,
-        now: Instant,
+        now: Moment,
     ) -> Begun {
         let (hello, key) = hello.unzip();
         if let Some(verifying) = self.verifying.get_mut(&identity) {
@@ -229,7 +230,7 @@ impl Strangers {
 
     /// Keeps a packet from an unknown source, in the place of its oldest if it has several; says who should be asked for its
     /// identity. That is repeated while packets come: a question or its answer may have been lost.
-    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Instant) -> Ask {
+    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Moment) -> Ask {
         match self.keep_hello(source, waiting, now) {
             Ask::Nobody => Ask::Nobody,
             Ask::Memory | Ask::Roots => {
@@ -244,7 +245,7 @@ impl Strangers {
 
     /// Does that for a HELLO that there is no time to open: it has the identity, so roots need not be asked, but if it is that
     /// of a member, it needs no verification.
-    pub(super) fn keep_hello(&mut self, source: Address, waiting: Waiting, now: Instant) -> Ask {
+    pub(super) fn keep_hello(&mut self, source: Address, waiting: Waiting, now: Moment) -> Ask {
         if !self.packets.take(waiting.link.remote.ip(), now) {
             return Ask::Nobody;
         }
@@ -253,8 +254,8 @@ impl Strangers {
         if is_due && self.recalls.take(RECALL_LIMIT, now) { Ask::Memory } else { Ask::Nobody }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
-        let since = |when: Instant| now.saturating_duration_since(when);
+    pub(super) fn sweep(&mut self, now: Moment) {
+        let since = |when: Moment| now.saturating_duration_since(when);
         self.kept.sweep(now);
         self.verifying.retain(|_, verifying| since(verifying.since) <= VERIFY_FOR);
     }
@@ -269,7 +270,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     fn identity(n: u64) -> PublicIdentity {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     fn strangers() -> Strangers {
-        Strangers::new(&mut ChaCha20Rng::from_seed([7; 32]), at(0).mono)
+        Strangers::new(&mut ChaCha20Rng::from_seed([7; 32]), moment(0))
     }
 
     fn waiting(n: u32) -> Waiting {
@@ -292,9 +293,9 @@ mod tests {
     #[test]
     fn copies_of_a_hello_wait_together_and_are_bounded() {
         let mut strangers = strangers();
-        assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), at(0).mono), Begun::New);
+        assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), moment(0)), Begun::New);
         for _ in 0..10 {
-            assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), at(0).mono), Begun::Known);
+            assert_eq!(strangers.begin(identity(1), Some((waiting(1), key())), moment(0)), Begun::Known);
         }
         assert_eq!(strangers.admit(&identity(1)).hellos.len(), MAX_COPIES);
     }
@@ -303,9 +304,9 @@ mod tests {
     fn verifications_are_bounded_in_number_and_time() {
         let mut strangers = strangers();
         let full =
-            (0..1_000).filter(|n| strangers.begin(identity(*n), None, at(0).mono) == Begun::Full).count();
+            (0..1_000).filter(|n| strangers.begin(identity(*n), None, moment(0)) == Begun::Full).count();
         assert_eq!(full, 1_000 - MAX_VERIFYING);
-        strangers.sweep(at(61_000).mono);
+        strangers.sweep(moment(61_000));
         assert_eq!(strangers.len(), (0, 0));
     }
 
@@ -313,16 +314,16 @@ mod tests {
     fn packets_of_unknown_sources_are_bounded_and_their_source_is_asked_for_once() {
         let mut strangers = strangers();
         let asked = (0..10)
-            .filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), at(0).mono) == Ask::Roots)
+            .filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), moment(0)) == Ask::Roots)
             .count();
         assert_eq!((asked, strangers.len().1), (1, MAX_KEPT_PER_SOURCE));
-        let again = strangers.keep(Address::from_low_bits(1), waiting(1), at(500).mono);
+        let again = strangers.keep(Address::from_low_bits(1), waiting(1), moment(500));
         assert_eq!(again, Ask::Roots, "the answer may be lost");
         for n in 0..100_000_u32 {
-            strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), at(0).mono);
+            strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), moment(0));
         }
         assert_eq!(strangers.len().1, MAX_KEPT);
-        strangers.sweep(at(6_000).mono);
+        strangers.sweep(moment(6_000));
         assert_eq!(strangers.len().1, 0);
         assert_eq!((strangers.kept.by_source.len(), strangers.kept.bytes), (0, 0));
     }
@@ -332,7 +333,7 @@ mod tests {
         let mut strangers = strangers();
         for n in 0..10_000_u32 {
             let long = Waiting { packet: vec![0; 10_000], ..waiting(n << 8) };
-            strangers.keep(Address::from_low_bits(n.into()), long, at(0).mono);
+            strangers.keep(Address::from_low_bits(n.into()), long, moment(0));
         }
         let kept = u32::try_from(MAX_KEPT_BYTES / 10_000).unwrap();
         assert_eq!(strangers.len().1, kept as usize);
@@ -346,13 +347,13 @@ mod tests {
         let mut strangers = strangers();
         let mut asked = [0; 3];
         for n in 0..10_000_u32 {
-            let ask = strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), at(0).mono);
+            let ask = strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), moment(0));
             asked[ask as usize] += 1;
         }
         assert_eq!(asked[Ask::Roots as usize], WANTED_LIMIT.burst);
         assert_eq!(asked[Ask::Memory as usize], 10_000 - WANTED_LIMIT.burst, "each is looked up");
         let hello = |strangers: &mut Strangers, n: u32| {
-            strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), at(1_000).mono)
+            strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), moment(1_000))
         };
         let recalled = (10_000..40_000).filter(|n| hello(&mut strangers, *n) == Ask::Memory).count();
         assert_eq!(recalled, MAX_RECALLS);
@@ -364,7 +365,7 @@ mod tests {
         let mut strangers = strangers();
         for n in 1..=3 {
             let packet = Waiting { packet: vec![n], ..waiting(u32::from(n)) };
-            strangers.keep(Address::from_low_bits(u64::from(n) % 2), packet, at(0).mono);
+            strangers.keep(Address::from_low_bits(u64::from(n) % 2), packet, moment(0));
         }
         let packets = strangers.admit(&identity(1)).packets;
         assert_eq!(packets.into_iter().map(|waiting| waiting.packet).collect::<Vec<_>>(), [[1], [3]]);

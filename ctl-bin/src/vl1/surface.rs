@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
 use zt_proto::inet::Scope;
 
 use super::Link;
+use super::moment::Moment;
 
 /// How long a report counts.
 const REPORT_FOR: Duration = Duration::from_secs(600);
@@ -24,7 +25,7 @@ type Key = (Address, Link);
 #[derive(Debug, Clone, Copy)]
 struct Report {
     seen_as: SocketAddr,
-    when: Instant,
+    when: Moment,
 }
 
 /// What peers said about where they see this node.
@@ -32,7 +33,7 @@ struct Report {
 pub(super) struct Surface {
     by_roots: HashMap<Key, Report>,
     by_others: HashMap<Key, Report>,
-    last_change: Option<Instant>,
+    last_change: Option<Moment>,
 }
 
 impl Surface {
@@ -44,7 +45,7 @@ impl Surface {
         link: Link,
         seen_as: SocketAddr,
         is_root: bool,
-        now: Instant,
+        now: Moment,
     ) -> bool {
         let scope = Scope::of(seen_as.ip());
         let counts = matches!(scope, Scope::Pseudoprivate | Scope::Global | Scope::Shared | Scope::Private);
@@ -75,12 +76,12 @@ impl Surface {
 
     /// Returns the addresses that roots report. Others are not believed: what this node tells its peers makes them send
     /// datagrams there.
-    pub(super) fn believed(&self, now: Instant) -> Vec<SocketAddr> {
+    pub(super) fn believed(&self, now: Moment) -> Vec<SocketAddr> {
         distinct(&self.by_roots, now)
     }
 
     /// Returns the addresses that anybody reports, for those who want to see them.
-    pub(super) fn all(&self, now: Instant) -> Vec<SocketAddr> {
+    pub(super) fn all(&self, now: Moment) -> Vec<SocketAddr> {
         let mut all = self.believed(now);
         let others = distinct(&self.by_others, now);
         let new: Vec<_> = others.into_iter().filter(|address| !all.contains(address)).collect();
@@ -89,7 +90,7 @@ impl Surface {
         all
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         for reports in [&mut self.by_roots, &mut self.by_others] {
             reports.retain(|_, report| now.saturating_duration_since(report.when) <= REPORT_FOR);
         }
@@ -101,7 +102,7 @@ impl Surface {
 }
 
 /// Returns what is current, each address once and in order.
-fn distinct(reports: &HashMap<Key, Report>, now: Instant) -> Vec<SocketAddr> {
+fn distinct(reports: &HashMap<Key, Report>, now: Moment) -> Vec<SocketAddr> {
     let current = reports.values().filter(|report| now.saturating_duration_since(report.when) <= REPORT_FOR);
     let distinct: BTreeSet<_> = current.map(|report| report.seen_as).collect();
     distinct.into_iter().take(MAX_TOLD).collect()
@@ -109,7 +110,7 @@ fn distinct(reports: &HashMap<Key, Report>, now: Instant) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{at, link};
+    use super::super::tests::{link, moment};
     use super::*;
 
     fn peer(n: u64) -> Address {
@@ -125,7 +126,7 @@ mod tests {
         let mut surface = Surface::default();
         let link = link("8.8.8.8:9993");
         let mut note = |who, seen_as: &str, is_root, ms| {
-            surface.note(peer(who), link, address(seen_as), is_root, at(ms).mono)
+            surface.note(peer(who), link, address(seen_as), is_root, moment(ms))
         };
         assert!(!note(1, "9.9.9.9:1000", true, 0), "the first report is no change");
         assert!(!note(1, "9.9.9.9:1001", true, 0), "only the port differs");
@@ -147,7 +148,7 @@ mod tests {
             ("8.8.8.8:9993", "[2003::1]:9993"),
             ("8.8.8.8:9993", "9.9.9.9:0"),
         ] {
-            surface.note(peer(1), link(remote), address(seen_as), true, at(0).mono);
+            surface.note(peer(1), link(remote), address(seen_as), true, moment(0));
         }
         assert_eq!(surface.len(), (0, 0));
     }
@@ -155,22 +156,22 @@ mod tests {
     #[test]
     fn others_are_shown_but_only_roots_are_believed() {
         let mut surface = Surface::default();
-        surface.note(peer(1), link("8.8.8.8:9993"), address("9.9.9.9:1"), true, at(0).mono);
-        surface.note(peer(2), link("8.8.4.4:9993"), address("9.9.9.9:2"), false, at(0).mono);
-        assert_eq!(surface.believed(at(1).mono), [address("9.9.9.9:1")]);
-        assert_eq!(surface.all(at(1).mono), [address("9.9.9.9:1"), address("9.9.9.9:2")]);
-        assert!(surface.all(at(600_001).mono).is_empty());
+        surface.note(peer(1), link("8.8.8.8:9993"), address("9.9.9.9:1"), true, moment(0));
+        surface.note(peer(2), link("8.8.4.4:9993"), address("9.9.9.9:2"), false, moment(0));
+        assert_eq!(surface.believed(moment(1)), [address("9.9.9.9:1")]);
+        assert_eq!(surface.all(moment(1)), [address("9.9.9.9:1"), address("9.9.9.9:2")]);
+        assert!(surface.all(moment(600_001)).is_empty());
     }
 
     #[test]
     fn reports_are_bounded_and_those_of_roots_are_not_displaced() {
         let mut surface = Surface::default();
-        surface.note(peer(1), link("8.8.8.8:9993"), address("9.9.9.9:1"), true, at(0).mono);
+        surface.note(peer(1), link("8.8.8.8:9993"), address("9.9.9.9:1"), true, moment(0));
         for n in 0..10_000 {
-            surface.note(peer(n), link("8.8.4.4:9993"), address("9.9.9.9:2"), false, at(0).mono);
+            surface.note(peer(n), link("8.8.4.4:9993"), address("9.9.9.9:2"), false, moment(0));
         }
         assert_eq!(surface.len(), (1, MAX_REPORTS));
-        surface.sweep(at(600_001).mono);
+        surface.sweep(moment(600_001));
         assert_eq!(surface.len(), (0, 0));
     }
 }

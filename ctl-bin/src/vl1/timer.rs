@@ -1,9 +1,11 @@
 //! Everything that is due at some time, in one ordered set.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
+
+use super::moment::Moment;
 
 /// What can be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,19 +26,19 @@ pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// The set of armed timers. A timer that concerns a peer is armed at most once per peer: its owner keeps the time.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    armed: BTreeSet<(Instant, Timer)>,
+    armed: BTreeSet<(Moment, Timer)>,
 }
 
 impl Timers {
-    pub(super) fn arm(&mut self, when: Instant, timer: Timer) {
+    pub(super) fn arm(&mut self, when: Moment, timer: Timer) {
         self.armed.insert((when, timer));
     }
 
-    pub(super) fn disarm(&mut self, when: Instant, timer: Timer) {
+    pub(super) fn disarm(&mut self, when: Moment, timer: Timer) {
         self.armed.remove(&(when, timer));
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Moment> {
         self.armed.first().map(|(when, _)| *when)
     }
 
@@ -45,7 +47,7 @@ impl Timers {
     }
 
     /// Takes one timer that is due.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(super) fn pop_due(&mut self, now: Moment) -> Option<Timer> {
         if self.next()? > now {
             return None;
         }

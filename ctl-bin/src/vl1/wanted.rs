@@ -1,11 +1,12 @@
 //! Nodes whose identity is asked for, and the packets to them that wait for it (`vl1.md` §12.3, §14.2).
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zt_proto::Address;
 
 use super::Link;
+use super::moment::Moment;
 use super::rate::{Bucket, Limit};
 
 /// Identities that are asked for at the same time. Those that this node has something to send to displace the others,
@@ -23,8 +24,8 @@ const ASK_LIMIT: Limit = Limit { burst: 256, interval: Duration::from_millis(5) 
 
 #[derive(Debug)]
 struct Want {
-    since: Instant,
-    asked: Option<Instant>,
+    since: Moment,
+    asked: Option<Moment>,
     /// Without armor, in the order in which they were sent.
     packets: Vec<Vec<u8>>,
     /// Where a root says that the node can be met.
@@ -42,7 +43,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         Self { by_address: BTreeMap::new(), packets: 0, questions: Bucket::full(now), is_armed: false }
     }
 
@@ -52,7 +53,7 @@ impl Wanted {
     }
 
     /// Begins to want an identity; says whether that is new.
-    pub(super) fn begin(&mut self, address: Address, now: Instant) -> bool {
+    pub(super) fn begin(&mut self, address: Address, now: Moment) -> bool {
         if self.contains(address) || self.by_address.len() >= MAX_WANTED {
             return false;
         }
@@ -61,7 +62,7 @@ impl Wanted {
     }
 
     /// Keeps a packet until the identity of its destination is known; says whether that is wanted only now.
-    pub(super) fn keep(&mut self, to: Address, packet: Vec<u8>, now: Instant) -> bool {
+    pub(super) fn keep(&mut self, to: Address, packet: Vec<u8>, now: Moment) -> bool {
         let is_new = !self.contains(to);
         if is_new {
             if self.by_address.len() >= MAX_WANTED && !self.displace() {
@@ -80,7 +81,7 @@ impl Wanted {
         is_new
     }
 
-    fn insert(&mut self, address: Address, now: Instant) {
+    fn insert(&mut self, address: Address, now: Moment) {
         self.by_address.insert(address, Want { since: now, asked: None, packets: Vec::new(), meeting: None });
     }
 
@@ -93,7 +94,7 @@ impl Wanted {
     }
 
     /// Returns which identities are to be asked for now, and notes that they are: first those for which packets wait.
-    pub(super) fn take_questions(&mut self, now: Instant) -> Vec<Address> {
+    pub(super) fn take_questions(&mut self, now: Moment) -> Vec<Address> {
         let is_due =
             |want: &Want| want.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_INTERVAL);
         let due = |with_packets: bool| {
@@ -122,7 +123,7 @@ impl Wanted {
     }
 
     /// Ends the wait for an identity; returns the packets that waited and where to meet the node, if that is not too old.
-    pub(super) fn take(&mut self, address: Address, now: Instant) -> (Vec<Vec<u8>>, Option<Link>) {
+    pub(super) fn take(&mut self, address: Address, now: Moment) -> (Vec<Vec<u8>>, Option<Link>) {
         let Some(want) = self.by_address.remove(&address) else { return (Vec::new(), None) };
         self.packets -= want.packets.len();
         let is_current = now.saturating_duration_since(want.since) <= WANT_FOR;
@@ -130,7 +131,7 @@ impl Wanted {
     }
 
     /// Gives up what was not answered in time.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(super) fn sweep(&mut self, now: Moment) {
         let packets = &mut self.packets;
         self.by_address.retain(|_, want| {
             let is_current = now.saturating_duration_since(want.since) <= WANT_FOR;
@@ -153,7 +154,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::at;
+    use super::super::tests::moment;
     use super::*;
 
     fn node(n: u64) -> Address {
@@ -162,11 +163,11 @@ mod tests {
 
     #[test]
     fn an_identity_is_asked_for_twice_a_second_for_five_seconds() {
-        let mut wanted = Wanted::new(at(0).mono);
-        assert!(wanted.begin(node(1), at(0).mono));
+        let mut wanted = Wanted::new(moment(0));
+        assert!(wanted.begin(node(1), moment(0)));
         let asked = (0..6_000).filter(|ms| {
-            wanted.sweep(at(*ms).mono);
-            !wanted.take_questions(at(*ms).mono).is_empty()
+            wanted.sweep(moment(*ms));
+            !wanted.take_questions(moment(*ms)).is_empty()
         });
         assert_eq!(asked.count(), 11);
         assert!(wanted.is_empty());
@@ -174,39 +175,39 @@ mod tests {
 
     #[test]
     fn packets_wait_in_order_and_not_for_ever() {
-        let mut wanted = Wanted::new(at(0).mono);
-        assert!(wanted.keep(node(1), vec![1], at(0).mono));
-        assert!(!wanted.keep(node(1), vec![2], at(1_000).mono));
-        assert_eq!(wanted.take(node(1), at(6_000).mono), (vec![vec![1], vec![2]], None));
-        wanted.keep(node(1), vec![3], at(7_000).mono);
-        assert_eq!(wanted.take(node(1), at(12_001).mono), (Vec::new(), None));
+        let mut wanted = Wanted::new(moment(0));
+        assert!(wanted.keep(node(1), vec![1], moment(0)));
+        assert!(!wanted.keep(node(1), vec![2], moment(1_000)));
+        assert_eq!(wanted.take(node(1), moment(6_000)), (vec![vec![1], vec![2]], None));
+        wanted.keep(node(1), vec![3], moment(7_000));
+        assert_eq!(wanted.take(node(1), moment(12_001)), (Vec::new(), None));
         assert_eq!(wanted.len(), (0, 0));
     }
 
     #[test]
     fn so_many_packets_wait_for_one_destination_and_the_newest_gives_way() {
-        let mut wanted = Wanted::new(at(0).mono);
+        let mut wanted = Wanted::new(moment(0));
         for n in 0..100 {
-            wanted.keep(node(1), vec![n], at(0).mono);
+            wanted.keep(node(1), vec![n], moment(0));
         }
-        let (packets, _) = wanted.take(node(1), at(0).mono);
+        let (packets, _) = wanted.take(node(1), moment(0));
         assert_eq!(packets, (0..16).map(|n| vec![n]).collect::<Vec<_>>());
         assert_eq!((packets.len(), wanted.len()), (MAX_PACKETS_PER_NODE, (0, 0)));
     }
 
     #[test]
     fn what_strangers_make_up_gives_way_to_what_this_node_wants_to_send() {
-        let mut wanted = Wanted::new(at(0).mono);
-        let begun = (0..5_000).filter(|n| wanted.begin(node(*n), at(0).mono)).count();
+        let mut wanted = Wanted::new(moment(0));
+        let begun = (0..5_000).filter(|n| wanted.begin(node(*n), moment(0))).count();
         assert_eq!(begun, MAX_WANTED);
         for n in 10_000..20_000 {
             for _ in 0..20 {
-                wanted.keep(node(n), vec![0], at(0).mono);
+                wanted.keep(node(n), vec![0], moment(0));
             }
         }
         assert_eq!(wanted.len(), (MAX_WANTED, MAX_PACKETS));
-        assert_eq!(wanted.take_questions(at(0).mono).len(), 256);
-        wanted.sweep(at(5_001).mono);
+        assert_eq!(wanted.take_questions(moment(0)).len(), 256);
+        wanted.sweep(moment(5_001));
         assert_eq!(wanted.len(), (0, 0));
     }
 }

@@ -3,18 +3,24 @@
 use zt_proto::verb::{Verb, whois};
 use zt_proto::{Address, PublicIdentity};
 
+use super::Node;
+use super::moment::Present;
 use super::node::{Event, Ignored, RequestId};
 use super::strangers::Begun;
 use super::timer::Timer;
 use super::wanted::ASK_INTERVAL;
-use super::{Node, Now};
 
 /// Identities in one answer, so that it fits into one datagram.
 const MAX_ANSWERS: usize = 16;
 
 impl Node {
     /// Answers for every peer, for the other roots and for this node itself; nothing if none is known.
-    pub(super) fn on_whois(&mut self, now: Now, request: RequestId, payload: &[u8]) -> Result<(), Ignored> {
+    pub(super) fn on_whois(
+        &mut self,
+        now: Present,
+        request: RequestId,
+        payload: &[u8],
+    ) -> Result<(), Ignored> {
         let Some(peer) = self.peers.get_mut(&request.from) else { return Ok(()) };
         if !peer.take_whois(now.mono) {
             return Err(Ignored::RateLimited("WHOIS"));
@@ -47,7 +53,7 @@ impl Node {
     }
 
     /// Takes an identity that a root told, once it is verified, if it is still wanted.
-    pub(super) fn on_ok_whois(&mut self, now: Now, from: Address, answer: &[u8]) -> Result<(), Ignored> {
+    pub(super) fn on_ok_whois(&mut self, now: Present, from: Address, answer: &[u8]) -> Result<(), Ignored> {
         if !self.roots.contains(from) {
             return Err(Ignored::NotFromRoot);
         }
@@ -66,7 +72,7 @@ impl Node {
 
     /// Has somebody find out an identity: whoever remembers it, or a root. Says whether that is new; it is not if they are
     /// asked already, or for too many others.
-    pub(super) fn want(&mut self, now: Now, address: Address) -> bool {
+    pub(super) fn want(&mut self, now: Present, address: Address) -> bool {
         let is_new = self.wanted.begin(address, now.mono);
         if is_new {
             self.ask_for(now, address);
@@ -75,7 +81,7 @@ impl Node {
     }
 
     /// Begins to ask for an identity that is wanted.
-    pub(super) fn ask_for(&mut self, now: Now, address: Address) {
+    pub(super) fn ask_for(&mut self, now: Present, address: Address) {
         self.recall(address);
         if !self.wanted.is_armed {
             self.wanted.is_armed = true;
@@ -85,7 +91,7 @@ impl Node {
     }
 
     /// Asks again, as long as something is wanted.
-    pub(super) fn repeat_questions(&mut self, now: Now) {
+    pub(super) fn repeat_questions(&mut self, now: Present) {
         self.wanted.sweep(now.mono);
         self.wanted.is_armed = !self.wanted.is_empty();
         if self.wanted.is_armed {
@@ -96,14 +102,14 @@ impl Node {
 
     /// Asks the best root above this node, if there is one, for what it was not asked lately: one identity a packet, since
     /// that is what roots are used to.
-    fn ask_roots(&mut self, now: Now) {
+    fn ask_roots(&mut self, now: Present) {
         let Some(root) = self.best_root(now) else { return };
         for address in self.wanted.take_questions(now.mono) {
             self.send(now, root, Verb::WHOIS, &address.octets());
         }
     }
 
-    fn best_root(&self, now: Now) -> Option<Address> {
+    fn best_root(&self, now: Present) -> Option<Address> {
         let paths = self
             .roots
             .upstream()

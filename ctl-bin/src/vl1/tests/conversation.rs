@@ -222,7 +222,7 @@ fn an_echo_that_is_answered_with_its_content_acknowledges_nothing() {
     let mut client = Client::new("A", "10.0.0.2:9993");
     sign_on(&mut node, &mut client, at(0));
     let link = client.link;
-    node.send_over(at(100), link, client.address(), Verb::ECHO, &[7; 16]);
+    node.send_over(node.start.present(at(100)), link, client.address(), Verb::ECHO, &[7; 16]);
     let echo = client.receive(&mut node);
     let answer = client.answer(&echo[0]).unwrap();
     client.deliver(&mut node, at(110), answer).unwrap();

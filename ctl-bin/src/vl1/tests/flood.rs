@@ -162,7 +162,7 @@ fn network() -> (Node, Vec<Client>, Flood) {
         .map(|n| {
             let secret = with_address(&text, Address::from_low_bits(0x33_0000_0000 + n));
             let mut member = Client::of_identity(secret, &format!("10.1.{n}.2:9993"));
-            node.take_up(at(0), member.secret.public(), None);
+            node.take_up(node.start.present(at(0)), member.secret.public(), None);
             member.say(&mut node, at(0), Verb::NOP, &[]).unwrap();
             member.answer_everything(&mut node, at(0));
             member

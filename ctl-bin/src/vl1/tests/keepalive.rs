@@ -98,10 +98,10 @@ fn a_node_that_knows_too_many_takes_up_nobody_until_others_are_forgotten() {
     let mut node = Node::with_peers(100);
     node.max_peers = 100;
     let known = *identity("A").public();
-    node.take_up(at(0), &known, None);
+    node.take_up(node.start.present(at(0)), &known, None);
     assert_eq!((node.peers.len(), node.peers.contains_key(&known.address)), (100, false));
     node.handle_timeout(at(502_000));
     assert_eq!((node.peers.len(), node.peer_order.len()), (0, 0));
-    node.take_up(at(502_000), &known, None);
+    node.take_up(node.start.present(at(502_000)), &known, None);
     assert!(node.peers.contains_key(&known.address));
 }

@@ -21,6 +21,7 @@ use zt_proto::credential::Signature;
 use zt_proto::world::{Root, World, WorldKind};
 use zt_proto::{Address, Timestamp};
 
+use super::moment::Moment;
 use super::{Event, Link, Node, Now, Transmit};
 use client::Client;
 
@@ -32,6 +33,11 @@ pub(super) fn at(millis: u64) -> Now {
     )]
     static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
     Now { mono: *EPOCH + Duration::from_millis(millis), wall: Timestamp(1_700_000_000_000 + millis) }
+}
+
+/// Returns the same time as a node has it that was made at the beginning.
+pub(super) fn moment(millis: u64) -> Moment {
+    Moment::START + Duration::from_millis(millis)
 }
 
 /// Reads a vector file.
@@ -137,7 +143,7 @@ impl Node {
         let key = *identity("A").public();
         for n in 1..=count {
             node.take_up(
-                at(0),
+                node.start.present(at(0)),
                 &zt_proto::PublicIdentity { address: Address::from_low_bits(n), ..key },
                 None,
             );

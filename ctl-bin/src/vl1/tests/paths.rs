@@ -145,7 +145,7 @@ fn an_introduction_to_somebody_whose_identity_is_still_asked_for_is_not_lost() {
     Rendezvous { flags: 0, peer: client.address(), endpoint }.write(&mut payload);
     above.say(&mut node, at(101), Verb::RENDEZVOUS, &payload).unwrap();
     assert!(!destinations(&mut node).contains(&endpoint));
-    node.take_up(at(200), client.secret.public(), None);
+    node.take_up(node.start.present(at(200)), client.secret.public(), None);
     assert!(destinations(&mut node).contains(&endpoint));
 }
 

@@ -23,6 +23,23 @@ fn root_with_two() -> (Node, Client, Client) {
     (node, a, b)
 }
 
+/// What a node counts for that, it need not count before.
+#[test]
+fn a_node_that_becomes_a_root_relays_for_those_that_it_knows_and_ends_that_when_it_is_none_any_more() {
+    let mut node = leaf();
+    let mut a = Client::new("A", "10.0.0.2:9993");
+    let mut b = Client::new("B", "10.0.0.3:21000");
+    sign_on(&mut node, &mut a, at(0));
+    sign_on(&mut node, &mut b, at(0));
+    for (planet, is_relayed) in [(None, false), (root().planet().cloned(), true), (None, false)] {
+        node.set_planet(at(10), planet);
+        let packet = packet_between(&mut a, &b, 100);
+        let relayed = a.deliver(&mut node, at(10), packet);
+        assert_eq!(relayed, if is_relayed { Ok(()) } else { Err(Ignored::NotRelayed) });
+        assert_eq!(node.hosts.len(), if is_relayed { 2 } else { 0 });
+    }
+}
+
 fn who_is(node: &mut Node, client: &mut Client, now: Now, address: Address) -> Option<PublicIdentity> {
     client.say(node, now, Verb::WHOIS, &address.octets()).unwrap();
     let received = client.receive(node);

@@ -151,7 +151,7 @@ fn a_forged_identity_from_a_root_fails_validation_and_replaces_nobody() {
     sign_on(&mut node, &mut member, at(300));
     assert!(node.wanted.is_empty(), "whoever is known is wanted no more");
     answer(&mut node, &mut above, at(400), asked[0].0, &forged).unwrap_err();
-    node.take_up(at(400), &forged, None);
+    node.take_up(node.start.present(at(400)), &forged, None);
     member.say(&mut node, at(500), Verb::ECHO, b"still me").unwrap();
     assert!(member.receive(&mut node).iter().any(|message| message.verb == Verb::OK));
 }
