@@ -13,7 +13,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::certify::{Earlier, certify};
 use crate::client::Client;
-use crate::config::{Kept, NetworkPart, UnsignedConfig, write_old};
+use crate::config::{Kept, NetworkPart, UnsignedConfig, Whole, write_old};
 
 /// With its header and signature a chunk of this size fills one UDP packet, which every client that takes
 /// chunks can receive. Still enough for the largest dictionary: clients count up to 474 chunks.
@@ -25,16 +25,24 @@ const MODERATE_CHUNK: usize = 2800;
 /// A configuration as it is sent to one member: signed and written, but not cut into chunks yet.
 ///
 /// It can be sent more than once; each sending has chunks of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Issued {
-    network: NetworkId,
     timestamp: Timestamp,
-    /// Of the oldest certificate.
-    certified: Timestamp,
-    client: Client,
-    left_out: u32,
     text: Kept,
+    /// By how many milliseconds the oldest certificate is older.
+    certified_before: u32,
+    client: Client,
 }
+
+/// However they are kept.
+impl PartialEq for Issued {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |issued: &Self| (issued.network(), issued.timestamp, issued.certified(), issued.client);
+        of(self) == of(other) && self.dictionary() == other.dictionary()
+    }
+}
+
+impl Eq for Issued {}
 
 /// One sending of a configuration: its id and the signatures of its chunks, about a hundred bytes each. The rest of what
 /// is sent is in [`Issued`].
@@ -79,6 +87,29 @@ impl Sending {
         self.signatures.all().len()
     }
 
+    /// Returns in how many bytes [`Self::bytes`] tells of so many chunks.
+    pub const fn bytes_len(chunks: usize) -> usize {
+        size_of::<u64>() + chunks * Signature::LEN
+    }
+
+    /// Returns all that is not known of a sending whose time of issue is known: its number, and its signatures.
+    pub fn bytes(&self) -> Vec<u8> {
+        let signatures = self.signatures.all().iter().flat_map(|signature| signature.0);
+        self.update_id.get().to_be_bytes().into_iter().chain(signatures).collect()
+    }
+
+    /// Returns the sending of which these are the [`Self::bytes`]; `None` if they are of none.
+    pub fn of_bytes(bytes: &[u8], timestamp: Timestamp) -> Option<Self> {
+        let (update_id, signatures) = bytes.split_first_chunk()?;
+        let update_id = NonZeroU64::new(u64::from_be_bytes(*update_id))?;
+        let signatures = match signatures.as_chunks() {
+            ([signature], []) => Signatures::One(Signature(*signature)),
+            (signatures, []) => Signatures::Others(signatures.iter().copied().map(Signature).collect()),
+            _ => return None,
+        };
+        Some(Self { update_id, timestamp, signatures })
+    }
+
     /// Returns the number by which members know which chunks belong together.
     pub fn update_id(&self) -> NonZeroU64 {
         self.update_id
@@ -121,32 +152,32 @@ impl UnsignedConfig {
     ) -> Result<Issued, ConfigTooLong> {
         let mut config = self.build_own();
         let certified = certify(&mut config, earlier, signer);
-        let (text, left_out) = if self.client.is_modern() {
+        let text = if self.client.is_modern() {
             let text = Kept::new(part, self.client, &config.write_own());
             let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
             if got > max {
                 return Err(ConfigTooLong { max, got });
             }
-            (text, 0)
+            text
         } else {
             let rules = part.rules(self.client);
             let config = NetworkConfig { routes: part.routes().to_vec(), rules, ..config };
             let too_long = |got| ConfigTooLong { max: NetworkConfig::MAX_LEN_BEFORE_1_2_0, got };
             let (dictionary, left_out) = write_old(&config, &self.network, self.client).map_err(too_long)?;
-            (Kept::Whole(dictionary.into()), left_out)
+            Kept::whole(part, dictionary, left_out)
         };
-        let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
-        let (network, timestamp, client) = (self.network.id, self.issued, self.client);
-        Ok(Issued { network, timestamp, certified, client, left_out, text })
+        // Which is never more than a fifth of the longest credential window.
+        let certified_before = u32::try_from(self.issued.millis_since(certified)).unwrap_or(u32::MAX);
+        Ok(Issued { timestamp: self.issued, text, certified_before, client: self.client })
     }
 }
 
 impl Issued {
     /// Returns a configuration without credentials, for a client that takes dictionaries of version 7.
     pub(crate) fn without_credentials(config: &NetworkConfig, client: Client) -> Self {
-        let (network, timestamp) = (config.network, config.timestamp);
-        let text = Kept::Whole(config.write().into());
-        Self { network, timestamp, certified: timestamp, client, left_out: 0, text }
+        let (network, text) = (config.network, config.write().into());
+        let text = Kept::Whole(Box::new(Whole { network, part: None, text, left_out: 0 }));
+        Self { timestamp: config.timestamp, text, certified_before: 0, client }
     }
 
     /// Returns when it was issued.
@@ -156,7 +187,16 @@ impl Issued {
 
     /// Returns the time of its oldest certificate: the same, unless the member had it before.
     pub fn certified(&self) -> Timestamp {
-        self.certified
+        Timestamp(self.timestamp.0.saturating_sub(self.certified_before.into()))
+    }
+
+    fn network(&self) -> NetworkId {
+        self.text.network()
+    }
+
+    /// Says whether it was made with this part of its network.
+    pub(crate) fn is_with(&self, part: &Arc<NetworkPart>) -> bool {
+        self.text.is_with(part)
     }
 
     /// Returns its certificates, for a configuration that follows it; none of a client before 1.2.0, which are not as
@@ -185,7 +225,10 @@ impl Issued {
     /// Returns how many routes, bridges and relays were left out because a client before 1.2.0 takes one packet only;
     /// worth a warning.
     pub fn left_out(&self) -> usize {
-        usize::try_from(self.left_out).unwrap_or(usize::MAX)
+        match &self.text {
+            Kept::Whole(whole) => whole.left_out,
+            Kept::Shared(_) => 0,
+        }
     }
 
     /// Returns the payloads of an answer, each as it stands behind the envelope of its OK: signed chunks, or the one
@@ -223,7 +266,7 @@ impl Issued {
         };
         let dictionary = self.dictionary_at(sending.timestamp);
         if !self.client.is_modern() {
-            return vec![write(&ConfigChunk { network: self.network, data: &dictionary, part: None })];
+            return vec![write(&ConfigChunk { network: self.network(), data: &dictionary, part: None })];
         }
         let chunks = self.chunks(&dictionary, sending.update_id).zip(sending.signatures.all());
         chunks
@@ -240,10 +283,11 @@ impl Issued {
         if let (Kept::Shared(own), Signatures::One(signature)) = (&self.text, &sending.signatures)
             && let Ok(length) = u16::try_from(self.text.len(self.client))
         {
-            let mut bytes = Vec::with_capacity(own.size_bytes() + ConfigChunk::OVERHEAD + 512);
+            let mut bytes =
+                Vec::with_capacity(envelope.len() + own.written_len(self.client) + ConfigChunk::OVERHEAD);
             let mut block = BlockWriter::new(&mut bytes);
             block.plain(envelope);
-            block.plain(&self.network.octets());
+            block.plain(&self.network().octets());
             block.plain(&length.to_be_bytes());
             own.write(self.client, sending.timestamp, &mut block);
             let part = ChunkPart {
@@ -272,7 +316,7 @@ impl Issued {
         // No dictionary is longer than `NetworkConfig::MAX_LEN`.
         let total = u32::try_from(dictionary.len()).unwrap_or(u32::MAX);
         let (pieces, network) =
-            ((0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size)), self.network);
+            ((0_u32..).step_by(chunk_size).zip(dictionary.chunks(chunk_size)), self.network());
         pieces.map(move |(index, data)| {
             let part = ChunkPart::unsigned(update_id, total, index);
             ConfigChunk { network, data, part: Some(part) }
@@ -282,7 +326,7 @@ impl Issued {
     /// Returns the payloads of NETWORK_CONFIG packets that bring it unasked: the same chunks, or what makes a client
     /// before 1.2.0 ask (`vl2.md` §8.4).
     pub fn push(&self, update_id: NonZeroU64, signer: &IdentitySecret) -> Vec<Vec<u8>> {
-        if self.client.is_modern() { self.reply(update_id, signer) } else { vec![ask_again(self.network)] }
+        if self.client.is_modern() { self.reply(update_id, signer) } else { vec![ask_again(self.network())] }
     }
 
     /// Returns the same of a sending that is signed already, compressed.
@@ -290,7 +334,7 @@ impl Issued {
         if self.client.is_modern() {
             self.compressed(sending, &[])
         } else {
-            vec![Payload::new(ask_again(self.network))]
+            vec![Payload::new(ask_again(self.network()))]
         }
     }
 }
@@ -360,4 +404,15 @@ pub fn revocation_payloads(revocations: &[Revocation]) -> Vec<Vec<u8>> {
             payload
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each member that asked has one, in an allocation with two counters.
+    #[test]
+    fn what_is_kept_of_a_configuration_besides_its_text_is_small() {
+        assert!(size_of::<Issued>() <= 56, "{}", size_of::<Issued>());
+    }
 }

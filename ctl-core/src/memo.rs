@@ -23,7 +23,7 @@
 //! The part that all members of a network share is built and written once for each state of the network, however many
 //! ask at the same time; when there are too many networks, the one of which nobody asked for longest gives way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +42,12 @@ const REUSED_FOR: u64 = 5;
 const MAX_MEMBERS: usize = 131_072;
 /// What the configurations that are kept may take, in bytes.
 const MAX_BYTES: usize = 192 << 20;
+/// Of what is kept past these bounds, so much gives way at once, the oldest: one over this.
+const EVICTED: usize = 32;
+/// No configuration is sent again that is older, in milliseconds.
+const LONGEST: u64 = Network::MAX_CREDENTIAL_WINDOW / REUSED_FOR;
+/// How often those are looked for, in milliseconds.
+const SWEPT_EVERY: u64 = LONGEST / 4;
 /// Networks whose common part is kept.
 const MAX_NETWORKS: usize = 1024;
 /// What all common parts may take, in bytes.
@@ -59,37 +65,26 @@ struct State {
     floor: Timestamp,
     /// Whatever was revoked: nothing that was issued up to here is kept any more.
     last_revocation: Option<Timestamp>,
-    networks: BTreeMap<NetworkId, KnownPart>,
+    networks: BTreeMap<NetworkId, Arc<NetworkPart>>,
     network_uses: Recency<NetworkId>,
     network_bytes: usize,
     parts_written: u64,
-    members: BTreeMap<(NetworkId, Address), Entry>,
+    members: HashMap<(NetworkId, Address), Entry>,
     member_bytes: usize,
-    /// Keys of entries, oldest first, each with its number; a number that no entry has any more is passed over.
-    order: VecDeque<(u64, (NetworkId, Address))>,
-    hashers: [RandomState; 2],
-    /// Tells entries, and states of networks, apart.
-    next_number: u64,
+    /// When the members were last looked through for what nobody is sent any more.
+    swept: Timestamp,
+    hasher: RandomState,
 }
 
-#[derive(Debug)]
-struct KnownPart {
-    number: u64,
-    part: Arc<NetworkPart>,
-}
-
-/// What was issued to a member, and from what.
+/// What was issued to a member; void once the part of the network that it was made with is not kept any more.
 #[derive(Debug)]
 struct Entry {
-    number: u64,
-    /// Number of the [`KnownPart`] it was issued with; void once that is not kept any more.
-    part: u64,
     asker: Asker,
     issued: Arc<Issued>,
 }
 
-/// Hashes of a member record and of the generation of a client.
-type Asker = [u64; 2];
+/// A hash of a member record and of the generation of a client.
+type Asker = u64;
 
 impl Memo {
     pub fn new() -> Self {
@@ -115,10 +110,7 @@ impl Memo {
     /// Does the same for all members that a network ever had: it is gone.
     pub fn revoke_all(&self, network: NetworkId, wall: Timestamp) -> Timestamp {
         let mut state = self.lock();
-        let members = state.members.range((network, Address::NONE)..=(network, Address::MAX));
-        for key in members.map(|(key, _)| *key).collect::<Vec<_>>() {
-            state.forget(key);
-        }
+        state.keep_only(|(of, _), _| *of != network);
         state.threshold(wall)
     }
 
@@ -180,7 +172,7 @@ impl State {
         let entry = self.members.get(&(config.network.id, config.member.address))?;
         let is_fresh = entry.issued.certified() >= oldest_reusable(config);
         let is_same = entry.asker == self.asker(config)
-            && self.part(config).is_some_and(|known| known.number == entry.part);
+            && self.part(config).is_some_and(|part| entry.issued.is_with(part));
         let found = (is_same && is_fresh).then(|| Arc::clone(&entry.issued));
         if found.is_some() {
             self.network_uses.note(config.network.id);
@@ -195,23 +187,22 @@ impl State {
         is_of_use.then(|| Arc::clone(issued))
     }
 
-    fn part(&self, config: &UnsignedConfig) -> Option<&KnownPart> {
-        let known = self.networks.get(&config.network.id)?;
-        known.part.is_of(&config.network, &config.bridges).then_some(known)
+    fn part(&self, config: &UnsignedConfig) -> Option<&Arc<NetworkPart>> {
+        let part = self.networks.get(&config.network.id)?;
+        part.is_of(&config.network, &config.bridges).then_some(part)
     }
 
     /// Returns what the members of the network have in common, written now unless it is known.
     fn part_for(&mut self, config: &UnsignedConfig) -> Arc<NetworkPart> {
         let id = config.network.id;
-        if let Some(known) = self.part(config) {
-            let part = Arc::clone(&known.part);
+        if let Some(part) = self.part(config).map(Arc::clone) {
             self.network_uses.note(id);
             return part;
         }
         let part = Arc::new(NetworkPart::new(Arc::clone(&config.network), Arc::clone(&config.bridges)));
         self.parts_written += 1;
         // Who decided before a change may come after one who decided after it, and is the last of its kind.
-        if !self.networks.get(&id).is_some_and(|known| known.part.is_later_than(&config.network)) {
+        if !self.networks.get(&id).is_some_and(|known| known.is_later_than(&config.network)) {
             self.keep_part(&part);
         }
         part
@@ -226,28 +217,18 @@ impl State {
             return;
         }
         // What was issued with a part that is not kept any more would never be found.
-        let Some(known) =
-            self.networks.get(&config.network.id).filter(|known| Arc::ptr_eq(&known.part, part))
-        else {
+        if !self.networks.get(&config.network.id).is_some_and(|known| Arc::ptr_eq(known, part)) {
             return;
-        };
-        let part = known.number;
+        }
         self.forget(key);
-        let number = self.number();
-        let entry = Entry { number, part, asker: self.asker(config), issued: Arc::clone(issued) };
+        let entry = Entry { asker: self.asker(config), issued: Arc::clone(issued) };
         self.member_bytes += entry.size_bytes();
         self.members.insert(key, entry);
-        self.order.push_back((number, key));
         self.evict(config.issued);
     }
 
     fn asker(&self, config: &UnsignedConfig) -> Asker {
-        self.hashers.each_ref().map(|hasher| hasher.hash_one((&config.member, config.client)))
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
+        self.hasher.hash_one((&config.member, config.client))
     }
 
     /// Keeps what a network's members have in common, in place of what they had before.
@@ -261,39 +242,46 @@ impl State {
             self.forget_part(evicted);
         }
         self.network_bytes += part.size_bytes();
-        let number = self.number();
-        self.networks.insert(id, KnownPart { number, part: Arc::clone(part) });
+        self.networks.insert(id, Arc::clone(part));
         self.network_uses.note(id);
     }
 
     fn forget_part(&mut self, id: NetworkId) {
         self.network_uses.forget(&id);
-        if let Some(known) = self.networks.remove(&id) {
-            self.network_bytes -= known.part.size_bytes();
+        if let Some(part) = self.networks.remove(&id) {
+            self.network_bytes -= part.size_bytes();
         }
     }
 
-    /// Drops the oldest entries: those above the bounds, and those that no window is long enough for.
+    /// Drops entries that no window is long enough for, now and then, and the oldest past the bounds.
     fn evict(&mut self, now: Timestamp) {
-        const LONGEST: u64 = Network::MAX_CREDENTIAL_WINDOW / REUSED_FOR;
-        // Entries that gave way to later ones leave their keys behind.
-        if self.order.len() > 2 * self.members.len() + 64 {
-            let members = &self.members;
-            self.order.retain(|(number, key)| members.get(key).is_some_and(|entry| entry.number == *number));
+        if now.millis_since(self.swept) >= SWEPT_EVERY {
+            self.swept = now;
+            self.keep_only(|_, entry| now.millis_since(entry.issued.timestamp()) <= LONGEST);
         }
-        while let Some(&(number, key)) = self.order.front() {
-            let is_current = |entry: &&Entry| entry.number == number;
-            let Some(entry) = self.members.get(&key).filter(is_current) else {
-                self.order.pop_front();
-                continue;
-            };
-            let is_expired = now.0.saturating_sub(entry.issued.timestamp().0) > LONGEST;
-            if !is_expired && self.members.len() <= MAX_MEMBERS && self.member_bytes <= MAX_BYTES {
-                break;
+        while self.members.len() > MAX_MEMBERS || self.member_bytes > MAX_BYTES {
+            let mut times: Vec<_> = self.members.values().map(|entry| entry.issued.timestamp()).collect();
+            let mut excess = times.len().div_ceil(EVICTED);
+            let (_, last, _) = times.select_nth_unstable(excess - 1);
+            let last = *last;
+            // There may be many of one time.
+            self.keep_only(|_, entry| {
+                let is_kept = excess == 0 || entry.issued.timestamp() > last;
+                excess -= usize::from(!is_kept);
+                is_kept
+            });
+        }
+    }
+
+    fn keep_only(&mut self, mut is_kept: impl FnMut(&(NetworkId, Address), &Entry) -> bool) {
+        let Self { members, member_bytes, .. } = self;
+        members.retain(|key, entry| {
+            let is_kept = is_kept(key, entry);
+            if !is_kept {
+                *member_bytes -= entry.size_bytes();
             }
-            self.forget(key);
-            self.order.pop_front();
-        }
+            is_kept
+        });
     }
 
     fn forget(&mut self, key: (NetworkId, Address)) {

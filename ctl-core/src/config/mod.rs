@@ -15,7 +15,7 @@ use zt_proto::credential::{
 use zt_proto::rules;
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
-pub(crate) use kept::Kept;
+pub(crate) use kept::{Kept, Whole};
 pub(crate) use old::write_old;
 pub(crate) use shared::NetworkPart;
 

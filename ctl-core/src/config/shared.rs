@@ -1,6 +1,6 @@
 //! The part of a configuration that is the same for all members of a network.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zt_proto::compression::Compressed;
 use zt_proto::config::{ConfigDns, ConfigRoute, NetworkConfig, OwnEntries, SharedEntries};
@@ -13,8 +13,11 @@ use super::old::Whitelist;
 use crate::client::Client;
 use crate::network::Network;
 
+/// Of what one member has for itself, so much is kept to tell others by.
+const MAX_MODEL: usize = 4096;
+
 /// What all members of a network are told alike, built and written once for each state of the network.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct NetworkPart {
     network: Arc<Network>,
     bridges: Arc<[Address]>,
@@ -30,11 +33,13 @@ pub(crate) struct NetworkPart {
 
 /// The entries that members have in common, as they are, and compressed as they stand in a configuration: each behind a line
 /// end.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct SharedText {
     pub entries: SharedEntries,
     pub routes: Compressed,
     pub rules_and_dns: Compressed,
+    /// What the first member had for itself: of others is kept in what they differ from it.
+    model: OnceLock<Box<[u8]>>,
 }
 
 impl SharedText {
@@ -47,11 +52,22 @@ impl SharedText {
             Compressed::new(&text)
         };
         let (routes, rules_and_dns) = (behind_line_ends(&[routes]), behind_line_ends(&[rules, dns]));
-        Self { entries, routes, rules_and_dns }
+        Self { entries, routes, rules_and_dns, model: OnceLock::new() }
     }
 
+    /// Returns what members are told by; nothing before there is one.
+    pub(crate) fn model(&self) -> &[u8] {
+        self.model.get().map_or(&[], |model| model)
+    }
+
+    /// Returns the same, and makes the beginning of `own` it if there was none.
+    pub(crate) fn model_or(&self, own: &[u8]) -> &[u8] {
+        self.model.get_or_init(|| own.get(..MAX_MODEL).unwrap_or(own).into())
+    }
+
+    /// Returns about how many bytes it takes, the model as if it were as long as it may be: it comes later.
     fn size_bytes(&self) -> usize {
-        self.entries.size_bytes() + self.routes.size_bytes() + self.rules_and_dns.size_bytes()
+        self.entries.size_bytes() + self.routes.size_bytes() + self.rules_and_dns.size_bytes() + MAX_MODEL
     }
 }
 

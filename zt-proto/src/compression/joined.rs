@@ -11,9 +11,9 @@ use super::decompress;
 
 /// A text that was compressed once and is sent again and again with other texts around it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Compressed {
+pub struct Compressed<B = Box<[u8]>> {
     /// All sequences but the last one, of which only the literals are here.
-    bytes: Box<[u8]>,
+    bytes: B,
     /// Where those literals begin.
     rest: u32,
     /// Length of the text.
@@ -35,6 +35,18 @@ impl Compressed {
             None => Self { bytes: text.into(), rest: 0, length: number(text.len()) },
         }
     }
+}
+
+impl<B: AsRef<[u8]>> Compressed<B> {
+    /// Returns what is kept of it: bytes, and the two numbers without which they say nothing.
+    pub fn parts(&self) -> (&[u8], [u32; 2]) {
+        (self.bytes.as_ref(), [self.rest, self.length])
+    }
+
+    /// Returns the text of which [`Self::parts`] are these.
+    pub fn of_parts(bytes: B, [rest, length]: [u32; 2]) -> Self {
+        Self { bytes, rest, length }
+    }
 
     /// Returns the length of the text.
     #[must_use]
@@ -45,13 +57,13 @@ impl Compressed {
     /// Returns how many bytes are kept for it.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.as_ref().len()
     }
 
     /// Returns the text.
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
-        let mut block = Vec::with_capacity(self.bytes.len() + 8);
+        let mut block = Vec::with_capacity(self.size_bytes() + 8);
         let mut writer = BlockWriter::new(&mut block);
         writer.compressed(self);
         writer.finish();
@@ -140,9 +152,10 @@ impl<'a> BlockWriter<'a> {
     }
 
     /// Adds a text that is compressed already.
-    pub fn compressed(&mut self, text: &Compressed) {
-        let rest = usize::try_from(text.rest).unwrap_or(0).min(text.bytes.len());
-        let (sequences, rest) = text.bytes.split_at(rest);
+    pub fn compressed<B: AsRef<[u8]>>(&mut self, text: &Compressed<B>) {
+        let bytes = text.bytes.as_ref();
+        let rest = usize::try_from(text.rest).unwrap_or(0).min(bytes.len());
+        let (sequences, rest) = bytes.split_at(rest);
         if let Some(head) = Head::parse(sequences)
             && let (Some(literals), Some(after)) =
                 (sequences.get(head.literals..head.after), sequences.get(head.after..))

@@ -38,6 +38,26 @@ pub fn decompress(compressed: &[u8], max: usize) -> Result<Vec<u8>, DecodeError>
     Ok(payload)
 }
 
+/// Returns a text as what it does not have in common with a `model`, for [`unpack`]: of many texts that are alike little is
+/// then kept of each.
+#[must_use]
+pub fn pack(text: &[u8], model: &[u8]) -> Box<[u8]> {
+    let mut packed = vec![0; block::get_maximum_output_size(text.len())];
+    // There is room for the longest.
+    let length = block::compress_into_with_dict(text, &mut packed, model).unwrap_or(0);
+    packed.truncate(length);
+    packed.into()
+}
+
+/// Returns the text of which so much was kept by [`pack`], if `model` and `length` are those of then.
+#[must_use]
+pub fn unpack(packed: &[u8], model: &[u8], length: usize) -> Vec<u8> {
+    let mut text = vec![0; length];
+    let length = block::decompress_into_with_dict(packed, &mut text, model).unwrap_or(0);
+    text.truncate(length);
+    text
+}
+
 /// A payload as it goes into a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payload {

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use zt_proto::DecodeError;
 use zt_proto::codec::Reader;
-use zt_proto::compression::{BlockWriter, Compressed, compress, decompress};
+use zt_proto::compression::{BlockWriter, Compressed, compress, decompress, pack, unpack};
 use zt_proto::config::{ConfigDns, NetworkConfig, Sso, TextConfig};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, Revocation, Signature, Tag,
@@ -364,7 +364,8 @@ proptest! {
                 let compressed = Compressed::new(&text);
                 prop_assert_eq!(compressed.text_len(), text.len());
                 prop_assert_eq!(compressed.text(), text);
-                writer.compressed(&compressed);
+                let (bytes, numbers) = compressed.parts();
+                writer.compressed(&Compressed::of_parts(bytes, numbers));
             } else {
                 writer.plain(&text);
             }
@@ -373,6 +374,25 @@ proptest! {
         if !expected.is_empty() {
             prop_assert_eq!(decompress(&block, expected.len()), Ok(expected));
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_text_makes_the_text_again(
+        model in vec(any::<u8>(), 0..300),
+        pieces in vec((0..300_usize, 0..300_usize, vec(any::<u8>(), 0..40)), 0..6),
+    ) {
+        let piece = |(from, to, own): &(usize, usize, Vec<u8>)| {
+            [model.get(*from..*to).unwrap_or_default(), own].concat()
+        };
+        let text = pieces.iter().map(piece).collect::<Vec<_>>().concat();
+        let packed = pack(&text, &model);
+        prop_assert_eq!(&unpack(&packed, &model, text.len()), &text);
+        if text.is_empty() {
+            prop_assert!(packed.len() <= 1);
+        }
+        // What is not as it was makes something else, but no harm.
+        prop_assert!(unpack(&packed, &text, text.len() / 2).len() <= text.len() / 2);
+        prop_assert!(unpack(&text, &model, text.len()).len() <= text.len());
     }
 
     #[test]
