@@ -1,14 +1,18 @@
 //! Which nodes asked lately, and with what: to them configurations are pushed (`vl2.md` §10, "status").
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctl_core::Client;
 use foldhash::fast::RandomState;
+use zt_proto::identity::KEY_LEN;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity};
+
+use super::clock::Tick;
 
 /// A node that asked within this time counts as online.
 pub(super) const ONLINE_FOR: Duration = Duration::from_secs(120);
@@ -43,17 +47,23 @@ pub(super) struct Asked(pub u64);
 /// What a node said with its last request.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    pub identity: PublicIdentity,
+    /// The identity, but for the address, by which it is found.
+    key: [u8; KEY_LEN],
     /// Without the token, which counts only in a request. Most say the same, which is kept once.
     pub metadata: Arc<RequestMetadata>,
-    /// The whole last request, if all of it was noted.
-    asked: Option<Asked>,
-    last_request: Instant,
+    /// The whole last request, if all of it was noted. One in 2^64 seems not to be.
+    asked: Option<NonZeroU64>,
+    last_request: Tick,
     /// When it last got a configuration; `None` if it was refused since.
-    configured: Option<Instant>,
+    configured: Option<Tick>,
 }
 
 impl Seen {
+    /// Returns the identity of the node, whose address this is.
+    pub(super) fn identity(&self, address: Address) -> PublicIdentity {
+        PublicIdentity { address, key: self.key }
+    }
+
     /// Says whether the node takes configurations and credentials that it did not ask for (`vl2.md` §8.4).
     pub(super) fn takes_pushes(&self) -> bool {
         Client::of(&self.metadata).is_modern()
@@ -92,6 +102,8 @@ pub(super) struct SeenNodes {
     /// Their keys, for those who go through a network.
     order: BTreeSet<(NetworkId, Address)>,
     said: Sayings,
+    /// When the first was noted.
+    start: Option<Instant>,
     /// How many of `nodes` were refused.
     waiting: usize,
 }
@@ -111,8 +123,13 @@ impl SeenNodes {
             nodes: HashMap::default(),
             order: BTreeSet::new(),
             said: Sayings::default(),
+            start: None,
             waiting: 0,
         }
+    }
+
+    fn tick(&self, now: Instant) -> Tick {
+        Tick::new(self.start.unwrap_or(now), now)
     }
 
     /// Takes a request, whether it will be admitted, refused or for a network that does not exist; false within a second
@@ -124,7 +141,8 @@ impl SeenNodes {
             self.gate_order.pop_front();
             self.gate.remove(&key);
         }
-        let is_noted = |seen: &Seen| seen.asked.is_some() && is_too_soon(seen, now);
+        let tick = self.tick(now);
+        let is_noted = |seen: &Seen| seen.asked.is_some() && is_too_soon(seen, tick);
         let is_free = !self.nodes.get(&(network, node)).is_some_and(is_noted)
             && self.gate.len() < MAX_GATED
             && self.gate.insert((network, node));
@@ -151,7 +169,8 @@ impl SeenNodes {
         standing: Standing,
         now: Instant,
     ) -> bool {
-        let key = (network, identity.address);
+        self.start.get_or_insert(now);
+        let (key, now) = ((network, identity.address), self.tick(now));
         let before = self.nodes.get(&key);
         let is_known = before.is_some();
         let runs_on = before.is_some_and(|seen| runs_on(seen, now));
@@ -166,7 +185,9 @@ impl SeenNodes {
             let configured = (standing == Standing::Admitted).then_some(now);
             self.waiting += usize::from(configured.is_none());
             let metadata = self.said.share(RequestMetadata { token: None, ..metadata });
-            self.nodes.insert(key, Seen { identity, metadata, asked, last_request: now, configured });
+            let asked = asked.and_then(|Asked(asked)| NonZeroU64::new(asked));
+            let seen = Seen { key: identity.key, metadata, asked, last_request: now, configured };
+            self.nodes.insert(key, seen);
             if !is_known {
                 self.order.insert(key);
             }
@@ -177,8 +198,12 @@ impl SeenNodes {
     /// Takes and notes a request of a member that is online and admitted again, if it asked for the last time in just the same
     /// way and more than a second ago; else does nothing.
     pub(super) fn again(&mut self, network: NetworkId, node: Address, asked: Asked, now: Instant) -> Again {
-        let is_same =
-            |seen: &&mut Seen| seen.asked == Some(asked) && seen.is_configured() && is_online(seen, now);
+        let now = self.tick(now);
+        let is_same = |seen: &&mut Seen| {
+            seen.asked.is_some_and(|known| known.get() == asked.0)
+                && seen.is_configured()
+                && is_online(seen, now)
+        };
         let Some(seen) = self.nodes.get_mut(&(network, node)).filter(is_same) else { return Again::Other };
         if is_too_soon(seen, now) {
             return Again::TooSoon;
@@ -197,6 +222,7 @@ impl SeenNodes {
         standing: Standing,
         now: Instant,
     ) -> bool {
+        let now = self.tick(now);
         let Some(seen) = self.nodes.get_mut(&(network, node)) else { return false };
         let was_waiting = !seen.is_configured();
         seen.configured = (standing == Standing::Admitted).then_some(now);
@@ -205,6 +231,7 @@ impl SeenNodes {
     }
 
     pub(super) fn online(&self, network: NetworkId, node: Address, now: Instant) -> Option<&Seen> {
+        let now = self.tick(now);
         self.nodes.get(&(network, node)).filter(|seen| is_online(seen, now))
     }
 
@@ -230,13 +257,14 @@ impl SeenNodes {
         range: RangeInclusive<(NetworkId, Address)>,
         now: Instant,
     ) -> impl Iterator<Item = (Address, &Seen)> {
-        let keys = self.order.range(range);
+        let (keys, now) = (self.order.range(range), self.tick(now));
         let nodes = keys.filter_map(|key| Some((key.1, self.nodes.get(key)?)));
         nodes.filter(move |(_, seen)| seen.is_configured() && is_online(seen, now))
     }
 
     /// Forgets who is no longer online.
     pub(super) fn sweep(&mut self, now: Instant) {
+        let now = self.tick(now);
         self.nodes.retain(|key, seen| {
             let is_kept = is_online(seen, now);
             if !is_kept {
@@ -250,14 +278,14 @@ impl SeenNodes {
 }
 
 /// Says whether a request that comes now is not to be answered, because one was just before.
-fn is_too_soon(seen: &Seen, now: Instant) -> bool {
-    now.saturating_duration_since(seen.last_request) <= MIN_INTERVAL
+fn is_too_soon(seen: &Seen, now: Tick) -> bool {
+    now.since(seen.last_request) <= MIN_INTERVAL
 }
 
 /// Says whether a request that comes now is one of a client that runs on since the last.
-fn runs_on(seen: &Seen, now: Instant) -> bool {
+fn runs_on(seen: &Seen, now: Tick) -> bool {
     let was_configured = seen.configured.filter(|_| is_online(seen, now));
-    was_configured.is_some_and(|last| RHYTHM.contains(&now.saturating_duration_since(last)))
+    was_configured.is_some_and(|last| RHYTHM.contains(&now.since(last)))
 }
 
 /// What clients say, each once: there are few releases and platforms.
@@ -281,8 +309,8 @@ impl Sayings {
     }
 }
 
-fn is_online(seen: &Seen, now: Instant) -> bool {
-    now.saturating_duration_since(seen.last_request) < ONLINE_FOR
+fn is_online(seen: &Seen, now: Tick) -> bool {
+    now.since(seen.last_request) < ONLINE_FOR
 }
 
 #[cfg(test)]
@@ -306,6 +334,12 @@ mod tests {
         fn asks(&mut self, node: u64, standing: Standing, now: Instant) -> bool {
             self.note(NETWORK, identity(node), modern(), Some(ASKED), standing, now)
         }
+    }
+
+    /// Each member that is online has one, with the 16 bytes of what it is found by.
+    #[test]
+    fn little_more_than_its_key_is_kept_of_a_node() {
+        assert!(size_of::<Seen>() <= 88, "{}", size_of::<Seen>());
     }
 
     #[test]

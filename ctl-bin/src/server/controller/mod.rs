@@ -101,7 +101,7 @@ impl Controller {
             secret,
             store,
             memo: Memo::new(),
-            ready: Mutex::default(),
+            ready: Mutex::new(ReadyAnswers::new(now.mono)),
             hasher: RandomState::new(),
             commons: Mutex::default(),
             allowance: Mutex::new(IssueAllowance::new(allowed)),

@@ -15,10 +15,11 @@ use foldhash::fast::RandomState;
 use zt_proto::compression::Payload;
 use zt_proto::{NetworkId, Timestamp};
 
+use super::super::clock::Tick;
 use super::super::push::Key;
 use super::sendings::Sendings;
 
-/// Members whose last answer is known, no more than the memo keeps: at most 2 KiB each, and some 600 bytes where a
+/// Members whose last answer is known, no more than the memo keeps: at most 2 KiB each, and some 500 bytes where a
 /// configuration is one chunk. Past it, all are forgotten, and decided about once more.
 const MAX_READY: usize = 1 << 17;
 
@@ -33,6 +34,8 @@ pub(in super::super) struct Said(pub u64);
 #[derive(Debug)]
 pub(super) struct ReadyAnswers {
     max: usize,
+    /// Before all that is kept.
+    start: Instant,
     /// By a fast hash: only members get here.
     entries: HashMap<Key, Entry, RandomState>,
 }
@@ -51,6 +54,7 @@ struct Entry {
 pub(super) struct Ready<'a> {
     issued: Arc<Issued>,
     sendings: &'a mut Sendings,
+    start: Instant,
 }
 
 impl Ready<'_> {
@@ -61,19 +65,18 @@ impl Ready<'_> {
         now: Instant,
         sign: impl FnOnce(&Issued, u64) -> Sending,
     ) -> Vec<Payload> {
+        let now = Tick::new(self.start, now);
         self.sendings.next(&self.issued, envelope, now, |later| sign(&self.issued, later))
     }
 }
 
-impl Default for ReadyAnswers {
-    fn default() -> Self {
-        Self::with_room_for(MAX_READY)
-    }
-}
-
 impl ReadyAnswers {
-    fn with_room_for(max: usize) -> Self {
-        Self { max, entries: HashMap::default() }
+    pub(super) fn new(start: Instant) -> Self {
+        Self::with_room_for(MAX_READY, start)
+    }
+
+    fn with_room_for(max: usize, start: Instant) -> Self {
+        Self { max, start, entries: HashMap::default() }
     }
 
     /// Returns what was issued to whoever asks, if it is still right at `generation`.
@@ -87,7 +90,7 @@ impl ReadyAnswers {
         let entry = self.entries.get_mut(&key)?;
         let is_right = entry.generation == generation && now <= entry.until && entry.said == said;
         let issued = if is_right { entry.issued.upgrade()? } else { return None };
-        Some(Ready { issued, sendings: &mut entry.sendings })
+        Some(Ready { issued, sendings: &mut entry.sendings, start: self.start })
     }
 
     /// Keeps what was decided at a generation that was asked for before anything was read. A session of single sign-on
@@ -118,7 +121,7 @@ impl ReadyAnswers {
     /// again.
     pub(super) fn wanted(&self, key: Key, issued: &Arc<Issued>, now: Instant) -> Option<u64> {
         match self.entries.get(&key).filter(|entry| is_of(entry, issued)) {
-            Some(entry) => entry.sendings.wanted(now),
+            Some(entry) => entry.sendings.wanted(Tick::new(self.start, now)),
             None => Some(0),
         }
     }
@@ -134,7 +137,7 @@ impl ReadyAnswers {
         sign: impl FnOnce(u64) -> Sending,
     ) -> Vec<Payload> {
         match self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
-            Some(entry) => entry.sendings.next(issued, envelope, now, sign),
+            Some(entry) => entry.sendings.next(issued, envelope, Tick::new(self.start, now), sign),
             None => issued.compressed(&sign(0), envelope),
         }
     }
@@ -214,7 +217,7 @@ mod tests {
     #[test]
     fn too_many_answers_are_all_forgotten_and_kept_anew() {
         let (network, issued) = issued(&secret());
-        let mut ready = ReadyAnswers::default();
+        let mut ready = ReadyAnswers::new(clock::now().mono);
         let bound = MAX_READY as u64;
         for node in 0..bound {
             ready.keep(key(node), SAID, &network, 1, &issued);
@@ -251,7 +254,7 @@ mod tests {
         let ((network, issued), now) = (issued(&secret), clock::now().mono);
         let with_login = Network { sso_enabled: true, ..Network::clone(&network) };
         for network in [&*network, &with_login] {
-            let (mut ready, mut id) = (ReadyAnswers::default(), 0_u64);
+            let (mut ready, mut id) = (ReadyAnswers::new(clock::now().mono), 0_u64);
             let mut sent = Vec::new();
             for generation in 0..8 {
                 ready.keep(key(1), SAID, network, generation, &issued);
@@ -271,7 +274,7 @@ mod tests {
     fn sendings_stay_as_long_as_what_they_are_of() {
         let secret = secret();
         let ((network, first), now) = (issued(&secret), clock::now().mono);
-        let mut ready = ReadyAnswers::default();
+        let mut ready = ReadyAnswers::new(clock::now().mono);
         let mut signed = 0;
         let mut ask = |ready: &mut ReadyAnswers, generation| {
             let found = ready.find(key(1), SAID, generation, ISSUED).unwrap();

@@ -10,7 +10,7 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::super::clock;
 use super::super::push::Due;
-use super::super::seen::{Seen, Standing};
+use super::super::seen::Standing;
 use super::answer::{Answer, AnswerError, Outbox};
 use super::prepare::Case;
 use super::{Controller, lock};
@@ -96,8 +96,8 @@ impl Controller {
             let (network, member) = due.key;
             match lock(&self.seen).online(network, member, now.mono) {
                 Some(seen) if seen.takes_pushes() => {
-                    let Seen { identity, ref metadata, .. } = *seen;
-                    let (metadata, kind) = (RequestMetadata::clone(metadata), RequestKind::Push);
+                    let (identity, kind) = (seen.identity(member), RequestKind::Push);
+                    let metadata = RequestMetadata::clone(&seen.metadata);
                     let request = ConfigRequest { network, identity, metadata, kind };
                     let about = Pushed { due, is_configured: seen.is_configured() };
                     cases.push(Case { about, request, said: None, source: Source::Relayed });

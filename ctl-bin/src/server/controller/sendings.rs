@@ -5,45 +5,53 @@
 //! are signed, one with each request, and then sent again in turn. They also differ in the millisecond of their time of
 //! issue, as a client takes no notice of exactly what it has.
 
-use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 use ctl_core::{Issued, Sending};
 use zt_proto::compression::Payload;
 
+use super::super::clock::Tick;
+
 /// Sendings that are kept of one configuration: one more than the update ids that a client remembers.
 pub(super) const MAX_SENDINGS: usize = 4;
 /// Chunks of a configuration whose sendings are kept, with 96 bytes for each. Larger ones are signed each time.
-const MAX_CHUNKS: usize = 4;
-/// When a client asks again that did not take what was sent: after 5 s, or 25 s in low-bandwidth mode (`vl2.md` §3.2).
+const MAX_CHUNKS: u8 = 4;
+const CHUNKS: RangeInclusive<u8> = 1..=MAX_CHUNKS;
+/// When a client asks again that did not take what was sent: after 5 s, or 25 s in low-bandwidth mode
+/// (`vl2.md` §3.2).
 const RETRY: RangeInclusive<Duration> = Duration::from_millis(4_500)..=Duration::from_secs(35);
 
-/// The sendings of one configuration.
+/// The sendings of one configuration. There are very many, so they are kept as bytes, and numbers as short as they can be.
 #[derive(Debug, Default)]
 pub(super) struct Sendings {
-    signed: Vec<Sending>,
-    /// Whose turn is next, if no more are signed.
-    next: usize,
+    /// [`Sending::bytes`] of each. The one in place n, from 1 on, says that it was issued n milliseconds later.
+    signed: Box<[u8]>,
     /// When the last one left.
-    last: Option<Instant>,
+    last: Option<Tick>,
+    /// How many are signed; from the second on there is room for all.
+    count: u8,
+    /// How many signatures each has.
+    chunks: u8,
+    /// Whose turn is next, if no more are signed.
+    next: u8,
 }
 
 impl Sendings {
-    /// Returns the sending whose turn it is, or by how many milliseconds the one is to be later that has to be signed.
-    fn turn(&self, now: Instant) -> Result<&Sending, u64> {
-        let is_retry = self.last.is_some_and(|last| RETRY.contains(&now.saturating_duration_since(last)));
-        let (count, is_full) = (self.signed.len(), self.signed.len() == MAX_SENDINGS);
-        match self.signed.get(self.next) {
-            Some(sending) if is_full && !is_retry => Ok(sending),
-            // What was pushed says the very time of issue.
-            Some(_) | None => Err(if is_full { self.next } else { count } as u64 + 1),
+    /// Returns the place of the sending whose turn it is, or that of the one that has to be signed.
+    fn turn(&self, now: Tick) -> Result<u8, u8> {
+        let is_retry = self.last.is_some_and(|last| RETRY.contains(&now.since(last)));
+        match self.count {
+            count if usize::from(count) < MAX_SENDINGS => Err(count),
+            _ if is_retry => Err(self.next),
+            _ => Ok(self.next),
         }
     }
 
     /// Returns by how many milliseconds the sending is to be later that the next call of [`Self::next`] has signed; `None`
     /// if it sends one again.
-    pub(super) fn wanted(&self, now: Instant) -> Option<u64> {
-        self.turn(now).err()
+    pub(super) fn wanted(&self, now: Tick) -> Option<u64> {
+        self.turn(now).err().map(later)
     }
 
     /// Returns the payloads of the sending whose turn it is, each behind `envelope`. `sign` makes another one, while there are
@@ -55,47 +63,70 @@ impl Sendings {
         &mut self,
         issued: &Issued,
         envelope: &[u8],
-        now: Instant,
+        now: Tick,
         sign: impl FnOnce(u64) -> Sending,
     ) -> Vec<Payload> {
-        let payloads = match self.turn(now) {
-            Ok(sending) => {
-                let payloads = issued.compressed(sending, envelope);
-                self.next = (self.next + 1) % MAX_SENDINGS;
-                payloads
-            }
-            Err(later) => {
-                let sending = sign(later);
-                let payloads = issued.compressed(&sending, envelope);
-                self.keep(sending);
-                payloads
-            }
-        };
+        let (turn, is_full) = (self.turn(now), usize::from(self.count) == MAX_SENDINGS);
+        let (Ok(place) | Err(place)) = turn;
+        let known = turn.ok().and_then(|place| self.sending(issued, place));
+        let sending = known.unwrap_or_else(|| {
+            let sending = sign(later(place));
+            self.keep(&sending, place);
+            sending
+        });
+        if is_full {
+            self.next = (place + 1) % self.count;
+        }
         self.last = Some(now);
-        payloads
+        issued.compressed(&sending, envelope)
     }
 
-    /// Keeps a sending that just left for the first time, in place of the oldest.
-    fn keep(&mut self, sending: Sending) {
-        if !(1..=MAX_CHUNKS).contains(&sending.chunks()) {
+    fn sending(&self, issued: &Issued, place: u8) -> Option<Sending> {
+        let bytes = self.signed.get(self.place(place))?;
+        Sending::of_bytes(bytes, issued.timestamp().plus_millis(later(place)))
+    }
+
+    /// Returns where the bytes of a sending stand.
+    fn place(&self, place: u8) -> Range<usize> {
+        let (len, place) = (Sending::bytes_len(self.chunks.into()), usize::from(place));
+        place * len..(place + 1) * len
+    }
+
+    /// Keeps a sending that leaves for the first time, in place of another, or as one more.
+    fn keep(&mut self, sending: &Sending, place: u8) {
+        let Some(chunks) = u8::try_from(sending.chunks()).ok().filter(|chunks| CHUNKS.contains(chunks))
+        else {
             return;
-        }
-        if self.signed.len() < MAX_SENDINGS {
+        };
+        if place == self.count {
+            self.chunks = chunks;
             // Many never ask again, and whoever does comes for all.
-            let more = if self.signed.is_empty() { 1 } else { MAX_SENDINGS - self.signed.len() };
-            self.signed.reserve_exact(more);
-            self.signed.push(sending);
-        } else if let Some(oldest) = self.signed.get_mut(self.next) {
-            *oldest = sending;
-            self.next = (self.next + 1) % MAX_SENDINGS;
+            let room = if self.count == 0 { 1 } else { MAX_SENDINGS };
+            let mut signed = std::mem::take(&mut self.signed).into_vec();
+            let missing = room * Sending::bytes_len(chunks.into()) - signed.len();
+            signed.reserve_exact(missing);
+            signed.resize(signed.len() + missing, 0);
+            self.signed = signed.into_boxed_slice();
+            self.count += 1;
+        }
+        let at = self.place(place);
+        if let Some(kept) = self.signed.get_mut(at) {
+            kept.copy_from_slice(&sending.bytes());
         }
     }
+}
+
+/// Returns by how many milliseconds the sending in this place says that it was issued later. What was pushed says the very
+/// time of issue.
+fn later(place: u8) -> u64 {
+    u64::from(place) + 1
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
     use std::num::NonZeroU64;
+    use std::time::Instant;
 
     use ctl_core::{ConfigRequest, Decision, Member, Network, Occupied, RequestKind, Snapshot, decide};
     use rand_chacha::ChaCha20Rng;
@@ -118,7 +149,9 @@ mod tests {
         secret: IdentitySecret,
         issued: Issued,
         sendings: Sendings,
-        now: Instant,
+        start: Instant,
+        /// Milliseconds since then.
+        now: u64,
         signed: u64,
         remembered: VecDeque<u64>,
         has: Timestamp,
@@ -128,8 +161,17 @@ mod tests {
         fn new(rules: usize) -> Self {
             let secret = IdentitySecret::generate(&mut ChaCha20Rng::from_seed([1; 32]));
             let issued = issued(&secret, rules);
-            let (sendings, now) = (Sendings::default(), clock::now().mono);
-            Self { secret, issued, sendings, now, signed: 0, remembered: VecDeque::new(), has: Timestamp(0) }
+            let (sendings, start) = (Sendings::default(), clock::now().mono);
+            Self {
+                secret,
+                issued,
+                sendings,
+                start,
+                now: 0,
+                signed: 0,
+                remembered: VecDeque::new(),
+                has: Timestamp(0),
+            }
         }
 
         /// Returns the update id of what comes back.
@@ -139,10 +181,11 @@ mod tests {
 
         /// Returns update id and time of issue of what comes back.
         fn configuration(&mut self, after: u64) -> (u64, Timestamp) {
-            self.now += Duration::from_secs(after);
+            self.now += after * 1000;
+            let now = Tick::new(self.start, self.start + Duration::from_millis(self.now));
             let Self { secret, issued, sendings, signed, .. } = self;
-            let mut wanted = sendings.wanted(self.now);
-            let payloads = sendings.next(issued, ENVELOPE, self.now, |later| {
+            let mut wanted = sendings.wanted(now);
+            let payloads = sendings.next(issued, ENVELOPE, now, |later| {
                 assert_eq!(wanted.take(), Some(later));
                 *signed += 1;
                 issued.sign_sending(NonZeroU64::new(*signed).unwrap(), later, secret)
@@ -236,7 +279,7 @@ mod tests {
                 after = if is_taken { 60 } else { 5 };
             }
             assert!(fixture.takes(after, false) || fixture.takes(5, false), "{lost:08b}");
-            assert!(fixture.sendings.signed.len() == MAX_SENDINGS);
+            assert!(usize::from(fixture.sendings.count) == MAX_SENDINGS);
         }
         // One that remembers more than is known takes what is new to it.
         let mut fixture = Fixture::new(0);
@@ -252,15 +295,30 @@ mod tests {
         assert_eq!(ids, [1, 2, 3, 4, 1, 2, 3, 4, 1]);
     }
 
+    /// Each member that asked has them.
+    #[test]
+    fn signatures_are_nearly_all_that_is_kept() {
+        let mut fixture = Fixture::new(0);
+        fixture.ask(60);
+        assert_eq!(fixture.sendings.signed.len(), 104, "one, of somebody who may never ask again");
+        for _ in 0..9 {
+            fixture.ask(60);
+            assert_eq!(fixture.sendings.signed.len(), 4 * 104);
+        }
+        assert_eq!(size_of::<Sendings>(), 24);
+    }
+
     #[test]
     fn of_a_large_configuration_no_sending_is_kept() {
         let mut fixture = Fixture::new(200);
         let chunks = fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks();
-        assert!(chunks > 1 && chunks <= MAX_CHUNKS, "{chunks}");
+        assert!(chunks > 1 && chunks <= MAX_CHUNKS.into(), "{chunks}");
         assert!((0..9).all(|_| fixture.ask(60) > 0));
         assert_eq!(fixture.signed, MAX_SENDINGS as u64);
         let mut fixture = Fixture::new(1_000);
-        assert!(fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks() > MAX_CHUNKS);
+        assert!(
+            fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks() > MAX_CHUNKS.into()
+        );
         assert!((0..9).all(|_| fixture.ask(60) > 0));
         assert_eq!((fixture.signed, fixture.sendings.signed.len()), (9, 0));
     }
