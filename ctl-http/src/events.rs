@@ -22,6 +22,8 @@ const MAX_WATCHERS_PER_TOKEN: usize = 16;
 const MAX_TAKEN: usize = 256;
 /// After so long without an event a watcher hears that the connection lives, and its token is looked at again.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// So often the token of a watcher is looked at again while there are events.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// What happened lately. Clones share it.
 #[derive(Debug, Clone)]
@@ -185,6 +187,11 @@ impl Row {
 impl Watcher {
     pub(crate) fn place(&self) -> Place {
         Place { epoch: self.events.shared.epoch, number: self.number }
+    }
+
+    /// Returns how old what is known of the token may be when something is told.
+    pub(crate) fn looks_every(&self) -> Duration {
+        self.events.heartbeat.min(LOOKS_EVERY)
     }
 
     /// Waits for what comes next, but no longer than until the heartbeat.

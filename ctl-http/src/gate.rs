@@ -25,10 +25,9 @@ use zt_proto::Timestamp;
 use crate::Api;
 use crate::access::endpoints::{self, Demand, Need};
 use crate::access::failures::Failures;
-use crate::access::scope::Scope;
 use crate::access::token::presented;
 use crate::access::tokens::{Found, Secret, Uses, find};
-use crate::access::{Access, Caller, METRICS_TOKEN_NAME, TOKEN_NAME, is_allowed, origin};
+use crate::access::{Access, Caller, is_allowed, origin};
 use crate::error::ApiError;
 use crate::extract;
 use crate::v2::problem::Problem;
@@ -87,27 +86,13 @@ pub(crate) struct Gate {
     uses: Uses,
     /// The next request id.
     next_id: AtomicU64,
-    /// Who has `authtoken.secret`.
-    root: Arc<Caller>,
-    /// Who has `metricstoken.secret`.
-    metrics: Arc<Caller>,
 }
 
 impl Gate {
     pub(crate) fn new(api: Arc<Api>, routes: BoxedFilter<(Response,)>) -> Self {
-        let root = Caller { name: TOKEN_NAME.to_owned(), scope: Some(Scope::admin()), hash: None };
-        let metrics = Caller { name: METRICS_TOKEN_NAME.to_owned(), scope: None, hash: None };
         // Milliseconds with room for a thousand requests in each, so that no restart gives an id again.
         let next_id = AtomicU64::new((api.now)().0 << 10);
-        Self {
-            api,
-            routes,
-            failures: Mutex::default(),
-            uses: Uses::default(),
-            next_id,
-            root: Arc::new(root),
-            metrics: Arc::new(metrics),
-        }
+        Self { api, routes, failures: Mutex::default(), uses: Uses::default(), next_id }
     }
 
     /// Answers a request from `remote`; without one it did not come over IP, which is local.
@@ -225,10 +210,10 @@ impl Gate {
             self.check_failures(source)?;
         }
         if access.token.is(&presented) {
-            return Ok(Arc::clone(&self.root));
+            return Ok(Arc::new(Caller::root(access.token.clone())));
         }
-        if access.metrics_token.as_ref().is_some_and(|token| token.is(&presented)) {
-            return Ok(Arc::clone(&self.metrics));
+        if let Some(token) = access.metrics_token.as_ref().filter(|token| token.is(&presented)) {
+            return Ok(Arc::new(Caller::metrics(token.clone())));
         }
         if let Some(secret) = Secret::parse(&presented) {
             match self.find(secret.hash()).await? {

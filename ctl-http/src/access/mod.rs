@@ -63,14 +63,33 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// `None`: nothing but metrics.
     pub(crate) scope: Option<Scope>,
-    /// By which it was found in the database; `None` for what is in a file.
-    pub(crate) hash: Option<TokenHash>,
+    pub(crate) key: Key,
+}
+
+/// By what a caller is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    Nothing,
+    /// A token in a file, which may have another one by now.
+    File(Token),
+    /// By its hash a token is found in the database.
+    Stored(TokenHash),
 }
 
 impl Caller {
     /// Returns whoever asks without a token.
     pub(crate) fn nobody() -> Self {
-        Self { name: "nobody".to_owned(), scope: None, hash: None }
+        Self { name: "nobody".to_owned(), scope: None, key: Key::Nothing }
+    }
+
+    /// Returns whoever has the token of `authtoken.secret`.
+    pub(crate) fn root(token: Token) -> Self {
+        Self { name: TOKEN_NAME.to_owned(), scope: Some(Scope::admin()), key: Key::File(token) }
+    }
+
+    /// Returns whoever has the token of `metricstoken.secret`.
+    pub(crate) fn metrics(token: Token) -> Self {
+        Self { name: METRICS_TOKEN_NAME.to_owned(), scope: None, key: Key::File(token) }
     }
 
     /// Says whether a change may be stored. This is asked within the transaction of every change, whatever its endpoint

@@ -11,7 +11,7 @@ use tracing::error;
 use zt_proto::Timestamp;
 
 use super::scope::Scope;
-use super::{Caller, METRICS_TOKEN_NAME, TOKEN_NAME};
+use super::{Caller, Key, METRICS_TOKEN_NAME, TOKEN_NAME};
 
 /// Most tokens of a controller.
 pub const MAX_TOKENS: usize = 1000;
@@ -219,12 +219,17 @@ pub(crate) fn find(tx: &Tx<'_>, hash: TokenHash, now: Timestamp) -> Result<(Foun
         return Ok((Found::Expired, false));
     };
     let is_new = token.last_used.0.saturating_add(TOKEN_USE_STEP_MILLIS) <= now.0;
-    Ok((Found::Valid(Caller { name: token.name, scope: Some(scope), hash: Some(hash) }), is_new))
+    Ok((Found::Valid(Caller { name: token.name, scope: Some(scope), key: Key::Stored(hash) }), is_new))
 }
 
-/// Says whether a token still is what it was when `caller` was found: not revoked, not expired, with the same scope.
-pub(crate) fn is_still_valid(tx: &Tx<'_>, caller: &Caller, now: Timestamp) -> Result<bool, StoreError> {
-    let Some(hash) = caller.hash else { return Ok(caller.scope.is_some()) };
+/// Says whether a token of the database still is what it was when `caller` was found with `hash`: not revoked, not
+/// expired, with the same scope.
+pub(crate) fn is_still_valid(
+    tx: &Tx<'_>,
+    hash: TokenHash,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     Ok(matches!(find(tx, hash, now)?.0, Found::Valid(found) if found == *caller))
 }
 

@@ -8,13 +8,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use zt_proto::NetworkId;
 
 use super::problem::Problem;
 use super::request::{Answer, Request};
 use super::text::{NetworkText, Node};
-use crate::access::Caller;
 use crate::access::tokens;
+use crate::access::{Caller, Key};
 use crate::events::{Next, Place, Watcher};
 use crate::streamed::{ChunkSender, Chunks};
 use crate::{Api, State};
@@ -79,6 +80,8 @@ impl Stream {
     async fn feed(mut self, is_resumed: bool, chunks: ChunkSender) {
         let hello = json!({ "resumed": is_resumed });
         let mut text = format!("retry: 2000\nid: {}\nevent: ready\ndata: {hello}\n\n", self.watcher.place());
+        let mut access = self.api.access.clone();
+        let mut looked = Instant::now();
         loop {
             // Waits while the client does not read, and meanwhile the row moves on.
             if !text.is_empty() && chunks.send(Ok(Bytes::from(std::mem::take(&mut text)))).await.is_err() {
@@ -86,19 +89,27 @@ impl Stream {
             }
             let next = tokio::select! {
                 next = self.watcher.next() => next,
+                // The token in a file may be another one now.
+                Ok(()) = access.changed() => Next::Nothing,
                 () = chunks.closed() => return,
             };
+            // The command line revokes tokens in the database alone, so there is nothing but to look.
+            let is_due = next == Next::Nothing || looked.elapsed() >= self.watcher.looks_every();
+            let is_revoked = is_due && !self.is_still_allowed().await;
+            if is_due {
+                looked = Instant::now();
+            }
             let reason = match next {
+                _ if is_revoked => "the token is no longer valid",
                 Next::Events(events) => {
                     events.iter().for_each(|(place, event)| self.write(*place, event, &mut text));
                     continue;
                 }
-                Next::Nothing if self.is_still_allowed().await => {
+                Next::Nothing => {
                     // A place without an event: whoever comes back begins there.
                     text = format!(":\nid: {}\n\n", self.watcher.place());
                     continue;
                 }
-                Next::Nothing => "the token is no longer valid",
                 Next::Missed => "more happened than was read; come back and load what is shown anew",
                 Next::Ended => "the controller stops",
             };
@@ -124,9 +135,14 @@ impl Stream {
     /// A token may have been revoked, have expired, or be another one now.
     async fn is_still_allowed(&self) -> bool {
         let (api, caller) = (Arc::clone(&self.api), Arc::clone(&self.caller));
+        let hash = match &caller.key {
+            Key::Nothing => return false,
+            Key::File(token) => return api.access.borrow().token == *token,
+            Key::Stored(hash) => *hash,
+        };
         let looked = spawn_blocking(move || {
             let now = (api.now)();
-            api.store.read(|tx| tokens::is_still_valid(tx, &caller, now))
+            api.store.read(|tx| tokens::is_still_valid(tx, hash, &caller, now))
         });
         // While the database cannot be read, nobody gets more than what he had.
         looked.await.is_ok_and(|valid| valid.unwrap_or(true))

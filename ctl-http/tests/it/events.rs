@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ctl_core::{Event, EventKind};
+use ctl_http::{Access, Token};
 use serde_json::{Value, json};
 use zt_proto::{NetworkId, Timestamp};
 
@@ -259,6 +261,43 @@ fn connection_without_events_shows_that_it_lives_and_ends_with_its_token() {
     server.send("DELETE", "/api/v2/tokens/reader-of-one", None);
     assert_eq!(watching.event().data, json!({ "reason": "the token is no longer valid" }));
     assert_eq!(watching.next(), None);
+}
+
+#[test]
+fn revoked_token_hears_no_more_however_much_happens() {
+    let server = Server::with(Options { heartbeat: Duration::from_millis(20), ..Options::default() });
+    let reader = token(&server, "reader", "read");
+    let (mut watching, _) = Watching::begin(&server, &reader, "", None);
+    server.send("DELETE", "/api/v2/tokens/reader", None);
+    assert_eq!(end_among_events(&server, &mut watching), json!({ "reason": "the token is no longer valid" }));
+    assert_eq!(watching.next(), None);
+}
+
+#[test]
+fn token_of_a_file_that_is_another_now_hears_no_more() {
+    let server = Server::start();
+    let (mut watching, _) = Watching::begin(&server, TOKEN, "", None);
+    let replace = |access: &mut Arc<Access>, token| Arc::make_mut(access).token = Token::new(token).unwrap();
+    // What is read again and has not changed ends nothing.
+    server.access.send_modify(|access| replace(access, TOKEN));
+    assert_eq!(watching.next().unwrap().event, "");
+    server.access.send_modify(|access| replace(access, "another"));
+    assert_eq!(end_among_events(&server, &mut watching), json!({ "reason": "the token is no longer valid" }));
+}
+
+/// Has something happen as long as the client is told of it, and returns what it is told at the end.
+fn end_among_events(server: &Server, watching: &mut Watching) -> Value {
+    let network = NetworkId(0xa940_ad42_9a00_00f1);
+    let kind = EventKind::NetworkChanged;
+    let event = Event { kind, network, member: None, revision: Some(1), time: Timestamp(5) };
+    for _ in 0..20_000 {
+        server.events.publish(&[event]);
+        let part = watching.event();
+        if part.event == "end" {
+            return part.data;
+        }
+    }
+    panic!("20,000 events, and the stream goes on");
 }
 
 /// `known-flaws.md` row 7.
