@@ -31,8 +31,8 @@ pub(crate) fn render_health(node: &NodeStatus, now: Timestamp) -> Map<String, Va
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Renders `/status`: what `/health` has, and more.
-pub(crate) fn render(node: &NodeStatus, conf: &LocalConf, now: Timestamp) -> Value {
+/// Renders `/status`: what `/health` has, and more. `conf` is for who may see all of the file.
+pub(crate) fn render(node: &NodeStatus, conf: Option<&LocalConf>, now: Timestamp) -> Value {
     let mut status = render_health(node, now);
     let (planet_id, planet_timestamp) = node.planet_version();
     let fields = [
@@ -49,8 +49,8 @@ pub(crate) fn render(node: &NodeStatus, conf: &LocalConf, now: Timestamp) -> Val
 }
 
 /// What `local.conf` says, and in the place of its settings those in force.
-fn render_config(node: &NodeStatus, conf: &LocalConf) -> Value {
-    let (mut config, mut settings) = conf.parts();
+fn render_config(node: &NodeStatus, conf: Option<&LocalConf>) -> Value {
+    let (mut config, mut settings) = conf.map(LocalConf::parts).unwrap_or_default();
     settings.extend(render_settings(node));
     config.insert("settings".to_owned(), settings.into());
     config.into()
