@@ -116,6 +116,11 @@ impl Caller {
         self.scope.as_ref().is_some_and(|scope| scope.allows(Level::Admin, None))
     }
 
+    /// Says whether all but secrets may be seen.
+    pub(crate) fn reads_everything(&self) -> bool {
+        self.scope.as_ref().is_some_and(|scope| scope.allows(Level::Read, None))
+    }
+
     /// Says whether there is any network that may be seen.
     pub(crate) fn sees_some(&self) -> bool {
         let reads = |grant: scope::Grant| matches!(grant.level, Level::Read | Level::Admin);

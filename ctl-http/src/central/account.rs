@@ -243,9 +243,13 @@ impl State {
         organization_id(self.api.controller)
     }
 
-    /// Renders the user, with the names of the tokens.
+    /// Renders the user, with the names of the tokens for who may read everything.
     pub(super) fn central_user(&self) -> Result<Value, ApiError> {
-        let tokens = self.api.store.read(|tx| tx.api_tokens().list().map_err(ApiError::from))?;
+        let tokens = if self.caller.reads_everything() {
+            self.api.store.read(|tx| tx.api_tokens().list().map_err(ApiError::from))?
+        } else {
+            Vec::new()
+        };
         let tokens: Vec<_> = tokens.into_iter().map(|token| token.name).collect();
         let id = self.central_user_id();
         Ok(json!({

@@ -274,3 +274,21 @@ fn member_that_asks_is_online() {
     let networks = get(&server, "/network");
     assert_eq!((&networks[0]["onlineMemberCount"], &networks[0]["totalMemberCount"]), (&json!(1), &json!(1)));
 }
+
+#[test]
+fn names_of_tokens_are_for_who_may_read_everything() {
+    let server = Server::start();
+    let network = id(&post(&server, "/network", &json!({})));
+    let secrets = ["read".to_owned(), format!("read@{network}"), format!("admin@{network}")].map(|scope| {
+        let name = scope.replace('@', "-of-");
+        let made = server.post("/api/v2/tokens", &json!({ "name": name, "scope": [scope] })).json();
+        made["secret"].as_str().unwrap().to_owned()
+    });
+    let seen = secrets.map(|secret| {
+        let headers = [("X-ZT1-Auth", secret.as_str())];
+        let path = format!("{BASE}/network/{network}/users");
+        let users = client::send(server.address, "GET", &path, &headers, None).json();
+        users[0]["tokens"].as_array().unwrap().len()
+    });
+    assert_eq!(seen, [3, 0, 0]);
+}
