@@ -38,6 +38,7 @@ mod verify;
 mod webhook;
 mod writer;
 
+use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -247,9 +248,26 @@ pub(crate) struct Caches {
     counts: CountsCache,
 }
 
+thread_local! {
+    /// Transactions that are open on this thread.
+    static OPEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says whether this thread is in a transaction, where what takes long keeps others waiting. For assertions.
+pub fn is_in_transaction() -> bool {
+    OPEN.get() > 0
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        OPEN.set(OPEN.get().saturating_sub(1));
+    }
+}
+
 impl<'a> Tx<'a> {
     fn new(connection: &'a Connection, writable: bool, caches: &'a Caches) -> Self {
         let settled = if writable { None } else { caches.counts.writes.settled() };
+        OPEN.set(OPEN.get() + 1);
         Self { connection, writable, caches, own_occupied: OwnOccupied::default(), settled }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ctl_core::Network;
-use ctl_store::Tx;
+use ctl_store::{MemberCounts, Tx};
 use serde_json::{Map, Value, json};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -20,8 +20,9 @@ use crate::network::NetworkChange;
 use crate::streamed::{self, Pages, Step};
 use crate::{Shared, State, respond, with};
 
-/// Networks of a page of the list.
+/// Networks of a page of the list, and bytes after which a page ends early: a network has a source of up to a megabyte.
 const PAGE: usize = 100;
+const PAGE_BYTES: usize = 1 << 20;
 
 type Body = Result<Vec<u8>, ApiError>;
 
@@ -50,14 +51,16 @@ fn create(state: &Shared) -> BoxedFilter<(Response,)> {
         .then(async |body: Body, state: Shared| {
             respond(move || {
                 let post = NetworkPost::read(&parse_body(&body?)?)?;
-                state.write(|tx| {
+                let made = state.write(|tx| {
                     let mut network = Network::new(state.free_id(tx)?, (state.api.now)());
                     post.apply(&mut network)?;
                     network.revise(None);
                     tx.networks().put(&network)?;
                     post.save_extra(tx, network.id)?;
-                    Ok((state.central_network(tx, &network)?, Edit::of_network(None, Some(&network))))
-                })
+                    let edit = Edit::of_network(None, Some(&network));
+                    Ok::<_, ApiError>((state.with_surroundings(tx, network)?, edit))
+                })?;
+                Ok(state.central_network(&made))
             })
             .await
         })
@@ -72,10 +75,11 @@ fn get(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, state: Shared| {
             respond(move || {
-                state.api.store.read(|tx| {
+                let found = state.api.store.read(|tx| {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-                    state.central_network(tx, &network)
-                })
+                    state.with_surroundings(tx, network)
+                })?;
+                Ok(state.central_network(&found))
             })
             .await
         })
@@ -91,10 +95,11 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
         .then(async |id: NetworkId, body: Body, state: Shared| {
             respond(move || {
                 let post = NetworkPost::read(&parse_body(&body?)?)?;
-                state.change_network(id, &post, |tx, network| {
+                let changed = state.change_network(id, &post, |tx, network| {
                     post.save_extra(tx, id)?;
-                    state.central_network(tx, network)
-                })
+                    state.with_surroundings(tx, network.clone())
+                })?;
+                Ok(state.central_network(&changed))
             })
             .await
         })
@@ -109,12 +114,14 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, state: Shared| {
             respond(move || {
-                state.write(|tx| {
+                let removed = state.write(|tx| {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
-                    let shown = state.central_network(tx, &network)?;
+                    let edit = Edit::of_network(Some(&network), None);
+                    let removed = state.with_surroundings(tx, network)?;
                     tx.networks().remove(id, (state.api.now)())?;
-                    Ok((shown, Edit::of_network(Some(&network), None)))
-                })
+                    Ok::<_, ApiError>((removed, edit))
+                })?;
+                Ok(state.central_network(&removed))
             })
             .await
         })
@@ -157,18 +164,20 @@ impl Pages for Networks {
                 self.left.insert(ids.into_iter())
             }
         };
-        let page = store.read(|tx| {
-            let mut page = Vec::new();
-            for id in left.take(PAGE) {
-                if let Some(network) = tx.networks().get(id)? {
-                    page.push(self.state.central_network(tx, &network)?);
-                }
+        let begin = out.len();
+        for id in left.take(PAGE) {
+            let found = store.read(|tx| {
+                let network = tx.networks().get(id)?;
+                network.map(|network| self.state.with_surroundings(tx, network)).transpose()
+            })?;
+            // One that was removed meanwhile is left out.
+            if let Some(found) = found {
+                streamed::append(out, self.is_first, &self.state.central_network(&found))?;
+                self.is_first = false;
             }
-            Ok::<_, ApiError>(page)
-        })?;
-        for shown in &page {
-            streamed::append(out, self.is_first, shown)?;
-            self.is_first = false;
+            if out.len() - begin >= PAGE_BYTES {
+                break;
+            }
         }
         if left.len() == 0 {
             out.push(b']');
@@ -178,14 +187,28 @@ impl Pages for Networks {
     }
 }
 
+/// A network with what is shown beside it.
+struct Surrounded {
+    network: Network,
+    extra: Map<String, Value>,
+    members: MemberCounts,
+    /// How many members asked lately.
+    online: usize,
+}
+
 impl State {
-    /// Renders a network with what is stored about it.
-    pub(super) fn central_network(&self, tx: &Tx<'_>, network: &Network) -> Result<Value, ApiError> {
-        let now = (self.api.now)();
-        let since = Timestamp(now.0.saturating_sub(ACTIVE_WITHIN));
+    /// Reads what is shown beside a network.
+    fn with_surroundings(&self, tx: &Tx<'_>, network: Network) -> Result<Surrounded, ApiError> {
+        let since = Timestamp((self.api.now)().0.saturating_sub(ACTIVE_WITHIN));
         let online = tx.sightings().since(network.id, since)?.len();
-        let extra: Map<String, Value> = tx.networks().extra(network.id)?;
-        let counts = tx.members().counts(network.id)?;
-        Ok(view::render_network(network, &extra, &counts, online, &self.central_user_id(), now))
+        let extra = tx.networks().extra(network.id)?;
+        let members = tx.members().counts(network.id)?;
+        Ok(Surrounded { network, extra, members, online })
+    }
+
+    /// Renders a network. That compiles its source, which takes too long for a transaction, in which others would wait.
+    fn central_network(&self, found: &Surrounded) -> Value {
+        let Surrounded { network, extra, members, online } = found;
+        view::render_network(network, extra, members, *online, &self.central_user_id(), (self.api.now)())
     }
 }

@@ -4,7 +4,7 @@
 use ctl_core::record::{self, MemberConfig};
 use ctl_core::rules::compile;
 use ctl_core::{Member, Network};
-use ctl_store::{MemberCounts, Sighting};
+use ctl_store::{MemberCounts, Sighting, is_in_transaction};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zt_proto::{Address, Timestamp};
@@ -104,6 +104,7 @@ pub(super) fn no_dns() -> Value {
 
 /// Returns the names of tags and capabilities; none while the source does not compile.
 fn names(network: &Network) -> (Value, Value) {
+    debug_assert!(!is_in_transaction(), "rules are compiled where nobody waits for the database");
     let Ok(compiled) = compile(&network.rules_source) else { return (json!({}), json!({})) };
     let mut fields = rule_tables::render_compiled(&compiled);
     let mut take = |name| fields.remove(name).unwrap_or_else(|| json!({}));
