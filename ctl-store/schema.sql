@@ -222,10 +222,11 @@ CREATE TABLE audit (
     member       BLOB CHECK (length(member) = 5),                           -- likewise; null: no member
     value_before TEXT CHECK (octet_length(value_before) <= 65536),          -- JSON of what changed; null: there was nothing
     value_after  TEXT CHECK (octet_length(value_after) <= 65536),           -- likewise; null: there is nothing
-    caused       INTEGER                                                    -- number among what members caused; null: not of these
+    caused       INTEGER                                                    -- number among what members caused, negative among what limited tokens did; null: neither
 ) STRICT;
 
--- Finds the first and the last of those that members caused, which are bounded apart from the others.
+-- Finds the first and the last of those that members caused, and of those by tokens that may not do everything: both are
+-- bounded apart from the others.
 CREATE UNIQUE INDEX audit_caused ON audit (caused) WHERE caused IS NOT NULL;
 
 -- Tokens of the API beside the one in the home directory. None can be computed from its hash.

@@ -4,7 +4,7 @@
 //! the API sends it (`docs/api-v2.md`).
 
 use ctl_core::{Event, EventKind};
-use ctl_store::{StoreError, Tx, Webhook};
+use ctl_store::{StoreError, Tx, Webhook, WebhookId};
 use serde_json::{Map, Value, json};
 use zt_proto::{Address, Timestamp};
 
@@ -44,6 +44,20 @@ fn hook_type(kind: EventKind) -> Option<&'static str> {
 /// # Errors
 /// None of its own.
 pub fn enqueue(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
+    each(tx, events, |webhook, bodies, time| tx.webhooks().enqueue(webhook, bodies, time))
+}
+
+/// Does the same for what a token did that may not do everything.
+pub(crate) fn enqueue_limited(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
+    each(tx, events, |webhook, bodies, time| tx.webhooks().enqueue_limited(webhook, bodies, time))
+}
+
+/// Calls `add` with what each webhook that wants to know is told.
+fn each(
+    tx: &Tx<'_>,
+    events: &[Event],
+    add: impl Fn(WebhookId, &[String], Timestamp) -> Result<usize, StoreError>,
+) -> Result<(), StoreError> {
     let Some(Event { time, .. }) = events.first() else { return Ok(()) };
     if !tx.webhooks().is_any()? {
         return Ok(());
@@ -55,7 +69,7 @@ pub fn enqueue(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
         });
         let bodies: Vec<_> = told.collect();
         if !bodies.is_empty() {
-            tx.webhooks().enqueue(webhook.id, &bodies, *time)?;
+            add(webhook.id, &bodies, *time)?;
         }
     }
     Ok(())
@@ -102,7 +116,7 @@ pub(crate) fn organization_id(controller: Address) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ctl_store::{Store, WebhookId, WebhookSecret};
+    use ctl_store::{Store, WebhookSecret};
     use zt_proto::NetworkId;
 
     use super::*;

@@ -69,14 +69,23 @@ impl State {
             self.caller.check(&edit)?;
             let (change, events) = (edit.change, edit.events(now));
             kinds.push(edit.kind);
-            tx.audit().add(&edit.into_entry(&self.caller.name, now))?;
+            let entry = edit.into_entry(&self.caller.name, now);
+            if self.caller.may_do_everything() {
+                tx.audit().add(&entry)?;
+            } else {
+                tx.audit().add_limited(&entry)?;
+            }
             if let Some(Change::MemberRevoked { network, member }) = change {
                 tx.revoked().note(network, member, now)?;
             }
             happened.extend_from_slice(&events);
             tickets.push(self.outbox.enter(change, events));
         }
-        webhooks::enqueue(tx, &happened)?;
+        if self.caller.may_do_everything() {
+            webhooks::enqueue(tx, &happened)?;
+        } else {
+            webhooks::enqueue_limited(tx, &happened)?;
+        }
         Ok((result, Made { kinds, tickets }))
     }
 

@@ -13,12 +13,20 @@ pub const AUDIT_MAX_AGE_MILLIS: u64 = 366 * 24 * 60 * 60 * 1000;
 pub const AUDIT_MAX_ENTRIES: u64 = 200_000;
 /// Of these, how many may be of changes that members caused by asking: they never push out what administrators did.
 pub const AUDIT_MAX_CAUSED: u64 = 50_000;
+/// Likewise of changes by tokens that may not do everything.
+pub const AUDIT_MAX_LIMITED: u64 = 50_000;
+/// Bytes of values that are kept of these together.
+pub const AUDIT_MAX_LIMITED_BYTES: u64 = 64 << 20;
 /// Bytes of values, before and after, that are kept of all entries together.
 pub const AUDIT_MAX_BYTES: u64 = 256 << 20;
 /// Bytes of a value; one that is longer is replaced by a note of its length.
 pub const AUDIT_MAX_VALUE_BYTES: usize = 64 << 10;
 /// Entries that one page can have.
 pub const AUDIT_MAX_PAGE: usize = 500;
+/// So often, in entries, bytes are counted as well: those that come in between are the most that a bound is passed by.
+const COUNTED_EVERY: i64 = 256;
+/// So often, in entries, all is looked at that is to be looked at from time to time.
+const SWEPT_EVERY: i64 = 4096;
 /// Bytes of a name of who or what did something; what is longer is cut.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -66,9 +74,29 @@ pub struct AuditRecord {
 }
 
 impl Audit<'_> {
-    /// Writes a change down and returns the id of the entry.
+    /// Writes a change down, of somebody who may do everything, and returns the id of the entry.
     pub fn add(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
-        self.insert(entry, None)
+        let id = self.insert(entry, None)?;
+        if id % SWEPT_EVERY == 0 {
+            self.sweep(entry.time)?;
+        }
+        Ok(id)
+    }
+
+    /// Writes a change down of somebody who may not do everything. Of more than [`AUDIT_MAX_LIMITED`] of these, or
+    /// [`AUDIT_MAX_LIMITED_BYTES`] of values in them, the oldest give way.
+    pub fn add_limited(&self, entry: &AuditEntry) -> Result<i64, StoreError> {
+        self.add_limited_to(entry, AUDIT_MAX_LIMITED, AUDIT_MAX_LIMITED_BYTES)
+    }
+
+    fn add_limited_to(&self, entry: &AuditEntry, most: u64, bytes: u64) -> Result<i64, StoreError> {
+        let number = self.last(LAST_LIMITED)?.saturating_sub(1);
+        let id = self.insert(entry, Some(number))?;
+        self.tx.execute(FORGET_LIMITED, [number.saturating_add_unsigned(most)])?;
+        if number % COUNTED_EVERY == 0 {
+            self.tx.execute(FORGET_LONG_LIMITED, [U64Column(bytes)])?;
+        }
+        Ok(id)
     }
 
     /// Writes a change down that nobody made but a member that asked. The oldest of more than [`AUDIT_MAX_CAUSED`] of
@@ -78,13 +106,17 @@ impl Audit<'_> {
     }
 
     fn add_caused_to(&self, entry: &AuditEntry, most: u64) -> Result<i64, StoreError> {
-        let last = self
-            .tx
-            .query(LAST_CAUSED, [], "an entry of the audit log", |row| row.get::<Option<i64>>("last"))?;
-        let number = last.first().copied().flatten().unwrap_or(0).saturating_add(1);
+        let number = self.last(LAST_CAUSED)?.saturating_add(1);
         let id = self.insert(entry, Some(number))?;
         self.tx.execute(FORGET_CAUSED, [number.saturating_sub_unsigned(most)])?;
         Ok(id)
+    }
+
+    /// Returns the number of the newest entry of those that are bounded apart; 0 if there is none.
+    fn last(&self, sql: &str) -> Result<i64, StoreError> {
+        let last =
+            self.tx.query(sql, [], "an entry of the audit log", |row| row.get::<Option<i64>>("last"))?;
+        Ok(last.first().copied().flatten().unwrap_or(0))
     }
 
     fn insert(&self, entry: &AuditEntry, caused: Option<i64>) -> Result<i64, StoreError> {
@@ -154,8 +186,15 @@ impl Audit<'_> {
     }
 }
 
-const LAST_CAUSED: &str = "SELECT max(caused) AS last FROM audit WHERE caused IS NOT NULL";
-const FORGET_CAUSED: &str = "DELETE FROM audit WHERE caused IS NOT NULL AND caused <= ?1";
+/// What members caused is numbered upwards from 1, what tokens did that may not do everything downwards from -1.
+const LAST_CAUSED: &str = "SELECT max(caused) AS last FROM audit WHERE caused > 0";
+const FORGET_CAUSED: &str = "DELETE FROM audit WHERE caused > 0 AND caused <= ?1";
+const LAST_LIMITED: &str = "SELECT min(caused) AS last FROM audit WHERE caused < 0";
+const FORGET_LIMITED: &str = "DELETE FROM audit WHERE caused < 0 AND caused >= ?1";
+/// Newest first these numbers ascend.
+const FORGET_LONG_LIMITED: &str = "DELETE FROM audit WHERE caused < 0 AND caused >= (SELECT min(caused) FROM (SELECT caused, \
+    sum(coalesce(octet_length(value_before), 0) + coalesce(octet_length(value_after), 0)) OVER (ORDER BY caused) AS bytes \
+    FROM audit WHERE caused < 0) WHERE bytes > ?1)";
 
 /// Returns a value, or a note of its length if it has too many bytes.
 fn bounded(value: &str) -> String {
@@ -213,9 +252,62 @@ mod tests {
         assert_eq!(actors, ["19", "18", "17", "16", "a", "a"]);
     }
 
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn token_that_may_not_do_everything_pushes_out_nothing_but_what_such_tokens_did() {
+        let connections = Connections::in_memory().unwrap();
+        let of = |actor: &str| AuditEntry { actor: actor.to_owned(), ..entry(0) };
+        let left = connections.write(|tx| {
+            tx.audit().add(&of("admin"))?;
+            tx.audit().add_caused(&of("member"))?;
+            for _ in 0..AUDIT_MAX_LIMITED + 1_000 {
+                tx.audit().add_limited(&of("doorman"))?;
+            }
+            tx.audit().add_caused(&of("member"))?;
+            tx.audit().sweep(now())?;
+            let sql = "SELECT actor, count(*) AS count FROM audit GROUP BY actor ORDER BY actor";
+            tx.query(sql, [], "an entry", |row| Ok((row.get::<String>("actor")?, row.get::<i64>("count")?)))
+        });
+        let expected = [("admin", 1), ("doorman", 50_000), ("member", 2)];
+        assert_eq!(left.unwrap(), expected.map(|(actor, count)| (actor.to_owned(), count)));
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn long_values_of_such_tokens_push_out_nothing_else_either() {
+        let connections = Connections::in_memory().unwrap();
+        let left = connections.write(|tx| {
+            tx.audit().add(&AuditEntry { actor: "admin".to_owned(), ..entry(0) })?;
+            // Each entry has ten bytes.
+            for number in 0..COUNTED_EVERY {
+                tx.audit().add_limited_to(
+                    &AuditEntry { actor: number.to_string(), ..entry(0) },
+                    1_000,
+                    40,
+                )?;
+            }
+            tx.audit().page(None, 100)
+        });
+        let actors: Vec<_> = left.unwrap().into_iter().map(|entry| entry.actor).collect();
+        assert_eq!(actors, ["255", "254", "253", "252", "admin"]);
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn log_is_swept_while_it_is_written() {
+        let connections = Connections::in_memory().unwrap();
+        let left = connections.write(|tx| {
+            (0..SWEPT_EVERY).try_for_each(|_| tx.audit().add(&entry(8)).map(drop))?;
+            let newer = AuditEntry { time: Timestamp(now().0 + AUDIT_MAX_AGE_MILLIS), ..entry(0) };
+            (0..SWEPT_EVERY).try_for_each(|_| tx.audit().add(&newer).map(drop))?;
+            tx.query("SELECT count(*) AS count FROM audit", [], "an entry", |row| row.get::<i64>("count"))
+        });
+        assert_eq!(left.unwrap(), [SWEPT_EVERY]);
+    }
+
     #[test]
     fn what_members_cause_is_found_by_its_index() {
-        for sql in [LAST_CAUSED, FORGET_CAUSED] {
+        for sql in [LAST_CAUSED, FORGET_CAUSED, LAST_LIMITED, FORGET_LIMITED] {
             let plan = query_plan::of(sql);
             let mut steps = plan.split("; ");
             assert!(steps.all(|step| step.starts_with("SEARCH") && step.contains("audit_caused")), "{plan}");

@@ -46,8 +46,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, Params};
 
 pub use audit::{
-    AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_CAUSED, AUDIT_MAX_ENTRIES, AUDIT_MAX_PAGE,
-    AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord, AuditSubject,
+    AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_CAUSED, AUDIT_MAX_ENTRIES, AUDIT_MAX_LIMITED,
+    AUDIT_MAX_LIMITED_BYTES, AUDIT_MAX_PAGE, AUDIT_MAX_VALUE_BYTES, Audit, AuditEntry, AuditRecord,
+    AuditSubject,
 };
 pub use backup::{DatabaseCopy, copy_database};
 pub use clerk::Clerk;
@@ -66,8 +67,8 @@ pub use snapshot::Common;
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
 pub use verify::{Finding, Report, Severity, check_database, verify_database};
 pub use webhook::{
-    Backlog, Delivery, MAX_DEAD_DELIVERIES, MAX_HOOK_TEXT_BYTES, MAX_WAITING_DELIVERIES, Outcome, Webhook,
-    WebhookId, WebhookSecret, Webhooks,
+    Backlog, Delivery, MAX_DEAD_DELIVERIES, MAX_HOOK_TEXT_BYTES, MAX_LIMITED_DELIVERIES,
+    MAX_WAITING_DELIVERIES, Outcome, Webhook, WebhookId, WebhookSecret, Webhooks,
 };
 
 use column::{Columns, Order};

@@ -12,6 +12,9 @@ use crate::error::StoreError;
 
 /// What may wait for one receiver; past it, what is new is dropped and counted.
 pub const MAX_WAITING_DELIVERIES: u64 = 10_000;
+/// How much of that may be of what tokens did that may not do everything, and what came with it: past it, what these do is
+/// dropped and counted, and there is room for the rest.
+pub const MAX_LIMITED_DELIVERIES: u64 = MAX_WAITING_DELIVERIES / 2;
 /// What is kept for one receiver of what was given up: the newest.
 pub const MAX_DEAD_DELIVERIES: u64 = 100;
 /// Bytes of a description, and of the reason of a failure; the rest of a reason is cut.
@@ -130,7 +133,28 @@ impl Webhooks<'_> {
 
     /// Adds what a webhook is to be told, and returns for how much of it there was room; the rest is counted.
     pub fn enqueue(&self, id: WebhookId, bodies: &[String], now: Timestamp) -> Result<usize, StoreError> {
-        let room = MAX_WAITING_DELIVERIES.saturating_sub(self.backlog(id)?.waiting);
+        self.enqueue_up_to(MAX_WAITING_DELIVERIES, id, bodies, now)
+    }
+
+    /// Does the same for what a token did that may not do everything: only while less waits than
+    /// [`MAX_LIMITED_DELIVERIES`].
+    pub fn enqueue_limited(
+        &self,
+        id: WebhookId,
+        bodies: &[String],
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.enqueue_up_to(MAX_LIMITED_DELIVERIES, id, bodies, now)
+    }
+
+    fn enqueue_up_to(
+        &self,
+        most: u64,
+        id: WebhookId,
+        bodies: &[String],
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let room = most.saturating_sub(self.backlog(id)?.waiting);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(bodies.len());
         let sql = "INSERT INTO webhook_delivery (webhook, body, created, attempts, next, failure, dead) \
                    VALUES (?1, ?2, ?3, 0, ?3, NULL, 0)";
@@ -405,6 +429,13 @@ mod tests {
                 let (hooks, id) = (tx.webhooks(), webhook(1).id);
                 hooks.put(&webhook(1))?;
                 let most = usize::try_from(MAX_WAITING_DELIVERIES).unwrap();
+                // A token that may not do everything fills half of it, whatever it does.
+                let half = usize::try_from(MAX_LIMITED_DELIVERIES).unwrap();
+                assert_eq!(hooks.enqueue_limited(id, &vec!["{}".to_owned(); most], NOW)?, half);
+                assert_eq!(hooks.enqueue_limited(id, &["{}".to_owned()], NOW)?, 0);
+                assert_eq!(hooks.enqueue(id, &["{}".to_owned()], NOW)?, 1);
+                tx.execute("DELETE FROM webhook_delivery", [])?;
+                tx.execute("UPDATE webhook SET dropped = 0", [])?;
                 assert_eq!(hooks.enqueue(id, &vec!["{}".to_owned(); most - 1], NOW)?, most - 1);
                 assert_eq!(hooks.enqueue(id, &vec!["{}".to_owned(); 4], NOW)?, 1);
                 assert_eq!(hooks.backlog(id)?.waiting, MAX_WAITING_DELIVERIES);

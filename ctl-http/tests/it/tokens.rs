@@ -2,7 +2,7 @@
 
 use ctl_core::member::Credential;
 use ctl_http::{Scope, tokens};
-use ctl_store::{StoreError, TokenHash};
+use ctl_store::{AUDIT_MAX_LIMITED, AuditEntry, MAX_LIMITED_DELIVERIES, StoreError, TokenHash, WebhookId};
 use serde_json::{Value, json};
 use zt_proto::Timestamp;
 
@@ -12,6 +12,8 @@ use crate::server::{Server, TOKEN};
 const NETWORK: &str = "a940ad429a0000f1";
 const OTHER: &str = "a940ad429a0000f2";
 const STRANGER: &str = "1111111111";
+/// What the audit log calls who has the token of the home.
+const TOKEN_FILE: &str = "authtoken.secret";
 
 /// A network with a member that asked, and another network.
 fn server() -> Server {
@@ -130,6 +132,48 @@ fn every_kind_of_token_may_do_at_each_endpoint_what_the_table_says_and_nothing_e
             .collect();
         assert_eq!(got, expected, "{method} {path}");
     }
+}
+
+/// What others did, and what they are told, has a place however much a token of one network does.
+#[test]
+fn token_of_one_network_fills_neither_the_audit_log_nor_a_webhook() {
+    let server = server();
+    let doorman = token(&server, "doorman", &[&format!("authorize@{NETWORK}")]);
+    let hook = server.post("/api/v2/webhooks", &json!({ "url": "http://127.0.0.1:1/" })).json();
+    let id: WebhookId = hook["id"].as_str().unwrap().parse().unwrap();
+    let toggle = AuditEntry {
+        time: Timestamp(server.now()),
+        actor: "doorman".to_owned(),
+        action: "member.update",
+        network: Some(NETWORK.parse().unwrap()),
+        member: Some(STRANGER.parse().unwrap()),
+        before: None,
+        after: None,
+    };
+    let first = server.store.write(|tx| {
+        let waiting = usize::try_from(tx.webhooks().backlog(id)?.waiting).unwrap();
+        let half = usize::try_from(MAX_LIMITED_DELIVERIES).unwrap();
+        tx.webhooks().enqueue_limited(id, &vec!["{}".to_owned(); half - waiting], Timestamp(0))?;
+        let first = tx.audit().add_limited(&toggle)?;
+        (1..AUDIT_MAX_LIMITED).try_for_each(|_| tx.audit().add_limited(&toggle).map(drop))?;
+        Ok::<_, StoreError>(first)
+    });
+    let first = first.unwrap();
+    let path = format!("/api/v2/network/{NETWORK}/member/{STRANGER}");
+    let answer = send(&server, &doorman, "PATCH", &path, Some(r#"{"authorized":true}"#));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let shown = server.get(&format!("/api/v2/webhooks/{}", hook["id"].as_str().unwrap())).json();
+    assert_eq!((&shown["waiting"], &shown["dropped"]), (&json!(5_000), &json!(1)));
+    let oldest = server.store.read(|tx| tx.audit().page(Some(first + 2), 500)).unwrap();
+    let actors: Vec<_> = oldest.iter().map(|entry| entry.actor.as_str()).collect();
+    assert_eq!(
+        (oldest[0].id, actors[0], actors[1]),
+        (first + 1, "doorman", TOKEN_FILE),
+        "the oldest gave way"
+    );
+    server.send("PATCH", &path, Some(r#"{"authorized":false}"#));
+    let shown = server.get(&format!("/api/v2/webhooks/{}", hook["id"].as_str().unwrap())).json();
+    assert_eq!((&shown["waiting"], &shown["dropped"]), (&json!(5_001), &json!(1)));
 }
 
 #[test]
