@@ -184,6 +184,11 @@ impl Gate {
         }
     }
 
+    /// Says whether requests for more than `/metrics` are answered if they come from `ip`.
+    pub(crate) fn answers(&self, ip: IpAddr) -> bool {
+        self.allows_source(&self.api.access.borrow(), ip)
+    }
+
     /// Says whether requests may come from `ip`: `local.conf` comes before what the program was told.
     fn allows_source(&self, access: &Access, ip: IpAddr) -> bool {
         let conf = self.api.local_conf.borrow();

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use zt_proto::Timestamp;
 
+use crate::serve::source_of;
+
 /// Wrong tokens that a source may present at once.
 pub(crate) const FREE_FAILURES: u64 = 20;
 /// How long it takes until one of them is forgiven, in milliseconds: ten guesses a minute.
@@ -14,25 +16,17 @@ pub(crate) const MAX_SOURCES: usize = 16_384;
 
 const BLOCKED_FROM: u64 = (FREE_FAILURES - 1) * FORGIVEN_AFTER;
 
-/// Where requests come from: what one customer of a provider has.
+/// Where requests come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
-    V4(u32),
-    /// The upper half of the address: a /64.
-    V6(u64),
+    Network(IpAddr),
     /// Everybody for whom there is no room.
     Rest,
 }
 
 impl Source {
     fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self::V4(ip.to_bits()),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Self::V6([a, b, c, d].into_iter().fold(0, |bits, part| bits << 16 | u64::from(part)))
-            }
-        }
+        Self::Network(source_of(ip))
     }
 }
 
@@ -109,12 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn customer_with_a_64_has_no_more_guesses_than_one_with_an_address() {
+    fn customer_with_a_48_has_no_more_guesses_than_one_with_an_address() {
         let mut failures = Failures::default();
         let of = |text: &str| text.parse::<Ipv6Addr>().unwrap().into();
         assert_eq!(guess(&mut failures, of("2001:db8:1:2::1"), NOW), FREE_FAILURES);
         assert!(failures.wait(of("2001:db8:1:2:ffff::9"), NOW).is_some());
-        assert!(failures.wait(of("2001:db8:1:3::1"), NOW).is_none());
+        assert!(failures.wait(of("2001:db8:1:ffff::1"), NOW).is_some());
+        assert!(failures.wait(of("2001:db8:2:2::1"), NOW).is_none());
         assert_eq!(guess(&mut failures, of("::ffff:192.0.2.1"), NOW), FREE_FAILURES);
         assert!(failures.wait("192.0.2.1".parse().unwrap(), NOW).is_some());
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections from other machines, all together.
     pub connections: usize,
-    /// Connections from one of them, or from one IPv6 /64.
+    /// Of these, connections from where nothing but `/metrics` may be asked for.
+    pub outside_connections: usize,
+    /// Connections from one of them, or from one IPv6 /48.
     pub connections_per_source: usize,
     /// Connections from this machine, which has places of its own: it has the administrator and perhaps a proxy.
     pub local_connections: usize,
@@ -29,6 +31,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            outside_connections: 128,
             connections_per_source: 64,
             local_connections: 1024,
             header_bytes: 64 << 10,

@@ -32,6 +32,7 @@ use stall::Stalling;
 
 pub(crate) use body::BodyTimedOut;
 pub use limits::Limits;
+pub(crate) use places::network as source_of;
 
 /// How often it is saved when tokens were last used.
 const SAVE_USES_EVERY: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let Some(place) = places.take(remote.ip()) else {
+        let Some(place) = places.take(remote.ip(), |ip| gate.answers(ip)) else {
             debug!(%remote, "connection closed, there are too many");
             continue;
         };
