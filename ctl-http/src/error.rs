@@ -16,6 +16,7 @@ use crate::access::Forbidden;
 use crate::access::tokens::TokenError;
 use crate::extract::{self, MAX_BODY};
 use crate::gate::MAX_URI;
+use crate::heavy::TooHeavy;
 use crate::serve::BodyTimedOut;
 
 /// Why a request was not done.
@@ -69,6 +70,9 @@ pub(crate) enum ApiError {
     /// Others were faster, again and again.
     #[error("the network was changed by others at the same time; send the request again")]
     Contended,
+    /// Others take long, and too many wait.
+    #[error(transparent)]
+    TooHeavy(TooHeavy),
     /// Every network id that was tried is in use.
     #[error("no free network id was found")]
     NoFreeId,
@@ -124,6 +128,7 @@ impl ApiError {
             | Self::RuleTests(_)
             | Self::RuleTestsLost(_)
             | Self::Contended
+            | Self::TooHeavy(_)
             | Self::ForeignNetwork { .. }
             | Self::NoMember(_)
             | Self::TooLarge
@@ -145,6 +150,9 @@ impl ApiError {
     pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
         if let Self::TooManyFailures { seconds } = self {
             return u32::try_from(*seconds).ok();
+        }
+        if let Self::TooHeavy(_) = self {
+            return Some(5);
         }
         let Self::Store(error) = self else { return None };
         let seconds = [
@@ -174,7 +182,7 @@ impl ApiError {
             | Self::NoMember(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AddressTaken { .. } | Self::Contended => StatusCode::CONFLICT,
-            Self::NoFreeId => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoFreeId | Self::TooHeavy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Task(_) | Self::BrokenOff => StatusCode::INTERNAL_SERVER_ERROR,

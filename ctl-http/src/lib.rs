@@ -14,6 +14,7 @@ mod error;
 pub mod events;
 mod extract;
 mod gate;
+mod heavy;
 pub mod local_conf;
 pub mod log_levels;
 mod member;
@@ -64,6 +65,7 @@ pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, Peers
 use access::Caller;
 use error::ApiError;
 use gate::Gate;
+use heavy::Heavy;
 use outbox::Outbox;
 use rendered::Rendered;
 
@@ -105,7 +107,7 @@ pub struct Api {
 fn routes(api: &Arc<Api>) -> BoxedFilter<(Response,)> {
     let outbox = Arc::new(Outbox::new(api.changes.clone(), api.events.clone()));
     let (caller, rendered) = (Arc::new(Caller::nobody()), Arc::default());
-    let state = Arc::new(State { outbox, api: Arc::clone(api), rendered, caller });
+    let state = Arc::new(State { outbox, api: Arc::clone(api), rendered, heavy: Heavy::default(), caller });
     let of_node = first_of([
         status::health(Arc::clone(&state)),
         status::live(Arc::clone(&state)),
@@ -186,6 +188,7 @@ struct State {
     api: Arc<Api>,
     outbox: Arc<Outbox>,
     rendered: Arc<Rendered>,
+    heavy: Heavy,
     caller: Arc<Caller>,
 }
 
@@ -206,10 +209,28 @@ fn settle<T, E>(mut attempt: impl FnMut() -> Result<Option<T>, E>) -> Result<Opt
 fn with(state: Shared) -> impl Filter<Extract = (Shared,), Error = Infallible> + Clone {
     warp::ext::optional().map(move |caller: Option<Arc<Caller>>| {
         let caller = caller.unwrap_or_else(|| Arc::clone(&state.caller));
-        let State { api, outbox, rendered, .. } = &*state;
+        let State { api, outbox, rendered, heavy, .. } = &*state;
         let (api, outbox, rendered) = (Arc::clone(api), Arc::clone(outbox), Arc::clone(rendered));
-        Arc::new(State { api, outbox, rendered, caller })
+        Arc::new(State { api, outbox, rendered, heavy: heavy.clone(), caller })
     })
+}
+
+/// Runs `work`, which takes much time or memory, when it is its turn.
+async fn respond_in_turn<T: Serialize + Send + 'static>(
+    heavy: &Heavy,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Response {
+    match heavy.turn().await {
+        Ok(turn) => {
+            respond(move || {
+                let result = work();
+                drop(turn);
+                result
+            })
+            .await
+        }
+        Err(error) => ApiError::TooHeavy(error).into_response(),
+    }
 }
 
 /// Runs `work` where it may block, and renders what it returns.

@@ -75,7 +75,7 @@ use column::{Columns, Order};
 use counts::CountsCache;
 use generation::Generations;
 use occupied::{OccupiedCache, OwnOccupied};
-use pool::Connections;
+use pool::{Connections, Guests};
 
 /// The database. Clones share it.
 #[derive(Clone)]
@@ -83,6 +83,8 @@ pub struct Store {
     connections: Arc<Connections>,
     /// See [`Store::generation`].
     generations: Arc<Generations>,
+    /// See [`Store::for_guests`].
+    guests: Option<Arc<Guests>>,
 }
 
 impl Store {
@@ -123,11 +125,19 @@ impl Store {
     }
 
     fn of(connections: Connections) -> Self {
-        Self { connections: Arc::new(connections), generations: Arc::default() }
+        Self { connections: Arc::new(connections), generations: Arc::default(), guests: None }
+    }
+
+    /// Returns the same database for those who may keep each other waiting, but nobody else: all clones of what this
+    /// returns always leave one reader to the others.
+    #[must_use]
+    pub fn for_guests(&self) -> Self {
+        Self { guests: Some(Arc::default()), ..self.clone() }
     }
 
     /// Runs `f` on one consistent view, which writers neither change nor wait for.
     pub fn read<T, E: From<StoreError>>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let _guest = self.guests.as_ref().map(|guests| guests.enter()).transpose()?;
         self.connections.read(f)
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -20,6 +20,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READER_TIMEOUT: Duration = Duration::from_secs(30);
 /// More readers than processors that a controller has to spare gain nothing.
 const MAX_READERS: u32 = 4;
+/// Of these, how many guests may have at once. See [`crate::Store::for_guests`].
+const MAX_GUESTS: u32 = MAX_READERS - 1;
 /// What a connection that reads keeps of the database: the inner pages of its trees. The system keeps the others, once for all.
 const READER_CACHE_KIB: i64 = 1024;
 /// More than there are statements, so that each is compiled once a connection.
@@ -209,6 +211,41 @@ impl Connections {
     }
 }
 
+/// The places of those who always leave a reader to the others.
+#[derive(Debug, Default)]
+pub(crate) struct Guests {
+    reading: Mutex<u32>,
+    left: Condvar,
+}
+
+/// A place among the guests, free again when this is dropped.
+pub(crate) struct Guest<'a>(&'a Guests);
+
+impl Guests {
+    /// Waits for a place, as long as others wait for a reader.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if none became free.
+    pub(crate) fn enter(&self) -> Result<Guest<'_>, StoreError> {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.left.wait_timeout_while(reading, READER_TIMEOUT, |reading| *reading >= MAX_GUESTS);
+        let (mut reading, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timed_out.timed_out() {
+            return Err(StoreError::Busy);
+        }
+        *reading += 1;
+        Ok(Guest(self))
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        let mut reading = self.0.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        *reading = reading.saturating_sub(1);
+        self.0.left.notify_one();
+    }
+}
+
 fn run_read<T, E: From<StoreError>>(
     connection: &mut Connection,
     caches: &Caches,
@@ -242,11 +279,15 @@ fn configure_checkpoints(connection: &Connection, options: OpenOptions) -> rusql
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use ctl_core::Network;
     use rusqlite::types::Value;
     use zt_proto::{NetworkId, Timestamp};
 
     use super::*;
+    use crate::Store;
 
     #[test]
     fn every_connection_is_configured() {
@@ -285,6 +326,37 @@ mod tests {
         assert_eq!(count(), 0);
         connections.read(|tx| tx.networks().list()).unwrap();
         assert_eq!(count(), 1);
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn guests_leave_a_reader_to_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("ctl.db")).unwrap();
+        let guests = store.for_guests();
+        let (entered, arrivals) = mpsc::channel();
+        let hold = Mutex::new(());
+        thread::scope(|scope| {
+            let held = hold.lock().unwrap();
+            for _ in 0..MAX_READERS {
+                let (guests, entered, hold) = (guests.clone(), entered.clone(), &hold);
+                scope.spawn(move || {
+                    guests.read(|tx| {
+                        entered.send(()).unwrap();
+                        drop(hold.lock().unwrap());
+                        tx.networks().list()
+                    })
+                });
+            }
+            for _ in 0..MAX_GUESTS {
+                arrivals.recv().unwrap();
+            }
+            assert_eq!(store.read(|tx| tx.networks().list()).unwrap(), []);
+            assert!(arrivals.try_recv().is_err(), "a guest has the last reader");
+            drop(held);
+            arrivals.recv().unwrap(); // whoever waited has its turn
+        });
+        assert_eq!(guests.read(|tx| tx.networks().list()).unwrap(), []);
     }
 
     #[test]

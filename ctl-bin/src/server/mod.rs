@@ -339,7 +339,7 @@ async fn run_controller(
     let (settings_sender, settings) = watch::channel(order.line.settings.clone().into());
     let peers = Arc::new(KnownPeers::new(command_sender.clone()));
     let api = Api {
-        store: store.clone(),
+        store: store.for_guests(), // whatever the API does, members are answered
         controller: identity.address,
         access,
         serves_networks: args.is_controller(),

@@ -18,7 +18,7 @@ use crate::extract::{deleting, param, parse_body, reading, segment, writing};
 use crate::member::ACTIVE_WITHIN;
 use crate::network::NetworkChange;
 use crate::streamed::{self, Pages, Step};
-use crate::{Shared, State, respond, with};
+use crate::{Shared, State, respond, respond_in_turn, with};
 
 /// Networks of a page of the list, and bytes after which a page ends early: a network has a source of up to a megabyte.
 const PAGE: usize = 100;
@@ -74,7 +74,8 @@ fn get(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
+            let heavy = state.heavy.clone();
+            respond_in_turn(&heavy, move || {
                 let found = state.api.store.read(|tx| {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
                     state.with_surroundings(tx, network)

@@ -29,6 +29,8 @@ pub(crate) struct Endpoint {
     pub(crate) answers: Vec<Meaning>,
     /// Whether it has an entity tag and takes conditions.
     pub(crate) conditional: Conditional,
+    /// Whether a request takes much time or memory, and so has to wait for its turn.
+    pub(crate) is_heavy: fn(&Request) -> bool,
 }
 
 /// What a status means, and what is then in the body: one of these, or nothing.
@@ -79,7 +81,14 @@ impl Endpoint {
             body: None,
             answers: Vec::new(),
             conditional: Conditional::No,
+            is_heavy: |_| false,
         }
+    }
+
+    /// Requests for which that is true take much time or memory.
+    pub(crate) fn heavy(mut self, is_heavy: fn(&Request) -> bool) -> Self {
+        self.is_heavy = is_heavy;
+        self
     }
 
     /// It takes a body that is `T`.

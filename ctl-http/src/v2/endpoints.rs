@@ -137,18 +137,22 @@ fn rules() -> Vec<Endpoint> {
     vec![
         post("/api/v2/rules/compile", "compileRules", "What a source means", rules::compile_source)
             .takes_schema(schema::source)
+            .heavy(|_| true)
             .gives_schema(200, "rules, capabilities, tags, and warnings", schema::compiled),
         post("/api/v2/rules/format", "formatRules", "A source in its one layout", rules::format_source)
             .takes_schema(schema::source)
+            .heavy(|_| true)
             .gives_schema(200, "the source", schema::source),
         post("/api/v2/rules/decompile", "decompileRules", "A source for rules", rules::decompile_tables)
             .takes_schema(schema::tables)
+            .heavy(|_| true)
             .gives_schema(200, "the source", schema::source),
         get(RULES, "getRules", "Rules, source and tests of a network", rules::get)
             .conditional(Conditional::Read)
             .gives_schema(200, "the rules", schema::of_network),
         dry_run(put(RULES, "replaceRules", "Compiles a source, tests it, and stores it", rules::put))
             .takes_schema(schema::change)
+            .heavy(|_| true)
             .conditional(Conditional::Change)
             .gives_schema(
                 200,
@@ -157,6 +161,7 @@ fn rules() -> Vec<Endpoint> {
             ),
         post("/api/v2/network/{network}/rules/test", "testRules", "Runs rule tests", rules::test)
             .takes_schema(schema::tests)
+            .heavy(|_| true)
             .gives_schema(200, "what came of them", schema::reports),
         post(
             "/api/v2/network/{network}/rules/explain",
@@ -165,6 +170,7 @@ fn rules() -> Vec<Endpoint> {
             rules::explain,
         )
         .takes_schema(schema::question)
+        .heavy(|_| true)
         .gives_schema(200, "the explanation", schema::explanation),
     ]
 }
@@ -313,7 +319,7 @@ fn limit(max: u64) -> Schema {
 }
 
 fn dry_run(endpoint: Endpoint) -> Endpoint {
-    endpoint.query(
+    endpoint.heavy(|request| request.query.text("dryRun").is_some()).query(
         "dryRun",
         "stores nothing, and says what would change",
         json_schema!({ "type": "boolean" }),

@@ -31,6 +31,7 @@ pub(crate) fn parameters(endpoint: Endpoint) -> Endpoint {
     let time = || json_schema!({ "type": "integer", "minimum": 0, "maximum": 9_007_199_254_740_991_u64 });
     let id = "[0-9]{1,9}";
     endpoint
+        .heavy(looks_at_all)
         .query("authorized", "only those that are authorized, or are not", flag())
         .query("online", "only those that this controller reaches now, or does not", flag())
         .query(
@@ -60,6 +61,11 @@ pub(crate) fn parameters(endpoint: Endpoint) -> Endpoint {
             "the order; with a minus, the other way round",
             json_schema!({ "type": "string", "enum": SORTS.map(|(name, ..)| name) }),
         )
+}
+
+/// Says whether a page is looked for among all members: it is filtered, or sorted by something else than the key.
+fn looks_at_all(request: &Request) -> bool {
+    request.query.names().any(|name| !["limit", "cursor"].contains(&name))
 }
 
 /// Name, order, and whether it is descending.

@@ -129,7 +129,17 @@ async fn answer(
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };
-    let result = tokio::task::spawn_blocking(move || (endpoint.handler)(&state, request)).await;
+    let turn = if (endpoint.is_heavy)(&request) { Some(state.heavy.turn().await) } else { None };
+    let turn = match turn.transpose() {
+        Ok(turn) => turn,
+        Err(error) => return Problem::from(ApiError::TooHeavy(error)).into_response(),
+    };
+    let handle = move || {
+        let result = (endpoint.handler)(&state, request);
+        drop(turn);
+        result
+    };
+    let result = tokio::task::spawn_blocking(handle).await;
     match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
         Ok(answer) => Answer::into_response(answer),
         Err(problem) => problem.into_response(),
@@ -158,6 +168,34 @@ mod tests {
                 .replace("{webhook}", "ae76d4c0-c94e-4025-a648-2c504eb90e3c");
             let Some(Route::Found(found, _)) = find(&endpoint.method, &path) else { panic!("{path}") };
             assert_eq!(found.name, endpoint.name);
+        }
+    }
+
+    /// `known-flaws.md` row 7.
+    #[test]
+    fn what_reads_a_whole_network_or_compiles_waits_for_its_turn() {
+        let (network, rules) = ("/api/v2/network/a940ad429a0000f1", "/api/v2/network/a940ad429a0000f1/rules");
+        let members = format!("{network}/member");
+        for (method, path, query, expected) in [
+            ("POST", "/api/v2/rules/compile", "", true),
+            ("POST", "/api/v2/rules/format", "", true),
+            ("POST", "/api/v2/rules/decompile", "", true),
+            ("GET", rules, "", false),
+            ("PUT", rules, "", true),
+            ("POST", &format!("{rules}/test"), "", true),
+            ("POST", &format!("{rules}/explain"), "", true),
+            ("PATCH", network, "", false),
+            ("PATCH", network, "dryRun", true),
+            ("GET", &members, "limit=5&cursor=x", false),
+            ("GET", &members, "authorized=true", true),
+            ("GET", &members, "sort=name", true),
+            ("PATCH", &format!("{members}/0123456789"), "", false),
+        ] {
+            let Some(Route::Found(endpoint, segments)) = find(&method.parse().unwrap(), path) else {
+                panic!("{path}")
+            };
+            let request = Request::read(endpoint, segments, query, &HeaderMap::new(), Ok(Vec::new()));
+            assert_eq!((endpoint.is_heavy)(&request.unwrap()), expected, "{method} {path}?{query}");
         }
     }
 

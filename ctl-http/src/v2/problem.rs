@@ -184,6 +184,10 @@ impl From<ApiError> for Problem {
                 );
                 Self { retry_after_seconds: error.retry_after_seconds(), ..problem }
             }
+            ApiError::TooHeavy(_) => {
+                let problem = Self::new(error.status(), "busy", "too many already", error.to_string());
+                Self { retry_after_seconds: error.retry_after_seconds(), ..problem }
+            }
             ApiError::Forbidden(_) => {
                 Self::new(error.status(), "forbidden", "not allowed", error.to_string())
             }
