@@ -9,10 +9,12 @@ use std::process::ExitCode;
 
 use ctl_store::import::{self, ImportError, Options, Progress as Imported, Report, Source};
 use ctl_store::{OpenOptions, Store, StoreError};
+use nix::errno::Errno;
 use rand_core::Rng;
 use serde_json::json;
 use tempfile::TempDir;
 use zt_crypto::IdentitySecret;
+use zt_proto::world::WorldKind;
 use zt_proto::{Address, Timestamp};
 
 use super::announce::{say, say_json};
@@ -20,14 +22,16 @@ use super::config::ImportArgs;
 use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
 use super::lease::{self, Held, Holder, LeaseError};
 use super::owner;
+use super::world_file;
+use super::world_home::{self, MAX_MOONS};
 use crate::cli::progress::Progress;
 use crate::cli::table::counted;
 
 /// Everything was done, and somebody should read the report.
 const EXIT_ATTENTION: u8 = 3;
 const MOONS: &str = "moons.d";
-/// Moons that are taken along; a node has a handful.
-const MAX_MOONS: usize = 256;
+/// Files in the folder of the moons that are looked at; a node has a handful.
+const MAX_MOON_FILES: usize = 256;
 /// The largest file of a home that is taken along, in bytes: moons and planets have a tenth of it.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
@@ -86,12 +90,20 @@ struct Plan {
     steps: Vec<Step>,
     /// One sentence a file.
     remarks: Vec<String>,
+    /// Whether something cannot be taken along that the other controller had.
+    needs_attention: bool,
 }
 
 /// What was done with the files and with the records.
 struct Done {
     plan: Plan,
     records: Report,
+}
+
+impl Done {
+    fn needs_attention(&self) -> bool {
+        self.plan.needs_attention || self.records.needs_attention()
+    }
 }
 
 /// Imports what `args` names, and prints the report.
@@ -102,7 +114,7 @@ pub(crate) fn run(args: &ImportArgs, now: Timestamp, rng: &mut impl Rng) -> Resu
     let done =
         if args.dry_run { rehearse(args, &source, now, rng)? } else { move_in(args, &source, now, rng)? };
     print(args, &source, &done);
-    Ok(if done.records.needs_attention() { ExitCode::from(EXIT_ATTENTION) } else { ExitCode::SUCCESS })
+    Ok(if done.needs_attention() { ExitCode::from(EXIT_ATTENTION) } else { ExitCode::SUCCESS })
 }
 
 /// Imports into the home, with whose database nobody else serves meanwhile.
@@ -218,12 +230,15 @@ fn prepare(
     } else {
         plan.remarks.push(format!("identity: {address}, as here already"));
     }
-    for (name, mode) in [(AUTHTOKEN, 0o600), (PLANET, 0o644)] {
-        plan.take_along(theirs, home, name, mode, is_fresh)?;
+    if let Some(token) = read_file(&theirs.join(AUTHTOKEN))? {
+        plan.take_along(token, home, AUTHTOKEN, 0o600, is_fresh)?;
     }
-    for name in moons(theirs)? {
-        plan.take_along(theirs, home, &name, 0o644, false)?;
+    match read_world(&theirs.join(PLANET), WorldKind::Planet) {
+        Ok(Some((_, planet))) => plan.take_along(planet, home, PLANET, 0o644, is_fresh)?,
+        Ok(None) => {}
+        Err(reason) => plan.leave_out(PLANET, &reason),
     }
+    plan.take_moons(theirs, home)?;
     if let Some(ignored) = &source.ignored {
         plan.remarks.push(format!("{}: not read, as controller.d is newer", ignored.display()));
     }
@@ -248,16 +263,51 @@ impl Plan {
         Ok(())
     }
 
+    /// Takes those moons along that the controller would start with.
+    fn take_moons(&mut self, theirs: &Path, home: Option<&Home>) -> Result<(), MoveInError> {
+        let ours = home.map(Home::moons).transpose()?.unwrap_or_default();
+        let mut room = MAX_MOONS.saturating_sub(ours.len());
+        for file in moon_files(theirs)? {
+            let name = format!("{MOONS}/{file}");
+            let Some(id) = world_home::id_of(&file) else {
+                self.leave_out(&name, "no moon is named so; expected 16 hexadecimal digits and .moon");
+                continue;
+            };
+            match read_world(&theirs.join(&name), WorldKind::Moon) {
+                Ok(Some((found, _))) if found != id => {
+                    self.leave_out(&name, &format!("it is moon {found:016x}"));
+                }
+                Ok(Some((_, moon))) => {
+                    if ours.iter().all(|moon| moon.id != id) {
+                        let Some(left) = room.checked_sub(1) else {
+                            self.leave_out(&name, &format!("at most {MAX_MOONS} moons are orbited"));
+                            continue;
+                        };
+                        room = left;
+                    }
+                    self.take_along(moon, home, &name, 0o644, false)?;
+                }
+                Ok(None) => {}
+                Err(reason) => self.leave_out(&name, &reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, name: &str, reason: &str) {
+        self.remarks.push(format!("{name}: left out, {reason}"));
+        self.needs_attention = true;
+    }
+
     /// Takes a file along if there is none of this name yet, or if `replace` says so.
     fn take_along(
         &mut self,
-        theirs: &Path,
+        content: Vec<u8>,
         home: Option<&Home>,
         name: &str,
         mode: u32,
         replace: bool,
     ) -> Result<(), MoveInError> {
-        let Some(content) = read_file(&theirs.join(name))? else { return Ok(()) };
         let ours = home.map(|home| home.read(name)).transpose()?.flatten();
         match (ours, home) {
             (Some(ours), _) if ours == content => {
@@ -315,22 +365,40 @@ fn is_empty(store: &Store) -> Result<bool, MoveInError> {
     Ok(store.read(|tx| tx.networks().list())?.is_empty())
 }
 
-/// Returns the moons of a home, as names below it.
-fn moons(home: &Path) -> Result<Vec<String>, MoveInError> {
+/// Returns the files of a home that are named like moons, in the order of their names.
+fn moon_files(home: &Path) -> Result<Vec<String>, MoveInError> {
     let directory = home.join(MOONS);
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
     let failed = |source| ImportError::Io { path: directory.clone(), source };
     let mut names = Vec::new();
-    for entry in fs::read_dir(&directory).map_err(failed)?.take(MAX_MOONS) {
+    for entry in fs::read_dir(&directory).map_err(failed)?.take(MAX_MOON_FILES) {
         let name = entry.map_err(failed)?.file_name();
-        if let Some(name) = name.to_str().filter(|name| name.ends_with(".moon")) {
-            names.push(format!("{MOONS}/{name}"));
-        }
+        names.extend(name.into_string().ok().filter(|name| name.ends_with(".moon")));
     }
     names.sort();
     Ok(names)
+}
+
+/// Reads a planet or moon of the other home: its id and the file; `None` if it is not there. What a link leads to need not
+/// belong to that home.
+///
+/// # Errors
+/// Why the controller could not start with it.
+fn read_world(path: &Path, kind: WorldKind) -> Result<Option<(u64, Vec<u8>)>, String> {
+    let file = match world_file::open_unlinked(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+            return Err("it is a link".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut content = Vec::new();
+    file.take(MAX_FILE_BYTES).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    let world = world_file::parse(&content, "it", Some(kind)).map_err(|error| error.to_string())?;
+    Ok(Some((world.id, content)))
 }
 
 /// Reads a small file of the other home; `None` if it is not there.
@@ -382,7 +450,7 @@ fn print(args: &ImportArgs, source: &Source, done: &Done) {
     if args.json {
         let value = json!({
             "dryRun": args.dry_run, "path": args.path, "files": plan.remarks, "home": source.home, "report": report,
-            "needsAttention": report.needs_attention(),
+            "needsAttention": done.needs_attention(),
         });
         say_json(&value);
         return;
@@ -393,7 +461,7 @@ fn print(args: &ImportArgs, source: &Source, done: &Done) {
     plan.remarks.iter().for_each(|remark| say(remark));
     say(report.to_string().trim_end());
     if !args.dry_run {
-        let next = if report.needs_attention() {
+        let next = if done.needs_attention() {
             "next: read what is listed above, then start the controller"
         } else {
             "next: start the controller"

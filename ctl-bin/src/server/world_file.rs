@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use nix::fcntl::OFlag;
 use serde_json::{Map, Value, json};
 use zt_crypto::signature::verify_world;
 use zt_proto::codec::{DecodeError, Reader};
@@ -49,6 +51,12 @@ pub(super) fn read(file: &Path, kind: Option<WorldKind>) -> Result<World, WorldF
     };
     reading.map_err(|source| WorldFileError::Io { file: name(), source })?;
     parse(&bytes, &name(), kind)
+}
+
+/// Opens a file to read it, unless the path is a link; a pipe keeps nobody waiting.
+pub(super) fn open_unlinked(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    File::options().read(true).custom_flags(flags.bits()).open(path)
 }
 
 /// Parses the content of a file.

@@ -11,7 +11,7 @@ use super::world_file;
 
 const MOONS: &str = "moons.d";
 /// Moons that are loaded; a node says HELLO to all their roots.
-const MAX_MOONS: usize = 16;
+pub(super) const MAX_MOONS: usize = 16;
 
 impl Home {
     /// Reads the moons, ascending by id.
@@ -72,7 +72,7 @@ fn name_of(id: u64) -> String {
 }
 
 /// Reads the id in the name of a moon's file; other files are nobody's business.
-fn id_of(name: &str) -> Option<u64> {
+pub(super) fn id_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".moon").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }

@@ -1,7 +1,7 @@
 //! `ctl-bin import` and `ctl-bin export`: moving in and out.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -229,6 +229,46 @@ fn report_with_something_to_look_at_has_an_exit_code_of_its_own() {
     let note = &report["report"]["notes"][0];
     assert_eq!(note["kind"], "skipped");
     assert!(note["message"].as_str().unwrap().starts_with("it ends too early, as after a crash"), "{note}");
+}
+
+/// What the controller would refuse, or would not orbit, does not come along, and neither does what a link leads to.
+#[test]
+fn worlds_that_the_controller_could_not_start_with_are_left_out() {
+    let (_old_folder, old) = old_home();
+    let (folder, home) = home();
+    let moons = old.join("moons.d");
+    let (name, moon) = moon();
+    let id = |number: u64| format!("{number:016x}.moon");
+    // The id follows the kind. No signature of a moon is looked at when it is loaded.
+    let with_id = |number: u64| [&moon[..1], &number.to_be_bytes()[..], &moon[9..]].concat();
+    fs::write(old.join("planet"), "no planet").unwrap();
+    fs::write(moons.join(id(1)), &moon[..moon.len() - 1]).unwrap();
+    fs::write(moons.join(id(2)), with_id(3)).unwrap();
+    fs::write(moons.join("moon.moon"), &moon).unwrap();
+    fs::write(folder.path().join("secret"), "of the user that imports").unwrap();
+    symlink(folder.path().join("secret"), moons.join(id(4))).unwrap();
+    symlink(moons.join(&name), moons.join(id(5))).unwrap();
+    for number in 16..16 + 20 {
+        fs::write(moons.join(id(number)), with_id(number)).unwrap();
+    }
+    let said = printed(&run("import", &old, &home, &[]), 3);
+    for (file, reason) in [
+        ("planet".to_owned(), "neither a planet nor a moon"),
+        (format!("moons.d/{}", id(1)), "neither a planet nor a moon"),
+        (format!("moons.d/{}", id(2)), "it is moon 0000000000000003"),
+        (format!("moons.d/{}", id(4)), "it is a link"),
+        (format!("moons.d/{}", id(5)), "it is a link"),
+        ("moons.d/moon.moon".to_owned(), "is named"),
+        (format!("moons.d/{}", id(32)), "at most 16 moons are orbited"),
+    ] {
+        let remark =
+            said.lines().find(|line| line.starts_with(&format!("{file}: left out"))).unwrap_or(&said);
+        assert!(remark.contains(reason) && remark.len() < 300, "{file}: {remark}");
+    }
+    assert!(!home.join("planet").exists());
+    assert_eq!(fs::read_dir(home.join("moons.d")).unwrap().count(), 16);
+    let (mut process, _) = serve(&home, free_port());
+    process.kill();
 }
 
 #[test]
