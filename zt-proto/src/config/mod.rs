@@ -196,6 +196,9 @@ impl NetworkConfig {
     /// Longest dictionary that clients take (1.14, 64 bits).
     pub const MAX_LEN: usize = 484_519;
 
+    /// Room for the own entries of most members, doubled by escapes.
+    const USUAL_LEN: usize = 2048;
+
     /// The version of the dictionary, for clients from 1.2.0.
     const VERSION: u64 = 7;
     /// Versions from this one on have the keys of this module.
@@ -210,7 +213,7 @@ impl NetworkConfig {
 
     /// Writes all entries but routes, rules and name servers.
     pub fn write_own(&self) -> OwnEntries {
-        let mut writer = Self::beginning(self.network)
+        let mut writer = Self::beginning(DictionaryWriter::with_capacity(Self::USUAL_LEN), self.network)
             .hex(key::TIMESTAMP, self.timestamp.0)
             .hex(key::CREDENTIAL_WINDOW, self.credential_window)
             .hex(key::REVISION, self.revision)
@@ -223,7 +226,7 @@ impl NetworkConfig {
             .bytes(key::NAME, cut(&self.name, Self::MAX_NAME_LEN))
             .hex(key::MTU, self.mtu.into());
         if let Some(membership) = &self.membership {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(USUAL_LIST_LEN);
             membership.write(&mut bytes);
             writer = writer.bytes(key::MEMBERSHIP, &bytes);
         }
@@ -256,14 +259,14 @@ impl NetworkConfig {
         }
     }
 
-    fn beginning(network: NetworkId) -> DictionaryWriter {
-        DictionaryWriter::new().hex(key::VERSION, Self::VERSION).hex(key::NETWORK, network.0)
+    fn beginning(empty: DictionaryWriter, network: NetworkId) -> DictionaryWriter {
+        empty.hex(key::VERSION, Self::VERSION).hex(key::NETWORK, network.0)
     }
 
     /// Returns what stands before the 16 digits of the time of issue.
     #[must_use]
     pub fn before_timestamp(network: NetworkId) -> Vec<u8> {
-        Self::beginning(network).bytes(key::TIMESTAMP, &[]).finish()
+        Self::beginning(DictionaryWriter::new(), network).bytes(key::TIMESTAMP, &[]).finish()
     }
 
     /// Reads a dictionary of version 6 or later; the order of the keys does not matter.
@@ -527,6 +530,9 @@ mod key {
 }
 
 /// Adds the concatenated first `max` items, or nothing if there is none.
+/// Room for the value of most entries that are not a number.
+const USUAL_LIST_LEN: usize = 320;
+
 fn write_list<T>(
     writer: DictionaryWriter,
     key: &str,
@@ -537,7 +543,7 @@ fn write_list<T>(
     if items.is_empty() {
         return writer;
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_LIST_LEN);
     items.iter().take(max).for_each(|item| write(item, &mut bytes));
     writer.bytes(key, &bytes)
 }

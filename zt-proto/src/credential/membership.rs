@@ -65,17 +65,18 @@ impl CertificateOfMembership {
         timestamp: Timestamp,
         window: u64,
     ) -> Self {
-        let mut qualifiers = vec![
+        let first = [
             Qualifier { id: Qualifier::TIMESTAMP, value: timestamp.0, max_delta: window },
             Qualifier { id: Qualifier::NETWORK, value: network.0, max_delta: 0 },
             Qualifier { id: Qualifier::MEMBER, value: member.to_u64(), max_delta: u64::MAX },
         ];
         let (parts, _) = fingerprint.as_chunks::<8>();
-        qualifiers.extend((Qualifier::FINGERPRINT..).zip(parts).take(4).map(|(id, part)| Qualifier {
+        let others = (Qualifier::FINGERPRINT..).zip(parts).take(4).map(|(id, part)| Qualifier {
             id,
             value: u64::from_be_bytes(*part),
             max_delta: u64::MAX,
-        }));
+        });
+        let qualifiers = first.into_iter().chain(others).collect();
         Self { qualifiers, signed_by: Address::NONE, signature: Signature::NONE }
     }
 
@@ -104,12 +105,10 @@ impl CertificateOfMembership {
 
     /// Appends the binary form: of more than [`CertificateOfMembership::MAX_QUALIFIERS`] qualifiers the first ones.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let qualifiers = self.signed_bytes();
         out.push(VERSION);
-        // `signed_bytes` holds at most MAX_QUALIFIERS qualifiers.
-        let count = u16::try_from(qualifiers.len() / Qualifier::WIRE_LEN).unwrap_or(u16::MAX);
+        let count = u16::try_from(self.qualifiers.len().min(Self::MAX_QUALIFIERS)).unwrap_or(u16::MAX);
         out.extend_from_slice(&count.to_be_bytes());
-        out.extend_from_slice(&qualifiers);
+        self.write_qualifiers(out);
         self.signed_by.write(out);
         if self.signed_by != Address::NONE {
             self.signature.write(out);
@@ -158,12 +157,16 @@ impl CertificateOfMembership {
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.qualifiers.len() * Qualifier::WIRE_LEN);
+        self.write_qualifiers(&mut out);
+        out
+    }
+
+    fn write_qualifiers(&self, out: &mut Vec<u8>) {
         for qualifier in self.qualifiers.iter().take(Self::MAX_QUALIFIERS) {
             out.extend_from_slice(&qualifier.id.to_be_bytes());
             out.extend_from_slice(&qualifier.value.to_be_bytes());
             out.extend_from_slice(&qualifier.max_delta.to_be_bytes());
         }
-        out
     }
 }
 

@@ -132,9 +132,13 @@ fn write_extension(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0]);
 }
 
+/// Room for what is signed of most credentials.
+const USUAL_SIGNED_LEN: usize = 160;
+
 /// Returns what is signed: markers around the fields that `write` appends and the end of a credential.
 fn framed(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = MARKER.to_vec();
+    let mut out = Vec::with_capacity(USUAL_SIGNED_LEN);
+    out.extend_from_slice(&MARKER);
     write(&mut out);
     write_extension(&mut out);
     out.extend_from_slice(&MARKER);

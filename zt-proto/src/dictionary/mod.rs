@@ -110,6 +110,31 @@ fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
+/// Returns what stands behind a backslash in place of a byte that has to be escaped.
+fn escape(byte: u8) -> Option<u8> {
+    match byte {
+        0 => Some(b'0'),
+        b'\r' => Some(b'r'),
+        b'\n' => Some(b'n'),
+        b'=' => Some(b'e'),
+        ESCAPE => Some(ESCAPE),
+        _ => None,
+    }
+}
+
+/// Returns a number as dictionaries have it.
+fn hex_digits(value: u64) -> [u8; 16] {
+    let mut rest = value;
+    [(); 16].map(|()| {
+        rest = rest.rotate_left(4);
+        match u8::try_from(rest & 0xf) {
+            Ok(digit @ 0..10) => b'0' + digit,
+            Ok(digit) => b'a' + digit - 10,
+            Err(_) => b'0',
+        }
+    })
+}
+
 /// Reads a number as [`Dictionary::hex`] does.
 pub(crate) fn lenient_hex(value: &[u8]) -> u64 {
     let value = value.trim_ascii_start();
@@ -153,9 +178,14 @@ impl DictionaryWriter {
         Self::default()
     }
 
+    /// Begins an empty dictionary with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes) }
+    }
+
     /// Adds a number as 16 hexadecimal digits.
     pub fn hex(self, key: &str, value: u64) -> Self {
-        self.bytes(key, format!("{value:016x}").as_bytes())
+        self.bytes(key, &hex_digits(value))
     }
 
     /// Adds a number with as many hexadecimal digits as it needs: 1.1.6 to 1.1.14 write them so.
@@ -170,7 +200,8 @@ impl DictionaryWriter {
 
     /// Adds an address as 10 hexadecimal digits.
     pub fn address(self, key: &str, value: Address) -> Self {
-        self.text(key, &value.to_string())
+        let [_, _, _, _, _, _, digits @ ..] = hex_digits(value.to_u64());
+        self.bytes(key, &digits)
     }
 
     /// Adds a text, escaped where needed.
@@ -183,19 +214,21 @@ impl DictionaryWriter {
         if !self.out.is_empty() {
             self.out.push(b'\n');
         }
-        self.out.reserve(key.len() + 1 + value.len());
         self.out.extend_from_slice(key.as_bytes());
         self.out.push(b'=');
+        // Room for all that there could be, once: most values are full of zeros.
+        let begin = self.out.len();
+        self.out.resize(begin + 2 * value.len(), 0);
+        let mut room = self.out.iter_mut().skip(begin);
+        let mut add = |byte| room.next().into_iter().for_each(|place| *place = byte);
         for byte in value {
-            match byte {
-                0 => self.out.extend_from_slice(b"\\0"),
-                b'\r' => self.out.extend_from_slice(b"\\r"),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'\\' => self.out.extend_from_slice(b"\\\\"),
-                b'=' => self.out.extend_from_slice(b"\\e"),
-                other => self.out.push(*other),
+            match escape(*byte) {
+                Some(letter) => [ESCAPE, letter].into_iter().for_each(&mut add),
+                None => add(*byte),
             }
         }
+        let unused = room.len();
+        self.out.truncate(self.out.len() - unused);
         self
     }
 
