@@ -220,9 +220,16 @@ pub(super) fn add_line(piece: &[u8], text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Network;
+    use crate::network::{Network, Route};
 
     const CLIENT: Client = Client::Modern { rules_engine: true, before_1_4: false };
+
+    fn part() -> Arc<NetworkPart> {
+        // Which stand between what is a member's own.
+        let routes = vec![Route { target: "10.0.0.0/8".parse().unwrap(), via: None }];
+        let network = Network { routes, ..Network::new(NetworkId(1), Timestamp(1)) };
+        Arc::new(NetworkPart::new(network.into(), [].into()))
+    }
 
     /// Octets that no compression makes shorter.
     fn octets(seed: u64, count: usize) -> Vec<u8> {
@@ -248,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_told_by_another_member_is_to_the_byte_what_was_compressed() {
-        let part = Arc::new(NetworkPart::new(Network::new(NetworkId(1), Timestamp(1)).into(), [].into()));
+        let part = part();
         // Also more than a model has room for, and nothing at all.
         for (seed, signatures) in [(1, 2), (2, 2), (3, 2), (4, 60), (5, 0), (6, 700), (7, 2)] {
             let own = own(&part, seed, signatures);
@@ -284,7 +291,7 @@ mod tests {
     /// The network is told once, so what is left of a member is hardly more than its signatures.
     #[test]
     fn of_a_member_is_kept_what_no_other_has() {
-        let part = Arc::new(NetworkPart::new(Network::new(NetworkId(1), Timestamp(1)).into(), [].into()));
+        let part = part();
         let size = |seed| Kept::new(&part, CLIENT, &own(&part, seed, 2)).size_bytes();
         assert!(size(1) < 20, "the model itself");
         let sizes: Vec<_> = (2..20).map(size).collect();
