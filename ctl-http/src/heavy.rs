@@ -47,6 +47,15 @@ impl Heavy {
         // Nobody closes the semaphore.
         place.ok().and_then(Result::ok).map(|place| Turn { _place: place }).ok_or(TooHeavy)
     }
+
+    /// Waits for a place as long as it takes: for what was begun.
+    pub(crate) async fn turn_in_any_case(&self) -> Turn {
+        loop {
+            if let Ok(turn) = self.turn().await {
+                return turn;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

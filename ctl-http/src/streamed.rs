@@ -18,6 +18,7 @@ use warp::{Reply, Stream};
 
 use crate::error::ApiError;
 use crate::extract::{self, JSON};
+use crate::heavy::Heavy;
 
 /// An answer up to this length is sent whole, with its length in the header as all others; a longer one in chunks.
 const MAX_WHOLE: usize = 1 << 20;
@@ -27,6 +28,11 @@ pub(crate) trait Pages: Send + 'static {
     /// Appends the next page to `out`, the first one after what comes before the list and the last one before what
     /// follows it. May block.
     fn next(&mut self, out: &mut Vec<u8>) -> Result<Step, ApiError>;
+
+    /// Returns where a page waits for its turn, if it takes much time.
+    fn heavy(&self) -> Option<Heavy> {
+        None
+    }
 }
 
 /// Whether there is more.
@@ -38,7 +44,16 @@ pub(crate) enum Step {
 
 /// Answers with a list as JSON.
 pub(crate) async fn answer(mut pages: impl Pages) -> Response {
+    let turn = match pages.heavy() {
+        Some(heavy) => heavy.turn().await.map(Some),
+        None => Ok(None),
+    };
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(error) => return ApiError::TooHeavy(error).into_response(),
+    };
     let begun = spawn_blocking(move || {
+        let _turn = turn;
         let mut text = Vec::new();
         while text.len() <= MAX_WHOLE {
             if pages.next(&mut text)? == Step::Done {
@@ -73,7 +88,13 @@ async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: ChunkSender) {
         return; // the client is gone
     }
     while let Ok(permit) = chunks.reserve().await {
+        let turn = match pages.heavy() {
+            // A list that was begun is not broken off because others are busy.
+            Some(heavy) => Some(heavy.turn_in_any_case().await),
+            None => None,
+        };
         let page = spawn_blocking(move || {
+            let _turn = turn;
             let mut text = Vec::new();
             let step = pages.next(&mut text)?;
             Ok((pages, text, step))

@@ -15,6 +15,7 @@ use super::{version_1, view};
 use crate::edit::Edit;
 use crate::error::ApiError;
 use crate::extract::{deleting, param, parse_body, reading, segment, writing};
+use crate::heavy::Heavy;
 use crate::member::ACTIVE_WITHIN;
 use crate::network::NetworkChange;
 use crate::streamed::{self, Pages, Step};
@@ -185,6 +186,10 @@ impl Pages for Networks {
             return Ok(Step::Done);
         }
         Ok(Step::More)
+    }
+
+    fn heavy(&self) -> Option<Heavy> {
+        Some(self.state.heavy.clone())
     }
 }
 
