@@ -189,7 +189,7 @@ pub(crate) fn new_webhook(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn webhook_retry(_: &mut SchemaGenerator) -> Schema {
     let delivery = json!({
-        "type": "integer", "minimum": 1, "maximum": MAX_DELIVERY,
+        "type": "integer", "minimum": 0, "maximum": MAX_DELIVERY,
         "description": "the `id` of one that is `dead`; without it all of them are tried again",
     });
     json_schema!({ "type": "object", "additionalProperties": false, "properties": { "delivery": delivery } })
