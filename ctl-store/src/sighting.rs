@@ -244,3 +244,16 @@ fn decode(row: &Columns<'_>) -> Result<Sighting, StoreError> {
 fn cut(platform: &str) -> &str {
     platform.get(..platform.floor_char_boundary(MAX_PLATFORM_BYTES)).unwrap_or(platform)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NEWEST;
+    use crate::query_plan;
+
+    #[test]
+    fn sightings_of_members_that_are_named_are_searched_for() {
+        let plan = query_plan::of(NEWEST.these);
+        assert!(plan.contains("SEARCH member_sighting USING PRIMARY KEY (network=? AND member=?)"), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
