@@ -327,13 +327,9 @@ impl Node {
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
         let now = self.start.present(now);
         self.note_configured(now, to, network_of(chunks));
-        if self.is_modern(to) {
-            for chunk in chunks {
-                self.send(now, to, Verb::NETWORK_CONFIG, chunk);
-            }
-        } else {
-            self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());
-        }
+        self.push(now, to, network, |node| {
+            chunks.iter().for_each(|chunk| node.send(now, to, Verb::NETWORK_CONFIG, chunk));
+        });
     }
 
     /// Does the same with payloads that may be compressed already.
@@ -342,10 +338,15 @@ impl Node {
         if !payloads.is_empty() {
             self.note_configured(now, to, Some(network));
         }
+        self.push(now, to, network, |node| {
+            payloads.iter().for_each(|payload| node.send_prepared(now, to, Verb::NETWORK_CONFIG, payload));
+        });
+    }
+
+    /// Sends chunks by `send`, or what makes a peer ask that would not take them.
+    fn push(&mut self, now: Present, to: Address, network: NetworkId, send: impl FnOnce(&mut Self)) {
         if self.is_modern(to) {
-            for payload in payloads {
-                self.send_prepared(now, to, Verb::NETWORK_CONFIG, payload);
-            }
+            send(self);
         } else {
             self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());
         }
