@@ -46,7 +46,7 @@ pub(super) fn ready(
     };
     say(&format!(
         "next: make a network whose members get addresses from a pool, and let in a client that has joined it:\n\
-        \x20 {program} network create{place} --name home --subnet 10.147.17.0/24\n\
+        \x20 {program} network create{place} --name lan --subnet 10.147.17.0/24\n\
         \x20 {program} member authorize{place} home CLIENT\n\
         \x20     in a browser: {api}/ asks for the content of {token}\n\
         \x20     by the API:\n\
