@@ -55,7 +55,7 @@ impl Node {
         packet: &mut [u8],
         identity: &PublicIdentity,
     ) -> Result<(), Ignored> {
-        if !self.strangers.take(link.remote.ip(), now.mono) {
+        if !self.strangers.take(self.origin_of(link), now.mono) {
             return Err(Ignored::RateLimited("new identities"));
         }
         let key = self.secret.agree(identity).map_err(|_| Ignored::WeakKey)?;
@@ -87,7 +87,7 @@ impl Node {
             self.keep_hello(now, link, packet, identity.address);
             return Err(Ignored::Busy);
         }
-        if !self.strangers.take(link.remote.ip(), now.mono) {
+        if !self.strangers.take(self.origin_of(link), now.mono) {
             self.keep_hello(now, link, packet, identity.address);
             return Err(Ignored::RateLimited("new identities"));
         }
@@ -104,8 +104,8 @@ impl Node {
 
     /// Keeps a HELLO that there is no time to open, in case that it is of a member, whose identity was verified before.
     fn keep_hello(&mut self, now: Present, link: Link, packet: &[u8], source: Address) {
-        let waiting = Waiting { link, packet: packet.to_vec() };
-        if self.strangers.keep_hello(source, waiting, now.mono) != Ask::Nobody {
+        let (waiting, origin) = (Waiting { link, packet: packet.to_vec() }, self.origin_of(link));
+        if self.strangers.keep_hello(source, waiting, origin, now.mono) != Ask::Nobody {
             self.recall(source);
         }
     }
@@ -118,7 +118,7 @@ impl Node {
     /// Does that for [`Node::admit`], which proves that the identity is valid. One whose address is known with another key
     /// is dropped: the first one stays.
     pub(super) fn take_up(&mut self, now: Present, identity: &PublicIdentity, agreed: Option<SessionKey>) {
-        let Admitted { key, hellos, packets } = self.strangers.admit(identity);
+        let Admitted { key, hellos, packets, meeting } = self.strangers.admit(identity);
         let address = identity.address;
         if !self.peers.contains_key(&address) {
             if self.peers.len() >= self.max_peers {
@@ -139,6 +139,9 @@ impl Node {
             if let Err(reason) = self.handle_packet(now, link, &mut packet) {
                 tracing::debug!(peer = %address, %reason, "packet ignored");
             }
+        }
+        if let Some(link) = meeting {
+            self.meet(now, address, link);
         }
         self.flush_wanted(now, address);
     }

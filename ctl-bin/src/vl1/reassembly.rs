@@ -1,6 +1,6 @@
 //! Packets that arrive in several datagrams (`vl1.md` §7.3).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,14 +12,17 @@ use super::moment::Moment;
 pub(super) const REASSEMBLE_FOR: Duration = Duration::from_secs(5);
 /// Incomplete packets at the same time, in all; past it the oldest is dropped. About 10 MiB at the most.
 pub(super) const MAX_INCOMPLETE: usize = 1024;
-/// Incomplete packets at the same time from one IP address.
+/// Incomplete packets at the same time from one IP address; past it the oldest of them is dropped. All who come through a root
+/// have its address, and the pieces of a packet come one behind the other.
 pub(super) const MAX_INCOMPLETE_PER_IP: usize = 32;
 
 /// Pieces are matched by packet id and IP address: the ports differ where a peer uses several sockets.
 type Key = (IpAddr, u64);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Incomplete {
+    /// Its place in the order of coming.
+    sequence: u64,
     /// Number 0 is the head.
     pieces: [Option<Vec<u8>>; MAX_FRAGMENTS],
     /// Known from the first fragment on, and the same in all of them.
@@ -30,8 +33,11 @@ struct Incomplete {
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     incomplete: HashMap<Key, Incomplete>,
-    per_ip: HashMap<IpAddr, usize>,
-    order: VecDeque<(Moment, Key)>,
+    /// The same by their sequence, oldest first.
+    order: BTreeMap<u64, (Moment, Key)>,
+    /// The sequences of those of one address.
+    per_ip: HashMap<IpAddr, BTreeSet<u64>>,
+    next_sequence: u64,
 }
 
 /// One piece of a packet.
@@ -63,9 +69,10 @@ impl Reassembly {
         };
         let key = (from, id);
         if !self.incomplete.contains_key(&key) {
-            self.make_room(key, now)?;
+            self.make_room(from);
+            self.begin(key, now);
         }
-        let packet = self.incomplete.entry(key).or_default();
+        let packet = self.incomplete.get_mut(&key)?;
         if total.is_some_and(|total| packet.total.is_some_and(|known| known != total)) {
             return None;
         }
@@ -84,27 +91,31 @@ impl Reassembly {
         (whole.len() <= MAX_PACKET).then_some(whole)
     }
 
-    /// Registers `key`; `None` if its IP address has too many incomplete packets already.
-    fn make_room(&mut self, key: Key, now: Moment) -> Option<()> {
-        let (ip, _) = key;
-        if self.per_ip.get(&ip).is_some_and(|count| *count >= MAX_INCOMPLETE_PER_IP) {
-            return None;
+    /// Drops the oldest packet of an IP address that has too many incomplete ones, and the oldest of all if there are too many.
+    fn make_room(&mut self, ip: IpAddr) {
+        let of_ip = self.per_ip.get(&ip).filter(|sequences| sequences.len() >= MAX_INCOMPLETE_PER_IP);
+        let oldest = of_ip.and_then(|sequences| sequences.first().copied());
+        let is_full = self.incomplete.len() >= MAX_INCOMPLETE;
+        let oldest = oldest.or_else(|| self.order.keys().next().copied().filter(|_| is_full));
+        if let Some((_, key)) = oldest.and_then(|sequence| self.order.get(&sequence).copied()) {
+            self.remove(key);
         }
-        // Entries of completed packets stay in `order` until their time is up.
-        while self.order.len() >= MAX_INCOMPLETE {
-            let (_, oldest) = self.order.pop_front()?;
-            self.remove(oldest);
-        }
-        self.order.push_back((now, key));
-        *self.per_ip.entry(ip).or_default() += 1;
-        Some(())
+    }
+
+    fn begin(&mut self, key: Key, now: Moment) {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.order.insert(sequence, (now, key));
+        self.per_ip.entry(key.0).or_default().insert(sequence);
+        self.incomplete.insert(key, Incomplete { sequence, pieces: Default::default(), total: None });
     }
 
     fn remove(&mut self, key: Key) -> Option<Incomplete> {
         let packet = self.incomplete.remove(&key)?;
-        if let Some(count) = self.per_ip.get_mut(&key.0) {
-            *count -= 1;
-            if *count == 0 {
+        self.order.remove(&packet.sequence);
+        if let Some(sequences) = self.per_ip.get_mut(&key.0) {
+            sequences.remove(&packet.sequence);
+            if sequences.is_empty() {
                 self.per_ip.remove(&key.0);
             }
         }
@@ -112,11 +123,10 @@ impl Reassembly {
     }
 
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((since, key)) = self.order.front().copied() {
+        while let Some((since, key)) = self.order.values().next().copied() {
             if now.saturating_duration_since(since) <= REASSEMBLE_FOR {
                 return;
             }
-            self.order.pop_front();
             self.remove(key);
         }
     }
@@ -180,8 +190,22 @@ mod tests {
             reassembly.add(ip, u64::from(n), Piece::Head(b"x"), moment(0));
         }
         assert!(reassembly.len() <= MAX_INCOMPLETE);
-        assert!(reassembly.per_ip.values().all(|count| *count <= MAX_INCOMPLETE_PER_IP));
+        assert!(reassembly.per_ip.values().all(|of_ip| of_ip.len() <= MAX_INCOMPLETE_PER_IP));
         reassembly.sweep(moment(6_000));
         assert_eq!((reassembly.len(), reassembly.per_ip.len(), reassembly.order.len()), (0, 0, 0));
+    }
+    /// All who come through a root have its address.
+    #[test]
+    fn who_never_completes_a_packet_keeps_nobody_of_the_same_address_from_it_and_nobody_else() {
+        let mut reassembly = Reassembly::default();
+        let (elsewhere, now) = (IpAddr::from([198, 51, 100, 1]), moment(0));
+        reassembly.add(elsewhere, 7, Piece::Head(b"a"), now);
+        for id in 0..10_000 {
+            reassembly.add(IP, id, Piece::Head(b"x"), now);
+        }
+        assert_eq!(reassembly.len(), MAX_INCOMPLETE_PER_IP + 1);
+        reassembly.add(IP, 10_000, Piece::Head(b"a"), now);
+        assert_eq!(reassembly.add(IP, 10_000, fragment(1, 2, b"b"), now), Some(b"ab".to_vec()));
+        assert_eq!(reassembly.add(elsewhere, 7, fragment(1, 2, b"b"), now), Some(b"ab".to_vec()));
     }
 }

@@ -65,7 +65,7 @@ impl Node {
     ) -> Result<(), Ignored> {
         let packet = if extended::is_marked(packet) {
             // Costs a key agreement before anything is known of the sender.
-            if !self.strangers.take(link.remote.ip(), now.mono) {
+            if !self.strangers.take(self.origin_of(link), now.mono) {
                 return Err(Ignored::RateLimited("encrypted HELLO"));
             }
             extended::open(packet, &self.secret)?
@@ -129,8 +129,8 @@ impl Node {
         source: Address,
         packet: &[u8],
     ) -> Result<(), Ignored> {
-        let waiting = Waiting { link, packet: packet.to_vec() };
-        match self.strangers.keep(source, waiting, now.mono) {
+        let (waiting, origin) = (Waiting { link, packet: packet.to_vec() }, self.origin_of(link));
+        match self.strangers.keep(source, waiting, origin, now.mono) {
             Ask::Nobody => {}
             Ask::Memory => self.recall(source),
             Ask::Roots => {
@@ -243,6 +243,7 @@ impl Node {
             self.meet(now, other, link);
         } else {
             self.wanted.meet(other, link);
+            self.strangers.meet(other, link);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use zt_proto::{Address, PublicIdentity, inet};
 use super::moment::{Moment, Present};
 use super::node::Event;
 use super::peer::Peer;
+use super::strangers::Origin;
 use super::timer::Timer;
 use super::{Link, Node, Now};
 
@@ -193,6 +194,22 @@ impl Node {
         if let Ok(key) = self.secret.agree(&identity) {
             self.insert_peer(now, Peer::new(identity, key, now.mono));
         }
+    }
+
+    /// Returns whose allowance a packet of somebody unknown takes from. All who come through a root have the address of the
+    /// root, which is that of its endpoints, or of its paths if no world names any.
+    pub(super) fn origin_of(&self, link: Link) -> Origin {
+        let ip = link.remote.ip();
+        let has_path = |root: &Root| {
+            let peer = self.peers.get(&root.identity.address);
+            peer.is_some_and(|peer| peer.paths.iter().any(|path| path.link().remote.ip() == ip))
+        };
+        let is_at = |root: &Root| match root.endpoints.as_slice() {
+            [] => has_path(root),
+            endpoints => endpoints.iter().any(|endpoint| endpoint.ip() == ip),
+        };
+        let mut above = self.roots.roots().filter(|root| root.identity.address != self.address());
+        if above.any(is_at) { Origin::Root } else { Origin::Network(ip) }
     }
 
     /// Says whether a path of `peer` may lead over `link`.

@@ -17,10 +17,17 @@ use super::rate::{Bucket, Limit, PerNetwork};
 const IDENTITY_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(100) };
 /// The same for all networks together: a twentieth of a core, however many addresses are forged.
 const ALL_IDENTITIES_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(1) };
+/// The same for all who come through roots, which have one address: less than one core verifies, so that who comes directly
+/// finds room as well.
+pub(super) const RELAYED_IDENTITY_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(10) };
 /// Packets from unknown sources that one physical network may have kept.
 const PACKET_LIMIT: Limit = Limit { burst: 128, interval: Duration::from_millis(100) };
+/// The same for all who come through roots: half of what is looked up, as after an outage all members may come this way.
+pub(super) const RELAYED_PACKET_LIMIT: Limit = Limit { burst: 8_192, interval: Duration::from_micros(200) };
 /// Identities that are asked for because an unknown node sent something.
 const WANTED_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(2) };
+/// Of these, for who comes through roots: half of those that are asked for at the same time.
+pub(super) const RELAYED_WANTED_LIMIT: Limit = Limit { burst: 256, interval: Duration::from_millis(20) };
 /// Identities that whoever remembers them is asked for, because a node that may be a member could not be heard otherwise:
 /// after a restart all members come together. Each takes some microseconds of looking into a database, and of a member that
 /// is found a key agreement, so strangers cause no more of these than there are members.
@@ -43,6 +50,15 @@ const KEEP_FOR: Duration = Duration::from_secs(5);
 /// A source whose packets follow each other more closely is not asked for again.
 const ASK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Whose allowance something takes from that came from somebody unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The physical network that it came from.
+    Network(IpAddr),
+    /// A root, behind which is everybody.
+    Root,
+}
+
 /// A packet that cannot be used yet, and where it came from.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -56,6 +72,8 @@ struct Verifying {
     /// What the first HELLO was opened with; none if a root told the identity.
     key: Option<SessionKey>,
     hellos: Vec<Waiting>,
+    /// Where a root says that the node can be met.
+    meeting: Option<Link>,
 }
 
 /// What waited for an identity.
@@ -66,6 +84,7 @@ pub(super) struct Admitted {
     /// In the order in which they came, as are the other packets.
     pub hellos: Vec<Waiting>,
     pub packets: Vec<Waiting>,
+    pub meeting: Option<Link>,
 }
 
 #[derive(Debug)]
@@ -82,6 +101,8 @@ struct KeptPackets {
     packets: BTreeMap<u64, Kept>,
     /// The same, by their source.
     by_source: BTreeSet<(Address, u64)>,
+    /// Where a root says that a source can be met, of those of which something is kept.
+    meetings: BTreeMap<Address, Link>,
     bytes: usize,
     next_number: u64,
 }
@@ -116,16 +137,27 @@ impl KeptPackets {
     }
 
     fn remove(&mut self, number: u64) -> Option<Waiting> {
-        let Kept { source, waiting, .. } = self.packets.remove(&number)?;
-        self.by_source.remove(&(source, number));
-        self.bytes -= waiting.packet.len();
-        Some(waiting)
+        let kept = self.packets.remove(&number)?;
+        self.by_source.remove(&(kept.source, number));
+        self.bytes -= kept.waiting.packet.len();
+        if self.of(kept.source).next().is_none() {
+            self.meetings.remove(&kept.source);
+        }
+        Some(kept.waiting)
     }
 
-    /// Takes those of a source, in the order in which they came.
-    fn take(&mut self, source: Address) -> Vec<Waiting> {
+    /// Takes those of a source, in the order in which they came, and where to meet it.
+    fn take(&mut self, source: Address) -> (Vec<Waiting>, Option<Link>) {
+        let meeting = self.meetings.remove(&source);
         let numbers: Vec<_> = self.of(source).collect();
-        numbers.into_iter().filter_map(|number| self.remove(number)).collect()
+        (numbers.into_iter().filter_map(|number| self.remove(number)).collect(), meeting)
+    }
+
+    /// Notes where to meet a source of which something is kept.
+    fn meet(&mut self, source: Address, link: Link) {
+        if self.of(source).next().is_some() {
+            self.meetings.insert(source, link);
+        }
     }
 
     /// Drops what has been kept for too long.
@@ -142,9 +174,12 @@ impl KeptPackets {
 #[derive(Debug)]
 pub(super) struct Strangers {
     identities: PerNetwork,
+    relayed_identities: Bucket,
+    all_identities: Bucket,
     packets: PerNetwork,
-    all_networks: Bucket,
+    relayed_packets: Bucket,
     wanted: Bucket,
+    relayed_wanted: Bucket,
     recalls: Bucket,
     verifying: HashMap<PublicIdentity, Verifying>,
     kept: KeptPackets,
@@ -175,19 +210,26 @@ impl Strangers {
     pub(super) fn new(rng: &mut impl Rng, now: Moment) -> Self {
         Self {
             identities: PerNetwork::new(IDENTITY_LIMIT, rng, now),
+            relayed_identities: Bucket::full(now),
+            all_identities: Bucket::full(now),
             packets: PerNetwork::new(PACKET_LIMIT, rng, now),
-            all_networks: Bucket::full(now),
+            relayed_packets: Bucket::full(now),
             wanted: Bucket::full(now),
+            relayed_wanted: Bucket::full(now),
             recalls: Bucket::full(now),
             verifying: HashMap::new(),
             kept: KeptPackets::default(),
         }
     }
 
-    /// Says whether somebody at `ip` may cause a key agreement now.
-    pub(super) fn take(&mut self, ip: IpAddr, now: Moment) -> bool {
-        // In this order, so that one network does not use up what is for all.
-        self.identities.take(ip, now) && self.all_networks.take(ALL_IDENTITIES_LIMIT, now)
+    /// Says whether somebody may cause a key agreement now.
+    pub(super) fn take(&mut self, origin: Origin, now: Moment) -> bool {
+        let is_allowed = match origin {
+            Origin::Network(ip) => self.identities.take(ip, now),
+            Origin::Root => self.relayed_identities.take(RELAYED_IDENTITY_LIMIT, now),
+        };
+        // Last, so that nobody uses up what is for all.
+        is_allowed && self.all_identities.take(ALL_IDENTITIES_LIMIT, now)
     }
 
     /// Says whether another HELLO of `identity` would be of use: otherwise it is not even opened.
@@ -212,7 +254,8 @@ impl Strangers {
         if self.verifying.len() >= MAX_VERIFYING {
             return Begun::Full;
         }
-        self.verifying.insert(identity, Verifying { since: now, key, hellos: hello.into_iter().collect() });
+        let hellos = hello.into_iter().collect();
+        self.verifying.insert(identity, Verifying { since: now, key, hellos, meeting: None });
         Begun::New
     }
 
@@ -224,29 +267,49 @@ impl Strangers {
     /// Ends the wait for `identity`; returns what waited.
     pub(super) fn admit(&mut self, identity: &PublicIdentity) -> Admitted {
         let verifying = self.verifying.remove(identity);
-        let (key, hellos) = verifying.map_or((None, Vec::new()), |found| (found.key, found.hellos));
-        Admitted { key, hellos, packets: self.kept.take(identity.address) }
+        let (packets, met) = self.kept.take(identity.address);
+        let Verifying { key, hellos, meeting, .. } = match verifying {
+            Some(verifying) => verifying,
+            None => return Admitted { key: None, hellos: Vec::new(), packets, meeting: met },
+        };
+        Admitted { key, hellos, packets, meeting: met.or(meeting) }
+    }
+
+    /// Notes where a root says that a node can be met for which something waits: the introduction comes right behind the
+    /// first packet that the root relays, and is not repeated soon.
+    pub(super) fn meet(&mut self, address: Address, link: Link) {
+        self.kept.meet(address, link);
+        let of_node = self.verifying.iter_mut().filter(|(identity, _)| identity.address == address);
+        of_node.for_each(|(_, verifying)| verifying.meeting = Some(link));
     }
 
     /// Keeps a packet from an unknown source, in the place of its oldest if it has several; says who should be asked for its
     /// identity. That is repeated while packets come: a question or its answer may have been lost.
-    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, now: Moment) -> Ask {
-        match self.keep_hello(source, waiting, now) {
+    pub(super) fn keep(&mut self, source: Address, waiting: Waiting, origin: Origin, now: Moment) -> Ask {
+        match self.keep_hello(source, waiting, origin, now) {
             Ask::Nobody => Ask::Nobody,
             Ask::Memory | Ask::Roots => {
-                if self.wanted.take(WANTED_LIMIT, now) {
-                    Ask::Roots
-                } else {
-                    Ask::Memory
-                }
+                let is_allowed =
+                    origin != Origin::Root || self.relayed_wanted.take(RELAYED_WANTED_LIMIT, now);
+                if is_allowed && self.wanted.take(WANTED_LIMIT, now) { Ask::Roots } else { Ask::Memory }
             }
         }
     }
 
     /// Does that for a HELLO that there is no time to open: it has the identity, so roots need not be asked, but if it is that
     /// of a member, it needs no verification.
-    pub(super) fn keep_hello(&mut self, source: Address, waiting: Waiting, now: Moment) -> Ask {
-        if !self.packets.take(waiting.link.remote.ip(), now) {
+    pub(super) fn keep_hello(
+        &mut self,
+        source: Address,
+        waiting: Waiting,
+        origin: Origin,
+        now: Moment,
+    ) -> Ask {
+        let is_allowed = match origin {
+            Origin::Network(ip) => self.packets.take(ip, now),
+            Origin::Root => self.relayed_packets.take(RELAYED_PACKET_LIMIT, now),
+        };
+        if !is_allowed {
             return Ask::Nobody;
         }
         let last = self.kept.push(source, waiting, now);
@@ -290,6 +353,12 @@ mod tests {
         Waiting { link, packet: vec![0; 28] }
     }
 
+    /// Keeps a packet that came directly.
+    fn keep(strangers: &mut Strangers, source: u64, waiting: Waiting, now: Moment) -> Ask {
+        let origin = Origin::Network(waiting.link.remote.ip());
+        strangers.keep(Address::from_low_bits(source), waiting, origin, now)
+    }
+
     #[test]
     fn copies_of_a_hello_wait_together_and_are_bounded() {
         let mut strangers = strangers();
@@ -313,19 +382,20 @@ mod tests {
     #[test]
     fn packets_of_unknown_sources_are_bounded_and_their_source_is_asked_for_once() {
         let mut strangers = strangers();
-        let asked = (0..10)
-            .filter(|_| strangers.keep(Address::from_low_bits(1), waiting(1), moment(0)) == Ask::Roots)
-            .count();
+        let asked = (0..10).filter(|_| keep(&mut strangers, 1, waiting(1), moment(0)) == Ask::Roots).count();
         assert_eq!((asked, strangers.len().1), (1, MAX_KEPT_PER_SOURCE));
-        let again = strangers.keep(Address::from_low_bits(1), waiting(1), moment(500));
+        let again = keep(&mut strangers, 1, waiting(1), moment(500));
         assert_eq!(again, Ask::Roots, "the answer may be lost");
         for n in 0..100_000_u32 {
-            strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), moment(0));
+            keep(&mut strangers, n.into(), waiting(n << 8), moment(0));
+            strangers.meet(Address::from_low_bits(n.into()), waiting(1).link);
         }
+        assert_eq!(strangers.kept.meetings.len(), MAX_KEPT);
         assert_eq!(strangers.len().1, MAX_KEPT);
         strangers.sweep(moment(6_000));
         assert_eq!(strangers.len().1, 0);
         assert_eq!((strangers.kept.by_source.len(), strangers.kept.bytes), (0, 0));
+        assert!(strangers.kept.meetings.is_empty());
     }
 
     #[test]
@@ -333,7 +403,7 @@ mod tests {
         let mut strangers = strangers();
         for n in 0..10_000_u32 {
             let long = Waiting { packet: vec![0; 10_000], ..waiting(n << 8) };
-            strangers.keep(Address::from_low_bits(n.into()), long, moment(0));
+            keep(&mut strangers, n.into(), long, moment(0));
         }
         let kept = u32::try_from(MAX_KEPT_BYTES / 10_000).unwrap();
         assert_eq!(strangers.len().1, kept as usize);
@@ -347,13 +417,14 @@ mod tests {
         let mut strangers = strangers();
         let mut asked = [0; 3];
         for n in 0..10_000_u32 {
-            let ask = strangers.keep(Address::from_low_bits(n.into()), waiting(n << 8), moment(0));
+            let ask = keep(&mut strangers, n.into(), waiting(n << 8), moment(0));
             asked[ask as usize] += 1;
         }
         assert_eq!(asked[Ask::Roots as usize], WANTED_LIMIT.burst);
         assert_eq!(asked[Ask::Memory as usize], 10_000 - WANTED_LIMIT.burst, "each is looked up");
         let hello = |strangers: &mut Strangers, n: u32| {
-            strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), moment(1_000))
+            let origin = Origin::Network((n << 8).to_be_bytes().into());
+            strangers.keep_hello(Address::from_low_bits(n.into()), waiting(n << 8), origin, moment(1_000))
         };
         let recalled = (10_000..40_000).filter(|n| hello(&mut strangers, *n) == Ask::Memory).count();
         assert_eq!(recalled, MAX_RECALLS);
@@ -365,7 +436,7 @@ mod tests {
         let mut strangers = strangers();
         for n in 1..=3 {
             let packet = Waiting { packet: vec![n], ..waiting(u32::from(n)) };
-            strangers.keep(Address::from_low_bits(u64::from(n) % 2), packet, moment(0));
+            keep(&mut strangers, u64::from(n) % 2, packet, moment(0));
         }
         let packets = strangers.admit(&identity(1)).packets;
         assert_eq!(packets.into_iter().map(|waiting| waiting.packet).collect::<Vec<_>>(), [[1], [3]]);

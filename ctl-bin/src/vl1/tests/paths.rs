@@ -149,6 +149,36 @@ fn an_introduction_to_somebody_whose_identity_is_still_asked_for_is_not_lost() {
     assert!(destinations(&mut node).contains(&endpoint));
 }
 
+/// Nor to one whose identity is being verified, or looked up as it may be that of a member.
+#[test]
+fn an_introduction_to_somebody_whose_identity_is_not_asked_for_is_not_lost_either() {
+    for is_verified in [true, false] {
+        let (mut node, mut above) = leaf_under("A");
+        let mut client = Client::new("B", "8.8.8.8:4444");
+        to_relay(&mut client, &above);
+        if !is_verified {
+            // There is no time for HELLOs of strangers.
+            let text = identity("B").to_text().to_string();
+            for n in 0..200_u64 {
+                let address = Address::from_low_bits(0x44_0000_0000 + n);
+                client.secret = format!("{address}{}", &text[10..]).parse().unwrap();
+                let hello = client.hello(at(100));
+                client.deliver(&mut node, at(100), hello).ok();
+            }
+            client.secret = identity("B");
+        }
+        let hello = client.hello(at(100));
+        assert_eq!(client.deliver(&mut node, at(100), hello).is_ok(), is_verified);
+        let mut payload = Vec::new();
+        let endpoint = "8.8.8.8:4444".parse().unwrap();
+        Rendezvous { flags: 0, peer: client.address(), endpoint }.write(&mut payload);
+        above.say(&mut node, at(101), Verb::RENDEZVOUS, &payload).unwrap();
+        assert!(!destinations(&mut node).contains(&endpoint));
+        node.take_up(node.start.present(at(200)), client.secret.public(), None);
+        assert!(destinations(&mut node).contains(&endpoint));
+    }
+}
+
 #[test]
 fn a_member_that_comes_through_a_root_is_told_where_the_node_is_and_not_too_often() {
     let (mut node, above) = leaf_under("A");

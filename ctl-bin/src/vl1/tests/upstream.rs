@@ -9,6 +9,7 @@ use zt_proto::verb::{Verb, whois};
 use zt_proto::world::Root;
 use zt_proto::{Address, NetworkId, PublicIdentity};
 
+use super::super::strangers::{RELAYED_IDENTITY_LIMIT, RELAYED_PACKET_LIMIT, RELAYED_WANTED_LIMIT};
 use super::super::wanted::MAX_WANTED;
 use super::super::{Event, Ignored, Link, MAX_RECALLS, Node, Now};
 use super::client::{Client, Received};
@@ -190,6 +191,75 @@ fn strangers_who_send_junk_make_the_node_ask_only_so_much() {
     assert!(asked <= 256, "{asked} questions");
     assert_eq!(node.wanted.len().0, MAX_WANTED);
     assert_eq!((events(&mut node).len(), recalls(&mut node).len()), (0, MAX_RECALLS));
+}
+
+/// A packet from a made-up source, with junk behind its header.
+fn junk(node: &Node, source: Address) -> Vec<u8> {
+    let mut junk = vec![0; 60];
+    junk[8..13].copy_from_slice(&node.address().octets());
+    junk[13..18].copy_from_slice(&source.octets());
+    junk[18] = 0x18 | 1;
+    junk
+}
+
+/// All who come through a root have its address.
+#[test]
+fn a_stranger_behind_a_root_shuts_out_nobody_else_who_comes_through_it() {
+    let (mut node, above) = leaf_under("A");
+    for n in 0..500 {
+        let mut junk = junk(&node, Address::from_low_bits(0x11_0000_0000 + n));
+        node.handle_datagram(at(100), above.link, &mut junk).unwrap_err();
+    }
+    recalls(&mut node);
+    // One that is known to whoever remembers members.
+    let mut member = Client::new("B", "8.8.8.8:9993");
+    to_relay(&mut member, &above);
+    member.say(&mut node, at(100), Verb::NETWORK_CONFIG_REQUEST, &[0; 10]).unwrap_err();
+    assert_eq!(recalls(&mut node), [member.address()]);
+    // And one that nobody knows.
+    let mut newcomer = Client::new("C", "8.8.4.4:9993");
+    to_relay(&mut newcomer, &above);
+    let hello = newcomer.hello(at(100));
+    newcomer.deliver(&mut node, at(100), hello).unwrap();
+    assert_eq!(events(&mut node), [Event::IdentityToVerify(*newcomer.secret.public())]);
+}
+
+#[test]
+fn strangers_behind_a_root_leave_room_for_those_who_come_directly() {
+    let (mut node, above) = leaf_under("A");
+    for n in 0..20_000 {
+        let mut junk = junk(&node, Address::from_low_bits(0x11_0000_0000 + n));
+        node.handle_datagram(at(100), above.link, &mut junk).unwrap_err();
+    }
+    let looked_up = recalls(&mut node).len();
+    assert_eq!(looked_up, RELAYED_PACKET_LIMIT.burst as usize);
+    assert!(looked_up < MAX_RECALLS);
+    assert_eq!(node.wanted.len().0, RELAYED_WANTED_LIMIT.burst as usize);
+    let mut direct = junk(&node, Address::from_low_bits(0x22_0000_0000));
+    let from = Link { local: None, remote: "8.8.8.8:9993".parse().unwrap() };
+    node.handle_datagram(at(100), from, &mut direct).unwrap_err();
+    assert_eq!(recalls(&mut node), [Address::from_low_bits(0x22_0000_0000)]);
+}
+
+#[test]
+fn identities_of_strangers_behind_a_root_are_agreed_with_within_a_bound_of_their_own() {
+    let (mut node, above) = leaf_under("A");
+    let text = identity("B").to_text().to_string();
+    let mut stranger = Client::new("B", "8.8.8.8:9993");
+    to_relay(&mut stranger, &above);
+    let mut limited = 0;
+    for n in 0..300_u64 {
+        let address = Address::from_low_bits(0x44_0000_0000 + n);
+        stranger.secret = format!("{address}{}", &text[10..]).parse().unwrap();
+        let hello = stranger.hello(at(100));
+        let result = stranger.deliver(&mut node, at(100), hello);
+        limited += usize::from(result == Err(Ignored::RateLimited("new identities")));
+    }
+    assert_eq!(limited, 300 - RELAYED_IDENTITY_LIMIT.burst as usize);
+    assert_eq!(recalls(&mut node).len(), limited, "those of members need no verification");
+    let mut direct = Client::new("C", "8.8.4.4:9993");
+    let hello = direct.hello(at(100));
+    direct.deliver(&mut node, at(100), hello).unwrap();
 }
 
 #[test]
