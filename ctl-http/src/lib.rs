@@ -87,8 +87,9 @@ pub struct Api {
     pub local_conf: watch::Receiver<Arc<LocalConf>>,
     pub node: watch::Receiver<Arc<NodeStatus>>,
     pub peers: Arc<dyn Peers>,
-    /// Gets every committed change, in the order of the commits. Unbounded: each is the end of a transaction on
-    /// disk, which takes longer than receiving it, and a full queue would block the API.
+    /// Gets every committed change, in the order of the commits. Unbounded, since a full queue would block the API. It stays
+    /// short: a transaction on disk, whose end brings one change or up to a thousand, takes longer than to follow them
+    /// together.
     pub changes: mpsc::UnboundedSender<Change>,
     /// Gets what happened through the API, and has what happened elsewhere.
     pub events: Events,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::num::NonZeroU64;
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ const MAX_MEMBERS: usize = 2_000_000;
 /// Nodes that were refused and are remembered, so that they get a configuration as soon as somebody authorizes them.
 /// Beyond, that takes until they ask again.
 const MAX_WAITING: usize = 65_536;
+/// Receivers that are looked for at once: requests wait for that.
+const MAX_RECEIVERS: usize = 1024;
 /// Different things that clients say of themselves and that are kept once; what is beyond is kept for each client.
 const MAX_SAYINGS: usize = 1024;
 /// When a client that runs on asks again after its last configuration: it looks every 5 s whether that is older than
@@ -106,6 +108,9 @@ pub(super) struct SeenNodes {
     start: Option<Instant>,
     /// How many of `nodes` were refused.
     waiting: usize,
+    /// How often receivers were looked for.
+    #[cfg(test)]
+    pub looks: std::cell::Cell<usize>,
 }
 
 impl Default for SeenNodes {
@@ -125,6 +130,8 @@ impl SeenNodes {
             said: Sayings::default(),
             start: None,
             waiting: 0,
+            #[cfg(test)]
+            looks: std::cell::Cell::new(0),
         }
     }
 
@@ -246,15 +253,19 @@ impl SeenNodes {
         self.members((network, first)..=(network, last), now).next().map(|(node, _)| node)
     }
 
-    /// Returns the members of a network that are online, were admitted, and take credentials.
-    pub(super) fn receivers(&self, network: NetworkId, now: Instant) -> impl Iterator<Item = Address> {
-        let all = (network, Address::NONE)..=(network, Address::MAX);
-        self.members(all, now).filter(|(_, seen)| seen.takes_pushes()).map(|(node, _)| node)
+    /// Returns members of a network that are online, were admitted, and take credentials: the next ones, by address, that follow
+    /// `after`, [`Address::NONE`] at first. There are no more if it returns none.
+    pub(super) fn receivers(&self, network: NetworkId, after: Address, now: Instant) -> Vec<Address> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
+        let rest = (Bound::Excluded((network, after)), Bound::Included((network, Address::MAX)));
+        let receivers = self.members(rest, now).filter(|(_, seen)| seen.takes_pushes());
+        receivers.map(|(node, _)| node).take(MAX_RECEIVERS).collect()
     }
 
     fn members(
         &self,
-        range: RangeInclusive<(NetworkId, Address)>,
+        range: impl RangeBounds<(NetworkId, Address)>,
         now: Instant,
     ) -> impl Iterator<Item = (Address, &Seen)> {
         let (keys, now) = (self.order.range(range), self.tick(now));
@@ -410,9 +421,9 @@ mod tests {
         seen.asks(5, Refused, start);
         let later = start + Duration::from_secs(60);
         assert!(!seen.asks(8, Admitted, later));
-        assert_eq!(seen.receivers(NETWORK, later).count(), 2);
+        assert_eq!(seen.receivers(NETWORK, Address::NONE, later).len(), 2);
         let end = start + Duration::from_secs(121);
-        assert_eq!(seen.receivers(NETWORK, end).collect::<Vec<_>>(), [Address::from_low_bits(8)]);
+        assert_eq!(seen.receivers(NETWORK, Address::NONE, end), [Address::from_low_bits(8)]);
         seen.sweep(end);
         assert_eq!((seen.nodes.len(), seen.order.len()), (1, 1));
     }
@@ -491,7 +502,7 @@ mod tests {
     fn an_old_client_gets_no_credentials_but_belongs_to_a_changed_network() {
         let (mut seen, start) = (SeenNodes::default(), clock::now().mono);
         seen.note(NETWORK, identity(7), RequestMetadata::default(), None, Admitted, start);
-        assert_eq!(seen.receivers(NETWORK, start).count(), 0);
+        assert_eq!(seen.receivers(NETWORK, Address::NONE, start), []);
         let all = Address::NONE..=Address::MAX;
         assert_eq!(seen.next_member(NETWORK, all, start), Some(identity(7).address));
     }

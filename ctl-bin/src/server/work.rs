@@ -28,6 +28,8 @@ pub(super) const MAX_ANSWERING: usize = 16;
 pub(super) const MAX_REQUESTS: usize = 16_384;
 /// Of these, how many are answered together: changing threads takes as long as an answer.
 pub(super) const MAX_TOGETHER: usize = 16;
+/// Changes that are followed together: as many as one request makes.
+const MAX_FOLLOWED: usize = 1_000;
 /// Identities that are looked up together.
 const MAX_RECALLED: usize = 256;
 /// Members that were greeted, and are welcomed together.
@@ -238,11 +240,13 @@ pub(super) async fn follow_changes(
     controller: SharedController,
     mut changes: mpsc::UnboundedReceiver<Change>,
 ) {
-    while let Some(change) = changes.recv().await {
-        let controller = Arc::clone(&controller);
-        let followed = spawn_blocking(move || controller.follow(change, clock::now())).await;
+    let mut batch = Vec::new();
+    while changes.recv_many(&mut batch, MAX_FOLLOWED).await > 0 {
+        let (batch, controller) = (std::mem::take(&mut batch), Arc::clone(&controller));
+        let count = batch.len();
+        let followed = spawn_blocking(move || controller.follow(&batch, clock::now())).await;
         if let Err(error) = followed {
-            error!(%error, ?change, "change not followed");
+            error!(%error, changes = count, "changes not followed");
         }
     }
 }

@@ -28,7 +28,6 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::{Notify, mpsc};
 use tracing::{debug, error, info, warn};
 use zt_crypto::IdentitySecret;
-use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
@@ -125,36 +124,30 @@ impl Controller {
         Ok(controller)
     }
 
-    /// Does what a committed change asks for, all but the sending.
-    pub(super) fn follow(&self, change: Change, now: Now) {
-        match change {
-            Change::Network(network) => {
-                info!(%network, "network changed");
-                self.network_is_here(network, now);
-                lock(&self.pushes).network(network);
-            }
-            Change::NetworkRemoved(network) => {
-                info!(%network, "network removed");
-                self.network_removed(network, now);
-                lock(&self.pushes).network(network);
-            }
-            Change::Member { network, member } => lock(&self.pushes).member((network, member)),
-            Change::MemberRevoked { network, member } => {
-                info!(%network, %member, "member revoked");
-                let revocation = self.make_revocation(network, member, now);
-                {
-                    let seen = lock(&self.seen);
-                    let online = seen.receivers(network, now.mono);
-                    lock(&self.revocations).add(revocation, online, now.mono + REVOKED_FOR, now.mono);
+    /// Does what committed changes ask for, in the order in which they were made, all but the sending. Members of a network that
+    /// were revoked one after the other are one mass.
+    pub(super) fn follow(&self, changes: &[Change], now: Now) {
+        let mut changes = changes.iter().copied().peekable();
+        while let Some(change) = changes.next() {
+            match change {
+                Change::Network(network) => {
+                    info!(%network, "network changed");
+                    self.network_is_here(network, now);
+                    lock(&self.pushes).network(network);
                 }
-                // The member itself would not notice before its next request, up to a minute later.
-                if lock(&self.seen).online(network, member, now.mono).is_some() {
-                    lock(&self.pushes).member((network, member));
-                } else {
-                    // After a restart members are connected before they ask.
-                    self.command(move |node, now| {
-                        node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
-                    });
+                Change::NetworkRemoved(network) => {
+                    info!(%network, "network removed");
+                    self.network_removed(network, now);
+                    lock(&self.pushes).network(network);
+                }
+                Change::Member { network, member } => lock(&self.pushes).member((network, member)),
+                Change::MemberRevoked { network, member } => {
+                    let mut revoked = vec![member];
+                    while let Some(member) = changes.peek().and_then(|next| revoked_in(network, *next)) {
+                        revoked.push(member);
+                        changes.next();
+                    }
+                    self.revoke(network, &revoked, now);
                 }
             }
         }
@@ -240,6 +233,13 @@ impl Controller {
         if self.node.blocking_send(Box::new(command)).is_err() {
             debug!("the node has stopped");
         }
+    }
+}
+
+fn revoked_in(network: NetworkId, change: Change) -> Option<Address> {
+    match change {
+        Change::MemberRevoked { network: of, member } => (of == network).then_some(member),
+        Change::Network(_) | Change::NetworkRemoved(_) | Change::Member { .. } => None,
     }
 }
 

@@ -1,18 +1,22 @@
 //! Whose certificates are void: what others are told of it, also after a restart, and in a network that is made again
 //! under the id of one that was removed (`vl2.md` §11.3, §19.2).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ctl_core::issue::unsigned_revocation;
 use ctl_store::{MAX_REVOKED_WITH_NETWORK, StoreError};
 use rand_core::Rng;
 use tracing::{error, info};
 use zt_proto::credential::Revocation;
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::super::revocations::{MAX_RECENT, REVOKED_FOR};
 use super::{Controller, before, lock, millis};
 use crate::vl1::Now;
+
+/// Members that are told at once to be revoked, though they did not ask lately: the node does nothing else meanwhile.
+const TOLD_AT_ONCE: usize = 64;
 
 const _: () = assert!(MAX_REVOKED_WITH_NETWORK as usize <= MAX_RECENT);
 
@@ -31,7 +35,7 @@ impl Controller {
         let threshold = self.threshold(|controller| controller.memo.revoke_all(NetworkId(0), now.wall), now);
         for (network, member, since) in revoked {
             let revocation = self.unsigned(network, member, threshold);
-            lock(&self.revocations).add(revocation, [], now.mono + left(since, now), now.mono);
+            lock(&self.revocations).add(revocation, now.mono + left(since, now));
         }
         for (network, since) in gone {
             lock(&self.revocations).network_removed(network, threshold, now.mono + left(since, now));
@@ -39,10 +43,57 @@ impl Controller {
         Ok(())
     }
 
+    /// Makes what members were issued void, and has them and the others told.
+    pub(super) fn revoke(&self, network: NetworkId, members: &[Address], now: Now) {
+        let until = now.mono + REVOKED_FOR;
+        let revoke = |member: &Address| {
+            info!(%network, %member, "member revoked");
+            (until, self.make_revocation(network, *member, now))
+        };
+        self.spread(network, members.iter().map(revoke).collect(), now);
+        // They themselves would not notice before their next request, up to a minute later.
+        let (online, away): (Vec<_>, Vec<_>) = {
+            let seen = lock(&self.seen);
+            members.iter().copied().partition(|member| seen.online(network, *member, now.mono).is_some())
+        };
+        {
+            let mut pushes = lock(&self.pushes);
+            online.into_iter().for_each(|member| pushes.member((network, member)));
+        }
+        // After a restart members are connected before they ask.
+        for members in away.chunks(TOLD_AT_ONCE) {
+            let members = members.to_vec();
+            self.command(move |node, now| {
+                for member in members {
+                    node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
+                }
+            });
+        }
+    }
+
     /// Makes what a member was issued void, and returns what the others are to be told.
     pub(super) fn make_revocation(&self, network: NetworkId, member: Address, now: Now) -> Revocation {
         let threshold = self.threshold(|controller| controller.memo.revoke(network, member, now.wall), now);
         self.unsigned(network, member, threshold)
+    }
+
+    /// Has all members of a network that are online told of revocations, each with the time until which it matters. They are
+    /// looked for once, however many revocations there are, and nobody waits for more than some of them.
+    fn spread(&self, network: NetworkId, revocations: Vec<(Instant, Revocation)>, now: Now) {
+        let first = {
+            let mut recent = lock(&self.revocations);
+            let numbers = revocations.into_iter().map(|(until, revocation)| recent.add(revocation, until));
+            numbers.min()
+        };
+        // Whoever comes from here on gets what is recent.
+        let Some(first) = first else { return };
+        let mut after = Address::NONE;
+        loop {
+            let receivers = lock(&self.seen).receivers(network, after, now.mono);
+            let Some(last) = receivers.last() else { return };
+            after = *last;
+            lock(&self.revocations).tell(&receivers, network, first, now.mono);
+        }
     }
 
     /// Makes what was ever issued in a network void.
@@ -65,12 +116,10 @@ impl Controller {
             }
         };
         info!(%network, members = revoked.len(), "the network was made again: its former members are revoked");
-        let online: Vec<_> = lock(&self.seen).receivers(network, now.mono).collect();
-        for (member, since) in revoked {
-            let revocation = self.unsigned(network, member, threshold);
-            let until = now.mono + left(since, now);
-            lock(&self.revocations).add(revocation, online.iter().copied(), until, now.mono);
-        }
+        let revocations = revoked
+            .into_iter()
+            .map(|(member, since)| (now.mono + left(since, now), self.unsigned(network, member, threshold)));
+        self.spread(network, revocations.collect(), now);
     }
 
     /// Returns the threshold that `revoke` chooses, when the disk knows that it may have been used.

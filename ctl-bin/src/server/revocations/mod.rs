@@ -120,14 +120,8 @@ pub(super) struct Revocations {
 }
 
 impl Revocations {
-    /// Takes a new revocation, signed or not, to be sent to all of `destinations`. It matters until `expires`.
-    pub(super) fn add(
-        &mut self,
-        revocation: Revocation,
-        destinations: impl IntoIterator<Item = Address>,
-        expires: Instant,
-        now: Instant,
-    ) {
+    /// Takes a new revocation, signed or not, that matters until `expires`; returns its number.
+    pub(super) fn add(&mut self, revocation: Revocation, expires: Instant) -> u64 {
         let (network, first) = (revocation.network, self.unused);
         let recent = self.recent.entry(network).or_insert_with(|| Recent { first, entries: VecDeque::new() });
         if recent.entries.len() >= MAX_RECENT {
@@ -135,8 +129,13 @@ impl Revocations {
         }
         let number = recent.end();
         recent.entries.push_back((expires, revocation));
+        number
+    }
+
+    /// Has the revocations of a network sent to `destinations`, from the one with the number `from` on.
+    pub(super) fn tell(&mut self, destinations: &[Address], network: NetworkId, from: u64, now: Instant) {
         for destination in destinations {
-            self.enqueue(destination, network, number, now);
+            self.enqueue(*destination, network, from, now);
         }
     }
 

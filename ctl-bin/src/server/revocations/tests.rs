@@ -24,6 +24,21 @@ fn revocation(id: u32) -> Revocation {
     Revocation { id, ..SIGNED.clone() }
 }
 
+impl Revocations {
+    /// Takes a revocation for `destinations`.
+    fn send(
+        &mut self,
+        revocation: Revocation,
+        destinations: impl IntoIterator<Item = Address>,
+        expires: Instant,
+        now: Instant,
+    ) {
+        let network = revocation.network;
+        let number = self.add(revocation, expires);
+        self.tell(&destinations.into_iter().collect::<Vec<_>>(), network, number, now);
+    }
+}
+
 fn ids(payload: &[u8]) -> Vec<u32> {
     NetworkCredentials::parse(payload).unwrap().revocations.iter().map(|revocation| revocation.id).collect()
 }
@@ -45,7 +60,7 @@ fn many_revocations_reach_each_destination_in_few_packets_that_are_far_enough_ap
     let mut queue = Revocations::default();
     let start = clock::now().mono;
     for id in 1..=100 {
-        queue.add(revocation(id), [node(201), node(202)], start + REVOKED_FOR, start);
+        queue.send(revocation(id), [node(201), node(202)], start + REVOKED_FOR, start);
     }
     let sent = run(&mut queue, start);
     for destination in [node(201), node(202)] {
@@ -63,11 +78,11 @@ fn many_revocations_reach_each_destination_in_few_packets_that_are_far_enough_ap
 fn a_later_revocation_waits_for_the_pace_but_not_for_the_repetition() {
     let mut queue = Revocations::default();
     let start = clock::now().mono;
-    queue.add(revocation(1), [node(9)], start + REVOKED_FOR, start);
+    queue.send(revocation(1), [node(9)], start + REVOKED_FOR, start);
     queue.take(start, &SIGNER).unwrap();
     assert_eq!(queue.take(start, &SIGNER), None);
     let soon = start + Duration::from_millis(100);
-    queue.add(revocation(2), [node(9)], start + REVOKED_FOR, soon);
+    queue.send(revocation(2), [node(9)], start + REVOKED_FOR, soon);
     assert_eq!(queue.take(soon, &SIGNER), None, "the receiver would drop it");
     let sent = run(&mut queue, start);
     assert_eq!(sent[0], (PACE, node(9), vec![1, 2]));
@@ -81,7 +96,7 @@ fn a_returning_member_gets_what_it_missed_while_it_matters() {
     let mut queue = Revocations::default();
     let start = clock::now().mono;
     for id in [1, 2] {
-        queue.add(revocation(id), [], start + REVOKED_FOR, start);
+        queue.send(revocation(id), [], start + REVOKED_FOR, start);
     }
     let late = start + Duration::from_secs(7000);
     assert!(queue.catch_up(NETWORK, node(9), late));
@@ -92,7 +107,7 @@ fn a_returning_member_gets_what_it_missed_while_it_matters() {
     queue.sweep(too_late);
     assert!(queue.recent.is_empty());
     // What waited for a repetition is gone with the row, and a new row is not taken for the old one.
-    queue.add(revocation(3), [node(9)], too_late + REVOKED_FOR, too_late);
+    queue.send(revocation(3), [node(9)], too_late + REVOKED_FOR, too_late);
     assert_eq!(ids(&queue.take(too_late, &SIGNER).unwrap().1), [3]);
 }
 
@@ -102,7 +117,7 @@ fn revocations_of_several_networks_share_a_packet() {
     let start = clock::now().mono;
     for (id, network) in [(1, NetworkId(1)), (2, NetworkId(2))] {
         let revocation = Revocation { network, ..revocation(id) };
-        queue.add(revocation, [node(9)], start + REVOKED_FOR, start);
+        queue.send(revocation, [node(9)], start + REVOKED_FOR, start);
     }
     assert_eq!(ids(&queue.take(start, &SIGNER).unwrap().1), [1, 2]);
 }
@@ -113,7 +128,7 @@ fn a_mass_of_revocations_for_a_mass_of_members_takes_memory_for_the_sum_of_both(
     let mut queue = Revocations::default();
     let start = clock::now().mono;
     for id in 0..100 {
-        queue.add(revocation(id), (1..=10_000).map(node), start + REVOKED_FOR, start);
+        queue.send(revocation(id), (1..=10_000).map(node), start + REVOKED_FOR, start);
     }
     assert_eq!(queue.recent[&NETWORK].entries.len(), 100);
     assert_eq!((queue.destinations.len(), queue.queue.len()), (10_000, 10_000));
@@ -125,7 +140,7 @@ fn revocations_that_are_kept_for_returning_members_are_bounded() {
     let mut queue = Revocations::default();
     let start = clock::now().mono;
     for id in 0..70_000 {
-        queue.add(revocation(id), [], start + REVOKED_FOR, start);
+        queue.send(revocation(id), [], start + REVOKED_FOR, start);
     }
     assert_eq!(queue.recent[&NETWORK].entries.len(), MAX_RECENT);
     assert!(queue.catch_up(NETWORK, node(9), start));
@@ -138,7 +153,7 @@ fn a_revocation_is_signed_once_when_it_is_first_sent() {
     let mut queue = Revocations::default();
     let start = clock::now().mono;
     let unsigned = ctl_core::issue::unsigned_revocation(NETWORK, node(1), Timestamp(1), 7, SIGNER.address());
-    queue.add(unsigned.clone(), [node(8), node(9)], start + REVOKED_FOR, start);
+    queue.send(unsigned.clone(), [node(8), node(9)], start + REVOKED_FOR, start);
     let sent = |payload: &[u8]| NetworkCredentials::parse(payload).unwrap().revocations.swap_remove(0);
     let first = sent(&queue.take(start, &SIGNER).unwrap().1);
     assert_eq!(first, ctl_core::issue::revoke(NETWORK, node(1), Timestamp(1), 7, &SIGNER));

@@ -54,14 +54,14 @@ fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
         fixture.put(&Member { authorized: false, ..authorized(6) });
         store.write(|tx| tx.revoked().note(NETWORK, identity(6).address, fixture.now.wall)).unwrap();
         store.write(|tx| tx.networks().remove(NETWORK, fixture.at(1).wall)).unwrap();
-        fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.at(1));
+        fixture.controller.follow(&[Change::NetworkRemoved(NETWORK)], fixture.at(1));
 
         let now = fixture.at(60_000);
         let fixture = if restarted { Fixture::new(store.clone(), now) } else { fixture };
         put_network(&store, true);
         fixture.put(&authorized(4));
         if told_by_the_api {
-            fixture.controller.follow(Change::Network(NETWORK), now);
+            fixture.controller.follow(&[Change::Network(NETWORK)], now);
         }
         let Answer::Config(new) = fixture.ask(4, source(1), now) else { panic!("refused") };
         lock(&fixture.controller.seen).note(
@@ -92,11 +92,11 @@ fn a_network_that_is_made_again_later_has_nothing_to_revoke() {
     fixture.put(&authorized(5));
     let store = &fixture.controller.store;
     store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
-    fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::NetworkRemoved(NETWORK)], fixture.now);
     let late = fixture.at(millis(REVOKED_FOR));
     fixture.controller.tidy(late);
     put_network(store, true);
-    fixture.controller.follow(Change::Network(NETWORK), late);
+    fixture.controller.follow(&[Change::Network(NETWORK)], late);
     assert!(!lock(&fixture.controller.revocations).catch_up(NETWORK, identity(9).address, late.mono));
     assert!(store.read(|tx| tx.revoked().of_network_since(NETWORK, Timestamp(0))).unwrap().is_empty());
 }

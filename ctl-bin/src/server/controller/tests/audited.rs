@@ -54,7 +54,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     network.routes = vec![Route { target: "10.0.0.0/24".parse().unwrap(), via: None }];
     fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
     fixture.note(2, Standing::Admitted);
-    fixture.controller.follow(Change::Network(NETWORK), now);
+    fixture.controller.follow(&[Change::Network(NETWORK)], now);
     fixture.send_all();
     let expected = r#"controller member.update {"ipAssignments":[]} {"ipAssignments":["10.0.0."#;
     assert!(log(&fixture)[0].starts_with(expected), "{:?}", log(&fixture));

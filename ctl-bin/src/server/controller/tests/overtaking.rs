@@ -25,7 +25,7 @@ fn an_answer_that_a_push_overtook_is_made_again() {
             );
             if decided.replace(decided.get() + 1) == 0 {
                 fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
-                fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+                fixture.controller.follow(&[Change::MemberRevoked { network: NETWORK, member }], fixture.now);
                 fixture.controller.send_due();
                 assert_eq!(fixture.figure(|tally| &tally.pushes), 1);
             }

@@ -11,7 +11,7 @@ fn deauthorizing_one_of_ten_thousand_computes_nothing_for_the_others() {
     }
     fixture.put(&Member { authorized: false, ..authorized(5) });
     let member = identity(5).address;
-    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    fixture.controller.follow(&[Change::MemberRevoked { network: NETWORK, member }], fixture.now);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0, "computed before anybody was told");
     let woken = fixture.send_all();
     assert_eq!(fixture.figure(|tally| &tally.decisions), 1);
@@ -19,6 +19,48 @@ fn deauthorizing_one_of_ten_thousand_computes_nothing_for_the_others() {
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 10_000);
     assert_eq!(fixture.figure(|tally| &tally.pushes), 1);
     assert_eq!(woken, 10_000 / 16 + 1);
+}
+
+/// While they are looked for, requests wait.
+#[test]
+fn who_is_to_hear_of_a_thousand_revocations_is_looked_for_as_often_as_for_one() {
+    let mut looks = Vec::new();
+    for revoked in [1, 1_000_u64] {
+        let mut fixture = Fixture::with_network(true);
+        for node in 2_001..=2_060 {
+            fixture.note(node, Standing::Admitted);
+        }
+        let (sender, changes) = mpsc::unbounded_channel();
+        for node in 1..=revoked {
+            sender.send(Change::MemberRevoked { network: NETWORK, member: identity(node).address }).unwrap();
+        }
+        drop(sender);
+        let Fixture { controller, commands, now } = fixture;
+        let controller = Arc::new(controller);
+        block_on(work::follow_changes(Arc::clone(&controller), changes));
+        fixture = Fixture { controller: Arc::into_inner(controller).unwrap(), commands, now };
+        looks.push(lock(&fixture.controller.seen).looks.get());
+        // In slices, as the node does nothing else meanwhile.
+        let told = std::iter::from_fn(|| fixture.commands.try_recv().ok()).count();
+        assert_eq!(told as u64, revoked.div_ceil(64));
+        // All that each can take at once.
+        fixture.send_all();
+        assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 60);
+    }
+    assert_eq!(looks, [2, 2], "the second finds that there are no more");
+}
+
+#[test]
+fn more_receivers_than_are_looked_for_at_once_hear_of_a_revocation() {
+    let mut fixture = Fixture::with_network(true);
+    for node in 1..=3_000 {
+        fixture.note(node, Standing::Admitted);
+    }
+    let revoked = |node| Change::MemberRevoked { network: NETWORK, member: identity(node).address };
+    let changed = Change::Member { network: NETWORK, member: identity(8).address };
+    fixture.controller.follow(&[revoked(5), changed, revoked(6), revoked(7)], fixture.now);
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 3_000, "one packet for all three");
 }
 
 #[test]
@@ -32,7 +74,7 @@ fn a_changed_network_is_decided_once_for_each_member_that_is_online_and_for_no_s
         fixture.note(node, Standing::Refused);
     }
     for _ in 0..10 {
-        fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+        fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     }
     fixture.send_all();
     assert_eq!(fixture.figure(|tally| &tally.decisions), 100);
@@ -46,13 +88,13 @@ fn revocations_and_awaited_pushes_overtake_a_large_network() {
         fixture.put(&authorized(node));
         fixture.note(node, Standing::Admitted);
     }
-    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     fixture.controller.send_due();
     let before = fixture.figure(|tally| &tally.pushes);
     assert!(before < 1_000, "all at once");
     fixture.put(&Member { authorized: false, ..authorized(1_000) });
     let member = identity(1_000).address;
-    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    fixture.controller.follow(&[Change::MemberRevoked { network: NETWORK, member }], fixture.now);
     fixture.controller.send_due();
     assert!(fixture.figure(|tally| &tally.revocation_packets) >= 60);
     assert!(fixture.figure(|tally| &tally.pushes) < 1_000, "the network went first");
@@ -71,7 +113,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
     for node in 1..=members {
         fixture.note(node, Standing::Admitted);
     }
-    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     let controller = &fixture.controller;
     let (answered, pushed_before_the_last) = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -104,12 +146,12 @@ fn a_member_that_was_told_twice_to_be_out_is_not_told_again() {
     fixture.note(5, Standing::Admitted);
     fixture.put(&Member { authorized: false, ..authorized(5) });
     let change = Change::Member { network: NETWORK, member: identity(5).address };
-    fixture.controller.follow(change, fixture.now);
+    fixture.controller.follow(&[change], fixture.now);
     assert_eq!(fixture.send_all(), 1);
     let later = fixture.at(60_000);
     let due = lock(&fixture.controller.pushes).take(&lock(&fixture.controller.seen), later.mono);
     assert!(due.is_some_and(|due| due.is_repeated()), "{due:?}");
-    fixture.controller.follow(change, later);
+    fixture.controller.follow(&[change], later);
     lock(&fixture.controller.seen).pushed(NETWORK, identity(5).address, Standing::Refused, later.mono);
     assert_eq!(fixture.send_all(), 0);
 }
@@ -123,7 +165,7 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
         fixture.note(node, Standing::Admitted);
     }
     fixture.controller.store.write(|tx| tx.networks().remove(NETWORK, fixture.now.wall)).unwrap();
-    fixture.controller.follow(Change::NetworkRemoved(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::NetworkRemoved(NETWORK)], fixture.now);
     fixture.send_all();
     assert_eq!(fixture.figure(|tally| &tally.pushes), 50);
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0, "nothing needs revoking");
@@ -145,13 +187,13 @@ fn a_client_before_1_2_is_only_made_to_ask() {
     fixture.put(&authorized(5));
     let (identity, old) = (identity(5), RequestMetadata::parse(b"v=6"));
     lock(&fixture.controller.seen).note(NETWORK, identity, old, None, Standing::Admitted, fixture.now.mono);
-    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     assert_eq!(fixture.send_all(), 1);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
     assert_eq!(lock(&fixture.controller.pushes).next_due(fixture.now.mono), None);
     fixture.put(&Member { authorized: false, ..authorized(6) });
     let member = Address::from_low_bits(6);
-    fixture.controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    fixture.controller.follow(&[Change::MemberRevoked { network: NETWORK, member }], fixture.now);
     // The error for the member that was not seen, which nobody may get, and no revocation.
     assert_eq!(fixture.send_all(), 1);
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0);

@@ -8,7 +8,7 @@ fn a_member_that_is_there_after_a_restart_is_told_what_is_without_asking() {
     fixture.put(&authorized(5));
     fixture.put(&Member { authorized: false, ..authorized(6) });
     let revoked = Change::MemberRevoked { network: NETWORK, member: identity(6).address };
-    fixture.controller.follow(revoked, fixture.now);
+    fixture.controller.follow(&[revoked], fixture.now);
     assert_eq!(fixture.send_all(), 1, "nobody else is online");
     for node in [5, 6] {
         fixture.controller.welcome(NETWORK, identity(node), metadata(), fixture.now);
@@ -17,7 +17,7 @@ fn a_member_that_is_there_after_a_restart_is_told_what_is_without_asking() {
     // For each the revocation; a configuration for the one, an error for the other.
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 2);
     assert_eq!(fixture.figure(|tally| &tally.pushes), 2);
-    fixture.controller.follow(Change::Network(NETWORK), fixture.now);
+    fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     fixture.send_all();
     assert_eq!(fixture.figure(|tally| &tally.decisions), 4, "both count as online");
 }

@@ -141,7 +141,7 @@ fn an_answer_of_a_batch_that_a_push_overtook_is_made_again() {
     let answers = cases.each_ref().map(|case| controller.prepare(case, fixture.now));
     fixture.put(&Member { authorized: false, last_deauthorized: Timestamp(2), ..authorized(5) });
     let member = identity(5).address;
-    controller.follow(Change::MemberRevoked { network: NETWORK, member }, fixture.now);
+    controller.follow(&[Change::MemberRevoked { network: NETWORK, member }], fixture.now);
     controller.send_due();
     let prepared = cases.iter().zip(&mut turns).zip(answers);
     let told = RefCell::<Vec<_>>::default();
