@@ -60,19 +60,19 @@ impl Groups {
         self.order.push_back((expires, group, node));
     }
 
-    /// Returns how many nodes want `group`, and at most `limit` of them, drawn at random, never `asker`.
+    /// Returns how many nodes want `group`, and at most `limit` of those that `is_told` says, drawn at random.
     pub(super) fn gather(
         &self,
         group: Group,
-        asker: Address,
         limit: usize,
+        is_told: impl Fn(Address) -> bool,
         rng: &mut impl Rng,
     ) -> (usize, Vec<Address>) {
         let Some(members) = self.members.get(&group) else { return (0, Vec::new()) };
         let mut drawn = Vec::new();
         // A partial Fisher-Yates shuffle that keeps only what it moved, so that a large group costs no copy.
         let mut moved = HashMap::new();
-        for n in 0..members.len() {
+        for n in 0..members.len().min(MAX_DRAWN) {
             if drawn.len() == limit {
                 break;
             }
@@ -80,7 +80,7 @@ impl Groups {
             let pick = n + usize::try_from(rng.next_u64() % left as u64).unwrap_or(0);
             let picked = moved.get(&pick).copied().unwrap_or(pick);
             moved.insert(pick, moved.get(&n).copied().unwrap_or(n));
-            drawn.extend(members.get(picked).copied().filter(|node| *node != asker));
+            drawn.extend(members.get(picked).copied().filter(|node| is_told(*node)));
         }
         (members.len(), drawn)
     }
@@ -130,6 +130,8 @@ impl Groups {
 
 /// Addresses in one answer, so that it fits into one datagram.
 const MAX_GATHERED: usize = 250;
+/// Subscriptions that are looked at for one answer: those of nodes that went away, or may no longer be told, stay for a while.
+const MAX_DRAWN: usize = 4 * MAX_GATHERED;
 
 impl Node {
     /// Notes the groups that a node wants: as a root from everybody, else of networks for which it got a configuration.
@@ -149,7 +151,7 @@ impl Node {
         Ok(())
     }
 
-    /// Tells who wants a group; nothing if nobody else does.
+    /// Tells who wants a group and may do so still; nothing if nobody else does.
     pub(super) fn on_multicast_gather(
         &mut self,
         now: Present,
@@ -162,7 +164,12 @@ impl Node {
             return Err(Ignored::OnlyAsRoot);
         }
         let limit = usize::try_from(limit).unwrap_or(MAX_GATHERED).min(MAX_GATHERED);
-        let (known, members) = self.groups.gather((network, group), request.from, limit, &mut self.rng);
+        let (peers, is_root) = (&self.peers, self.roots.is_root());
+        let is_told = |node| {
+            let is_entitled = || peers.get(&node).is_some_and(|peer| peer.is_configured(network, now.mono));
+            node != request.from && (is_root || is_entitled())
+        };
+        let (known, members) = self.groups.gather((network, group), limit, is_told, &mut self.rng);
         if members.is_empty() {
             return Ok(());
         }
@@ -186,6 +193,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeSet;
 
     use rand_chacha::ChaCha20Rng;
@@ -210,12 +218,12 @@ mod tests {
             groups.subscribe(group(0), node(n), moment(0));
         }
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let (total, found) = groups.gather(group(0), node(3), 1000, &mut rng);
+        let (total, found) = groups.gather(group(0), 1000, |other| other != node(3), &mut rng);
         assert_eq!((total, found.len()), (50, 49));
         let distinct: BTreeSet<_> = found.iter().copied().collect();
         assert_eq!(distinct.len(), 49);
         assert!(!distinct.contains(&node(3)));
-        let (_, few) = groups.gather(group(0), node(3), 5, &mut rng);
+        let (_, few) = groups.gather(group(0), 5, |other| other != node(3), &mut rng);
         assert_eq!(few.len(), 5);
         assert_ne!(few, found.get(..5).unwrap(), "the order is drawn anew");
     }
@@ -229,7 +237,7 @@ mod tests {
         groups.subscribe(group(0), node(2), moment(300_000));
         groups.sweep(moment(601_000));
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        assert_eq!(groups.gather(group(0), node(9), 10, &mut rng), (1, vec![node(2)]));
+        assert_eq!(groups.gather(group(0), 10, |_| true, &mut rng), (1, vec![node(2)]));
         groups.sweep(moment(901_000));
         assert_eq!(
             (groups.len(), groups.order.len(), groups.per_node.len(), groups.members.len()),
@@ -245,10 +253,26 @@ mod tests {
         }
         assert_eq!((groups.len(), groups.order.len()), (MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS));
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let (total, found) = groups.gather(group(0), node(0), 10, &mut rng);
+        let (total, found) = groups.gather(group(0), 10, |_| true, &mut rng);
         assert_eq!((total, found.len()), (MAX_SUBSCRIPTIONS, 10));
         groups.sweep(moment(600_001));
         assert_eq!((groups.len(), groups.order.len(), groups.per_node.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn so_many_that_may_not_be_told_cost_no_more_than_a_bound() {
+        let mut groups = Groups::default();
+        for n in 1..=100_000 {
+            groups.subscribe(group(0), node(n), moment(0));
+        }
+        let looked_at = Cell::new(0);
+        let is_told = |_| {
+            looked_at.set(looked_at.get() + 1);
+            false
+        };
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        assert_eq!(groups.gather(group(0), 10, is_told, &mut rng), (100_000, Vec::new()));
+        assert_eq!(looked_at.get(), MAX_DRAWN);
     }
 
     #[test]

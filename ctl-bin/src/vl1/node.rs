@@ -286,7 +286,7 @@ impl Node {
         }
     }
 
-    /// Refuses a request; `details` is the dictionary of [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`], else empty.
+    /// Refuses a request, and from now on what else members of the network may ask; `details` is the dictionary of [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`], else empty.
     pub fn reply_error(
         &mut self,
         now: Now,
@@ -308,6 +308,9 @@ impl Node {
 
     fn refuse(&mut self, now: Present, request: RequestId, code: ErrorCode, error: NetworkError<'_>) {
         self.traffic.sent.add_error(code);
+        if let Some(peer) = self.peers.get_mut(&request.from) {
+            peer.forget_configured(error.network);
+        }
         let mut payload = Vec::new();
         error.write(&mut payload);
         let error = ErrorReply {

@@ -218,6 +218,11 @@ impl Peer {
         }
     }
 
+    /// Notes that the peer is told to be no member of `network`.
+    pub(super) fn forget_configured(&mut self, network: NetworkId) {
+        self.configured.retain(|(known, _)| *known != network);
+    }
+
     /// Says whether the peer got a configuration for `network` lately.
     pub(super) fn is_configured(&self, network: NetworkId, now: Moment) -> bool {
         let is_current = |since| now.saturating_duration_since(since) <= CONFIGURED_FOR;

@@ -380,3 +380,36 @@ fn a_controller_serves_the_groups_of_a_network_to_those_who_got_its_configuratio
     let late = a.say(&mut node, at(180_200), Verb::MULTICAST_GATHER, &gather);
     assert_eq!(late, Err(Ignored::OnlyAsRoot), "180 s after its configuration");
 }
+
+#[test]
+fn a_member_that_is_told_to_be_none_may_not_ask_for_the_groups_of_the_network_and_is_not_named() {
+    for code in [ErrorCode::NETWORK_ACCESS_DENIED, ErrorCode::OBJECT_NOT_FOUND] {
+        let mut node = leaf();
+        let mut members = [
+            Client::new("A", "10.0.0.2:9993"),
+            Client::new("B", "10.0.0.3:9993"),
+            Client::new("C", "10.0.0.4:9993"),
+        ];
+        let group = MulticastGroup { mac: Mac([0xff; 6]), adi: 0 };
+        let (mut like, mut gather) = (Vec::new(), Vec::new());
+        multicast_like::write(&[Like { network: NETWORK, group }], &mut like);
+        MulticastGather { network: NETWORK, group, limit: 10, membership: None }.write(&mut gather);
+        let mut chunk = NETWORK.octets().to_vec();
+        chunk.extend_from_slice(b"the rest of it");
+        for member in &mut members {
+            sign_on(&mut node, member, at(0));
+            node.push_config(at(100), member.address(), NETWORK, std::slice::from_ref(&chunk));
+            member.say(&mut node, at(200), Verb::MULTICAST_LIKE, &like).unwrap();
+            member.receive(&mut node);
+        }
+        let [a, b, c] = &mut members;
+        node.push_error(at(300), b.address(), code, NETWORK);
+        b.receive(&mut node);
+        let refused = b.say(&mut node, at(400), Verb::MULTICAST_GATHER, &gather);
+        assert_eq!(refused, Err(Ignored::OnlyAsRoot));
+        a.say(&mut node, at(400), Verb::MULTICAST_GATHER, &gather).unwrap();
+        let answer = a.receive(&mut node).remove(0);
+        let answer = OkReply::parse(&answer.payload).unwrap();
+        assert_eq!(GatherAnswer::parse(answer.payload).unwrap().members, [c.address()]);
+    }
+}
