@@ -61,6 +61,15 @@ impl Node {
         }
     }
 
+    /// Has a path of a peer prove that it works, and sees that it is asked again if that is lost.
+    pub(super) fn prove(&mut self, now: Present, address: Address, link: Link) {
+        self.contact(now, address, link);
+        let next = self.next_check(now.mono, address);
+        if self.peers.get(&address).is_some_and(|peer| peer.due > next) {
+            self.arm_peer(next, address);
+        }
+    }
+
     fn arm_peer(&mut self, when: Moment, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         self.timers.disarm(peer.due, Timer::Peer(address));

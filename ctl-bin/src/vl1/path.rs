@@ -30,7 +30,7 @@ pub(super) struct Path {
     pub last_send: Option<Moment>,
     /// Round trip of the last HELLO, in milliseconds. No answer counts that takes half as long as this could say.
     latency_ms: Option<u16>,
-    /// The network between the two ends changed: not used until something comes over it again.
+    /// The network between the two ends changed: not used until something that is sent over it is answered.
     is_doubtful: bool,
     /// When something was sent over it that should have been answered by now.
     unanswered_since: Option<Moment>,
@@ -66,11 +66,19 @@ impl Path {
         self.latency_ms = Some(u16::try_from(round_trip.as_millis()).unwrap_or(u16::MAX));
     }
 
-    /// Notes that something authentic came directly.
+    /// Notes that something authentic came directly. It may have been recorded, and be sent again by anybody who forges the
+    /// address, so it does not prove that the path works.
     pub(super) fn heard(&mut self, now: Moment) {
         self.last_receive = now;
-        self.is_doubtful = false;
-        self.unanswered_since = None;
+    }
+
+    /// Notes the answer to something that was sent over it at the time `asked`: the proof, if it is no older than what was not
+    /// answered so far.
+    pub(super) fn answered(&mut self, asked: Moment) {
+        if self.unanswered_since.is_some_and(|since| asked >= since) {
+            self.is_doubtful = false;
+            self.unanswered_since = None;
+        }
     }
 
     /// Notes that something is sent; `must_answer` says that every peer answers it.
@@ -101,9 +109,21 @@ impl Path {
         }
     }
 
+    /// Says whether the path could be asked for a proof that it works: it was not just asked.
+    pub(super) fn may_be_asked(&self, now: Moment) -> bool {
+        self.last_probe.is_none_or(|last| now.saturating_duration_since(last) >= PROBE_AGAIN)
+    }
+
+    /// Says whether the path, over which something came, has to prove that it works again.
+    pub(super) fn needs_proof(&self, now: Moment) -> bool {
+        (self.is_doubtful || self.is_failing(now)) && self.may_be_asked(now)
+    }
+
     /// Has the path proven anew before it is used again; returns where it leads.
     pub(super) fn doubt(&mut self) -> Link {
         self.is_doubtful = true;
+        // What was asked before proves nothing any more.
+        self.unanswered_since = None;
         self.last_send = None;
         self.link()
     }

@@ -251,10 +251,10 @@ impl Peer {
         replaced
     }
 
-    /// Says whether a living path leads from the same socket to another port of the same host. Then `link` is of no interest:
+    /// Returns the living paths from the same socket to other ports of the same host. If there is one, `link` is of no interest:
     /// behind some NATs the ports change all the time.
-    pub(super) fn has_living_path_beside(&self, link: Link, now: Moment) -> bool {
-        self.paths.iter().any(|path| {
+    pub(super) fn living_paths_beside(&self, link: Link, now: Moment) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(move |path| {
             let is_beside = path.link().remote.ip() == link.remote.ip()
                 && path.link().remote.port() != link.remote.port();
             is_beside && path.link().shares_socket(link) && path.is_alive(now) && path.works(now)
@@ -263,7 +263,7 @@ impl Peer {
 
     /// Says whether `link`, over which this peer was heard or is said to be found, should be tested, and notes that it is.
     pub(super) fn take_test(&mut self, link: Link, now: Moment) -> bool {
-        let beside_living_path = self.has_living_path_beside(link, now);
+        let beside_living_path = self.living_paths_beside(link, now).next().is_some();
         let recent = |since: &Moment| now.saturating_duration_since(*since) < TEST_INTERVAL;
         if beside_living_path {
             return false;

@@ -274,7 +274,16 @@ impl Node {
         self.traffic.received.add_packet(verb);
         if hops == 0 {
             match peer.path(link) {
-                Some(path) => path.heard(now.mono),
+                Some(path) => {
+                    path.heard(now.mono);
+                    // The answer counts only if it came from where the question went: its source can be forged.
+                    if let Some(asked) = answered.filter(|asked| asked.remote == link.remote) {
+                        path.answered(asked.sent);
+                    }
+                    if path.needs_proof(now.mono) {
+                        self.prove(now, from, link);
+                    }
+                }
                 None => self.heard_elsewhere(now, link, from, answered),
             }
         }
@@ -298,11 +307,22 @@ impl Node {
     fn heard_elsewhere(&mut self, now: Present, link: Link, from: Address, answered: Option<Awaited>) {
         let may_be_path = self.may_be_path(from, link);
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        if !may_be_path || peer.has_living_path_beside(link, now.mono) {
+        if !may_be_path {
             return;
         }
+        let mut beside = peer.living_paths_beside(link, now.mono).peekable();
+        if beside.peek().is_some() {
+            // The peer may have moved here, and what comes over that path be recorded.
+            let unproven = beside.filter(|path| path.may_be_asked(now.mono)).map(|path| path.link());
+            let unproven: Vec<_> = unproven.collect();
+            for link in unproven {
+                self.prove(now, from, link);
+            }
+            return;
+        }
+        drop(beside);
         match answered {
-            // The answer counts only if it came from where the question went: its source can be forged.
+            // As above.
             Some(asked) if asked.remote == link.remote => self.learn_path(now, from, link),
             Some(_) => {}
             None if peer.take_test(link, now.mono) => self.say_hello(now, from, link),

@@ -219,7 +219,9 @@ fn a_living_path_to_the_same_host_keeps_other_ports_out() {
     sign_on(&mut node, &mut client, at(0));
     client.link = super::link("8.8.8.8:31337");
     client.say(&mut node, at(18_000), Verb::NOP, &[]).unwrap();
-    assert!(destinations(&mut node).is_empty());
+    assert_eq!(destinations(&mut node), ["8.8.8.8:9993".parse().unwrap()], "asked whether it is still there");
+    client.say(&mut node, at(18_100), Verb::NOP, &[]).unwrap();
+    assert!(destinations(&mut node).is_empty(), "not again at once");
     client.say(&mut node, at(20_000), Verb::NOP, &[]).unwrap();
     assert_eq!(destinations(&mut node).len(), 1, "the old path has been silent for 20 s");
     // From another socket of this machine it is another matter.
@@ -371,4 +373,65 @@ fn a_path_that_fails_gives_way_to_the_root_until_it_answers_again() {
     let directs: Vec<_> = ways.iter().map(|(_, is_direct)| *is_direct).collect();
     assert_eq!(directs, [true, false, true], "{ways:?}");
     assert!(ways[1].0 <= 20_000 + 23_000 && ways[2].0 <= 50_000 + 15_000, "{ways:?}");
+}
+
+/// A recorded HELLO is authentic for ever, and other packets are forgotten after ten seconds: whoever replays them from the
+/// address that a client had keeps the path there from expiring, but not in use.
+#[test]
+fn a_path_over_which_only_recorded_packets_come_gives_way() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "8.8.8.8:9993");
+    let (old, new) = (client.link, super::link("8.8.8.8:31337"));
+    let recorded = client.hello(at(0));
+    sign_on(&mut node, &mut client, at(0));
+    client.say(&mut node, at(100), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    client.answer_everything(&mut node, at(100));
+    client.link = new;
+    let mut moved = None;
+    for ms in (1_000..=40_000).step_by(500) {
+        let now = at(ms);
+        node.handle_timeout(now);
+        if ms % 5_000 == 0 {
+            node.handle_datagram(now, old, &mut recorded.clone()).unwrap();
+        }
+        if ms % 7_000 == 0 {
+            client.say(&mut node, now, Verb::NOP, &[]).unwrap();
+        }
+        // What goes to the old port is lost.
+        client.answer_everything(&mut node, now);
+        node.push_config(now, client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+        if destinations(&mut node) == [new.remote] {
+            moved.get_or_insert(ms);
+        } else {
+            moved = None;
+        }
+    }
+    assert!(moved.is_some_and(|ms| ms <= 30_000), "{moved:?}");
+}
+
+/// An answer proves that the path worked when it was asked for, and no more.
+#[test]
+fn a_recorded_answer_to_an_earlier_question_proves_nothing() {
+    let (mut node, mut above) = leaf_under("A");
+    let mut client = Client::new("B", "8.8.8.8:9993");
+    sign_on(&mut node, &mut client, at(0));
+    client.say(&mut node, at(0), Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
+    transmits(&mut node);
+    node.handle_timeout(at(14_000));
+    let mut recorded = None;
+    for message in client.receive(&mut node) {
+        let answer = client.answer(&message).unwrap();
+        recorded = Some(answer.clone());
+        client.deliver(&mut node, at(14_010), answer).unwrap();
+    }
+    let recorded = recorded.expect("the path was probed");
+    for ms in (14_500..=42_000).step_by(500) {
+        node.handle_timeout(at(ms));
+        above.answer_everything(&mut node, at(ms));
+        // It is a duplicate at first, and in the end nobody waits for it any more.
+        client.deliver(&mut node, at(ms), recorded.clone()).ok();
+    }
+    transmits(&mut node);
+    node.push_config(at(42_000), client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+    assert_eq!(destinations(&mut node), [above.link.remote]);
 }
