@@ -130,7 +130,9 @@ impl Certificate for Capability {
     }
 
     fn set_signature(&mut self, signature: Signature) {
-        self.custody.iter_mut().for_each(|custody| custody.signature = signature);
+        if let Some(last) = self.custody.last_mut() {
+            last.signature = signature;
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn ready(
     say(&format!(
         "next: make a network whose members get addresses from a pool, and let in a client that has joined it:\n\
         \x20 {program} network create{place} --name lan --subnet 10.147.17.0/24\n\
-        \x20 {program} member authorize{place} home CLIENT\n\
+        \x20 {program} member authorize{place} lan CLIENT\n\
         \x20     in a browser: {api}/ asks for the content of {token}\n\
         \x20     by the API:\n\
         \x20 curl -s -H \"X-ZT1-Auth: $(cat {token})\" {api}/controller/network/{node}______ -d \
