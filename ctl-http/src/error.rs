@@ -229,7 +229,7 @@ mod tests {
         let disk = || StoreError::Disk { what: "disk I/O error".to_owned() };
         let damaged = StoreError::Damaged { what: "member 0000000001, column identity".to_owned() };
         for (error, status, retry_after, cause) in [
-            (StoreError::Busy, 503, Some("1"), "too many changes wait"),
+            (StoreError::Busy, 503, Some("1"), "too many others wait for the database"),
             (StoreError::Locked, 503, Some("5"), "another program keeps the database locked"),
             (StoreError::DiskFull, 507, Some("30"), "the disk is full, nothing of the change was saved"),
             (StoreError::ReadOnly, 503, Some("30"), "the database cannot be written"),

@@ -9,15 +9,15 @@ use crate::error::StoreError;
 
 /// How long entries are kept: a year, in milliseconds.
 pub const AUDIT_MAX_AGE_MILLIS: u64 = 366 * 24 * 60 * 60 * 1000;
-/// Entries that are kept.
+/// Entries that are kept, besides those that are bounded apart.
 pub const AUDIT_MAX_ENTRIES: u64 = 200_000;
-/// Of these, how many may be of changes that members caused by asking: they never push out what administrators did.
+/// How many may be of changes that members caused by asking: they never push out what administrators did.
 pub const AUDIT_MAX_CAUSED: u64 = 50_000;
 /// Likewise of changes by tokens that may not do everything.
 pub const AUDIT_MAX_LIMITED: u64 = 50_000;
 /// Bytes of values that are kept of these together.
 pub const AUDIT_MAX_LIMITED_BYTES: u64 = 64 << 20;
-/// Bytes of values, before and after, that are kept of all entries together.
+/// Bytes of values, before and after, that are kept of all entries together, but for those that are bounded apart.
 pub const AUDIT_MAX_BYTES: u64 = 256 << 20;
 /// Bytes of a value; one that is longer is replaced by a note of its length.
 pub const AUDIT_MAX_VALUE_BYTES: usize = 64 << 10;
@@ -93,10 +93,22 @@ impl Audit<'_> {
         let number = self.last(LAST_LIMITED)?.saturating_sub(1);
         let id = self.insert(entry, Some(number))?;
         self.tx.execute(FORGET_LIMITED, [number.saturating_add_unsigned(most)])?;
-        if number % COUNTED_EVERY == 0 {
+        // So many of no more than this on average are not too many bytes.
+        let usual = bytes / most * COUNTED_EVERY.unsigned_abs();
+        if number % COUNTED_EVERY == 0
+            && (number % SWEPT_EVERY == 0 || self.limited_bytes_since(number + COUNTED_EVERY)? > usual)
+        {
             self.tx.execute(FORGET_LONG_LIMITED, [U64Column(bytes)])?;
         }
         Ok(id)
+    }
+
+    /// Returns the bytes of values in entries with numbers below one.
+    fn limited_bytes_since(&self, number: i64) -> Result<u64, StoreError> {
+        let sum = self.tx.query(LIMITED_BYTES_SINCE, [number], "entries of the audit log", |row| {
+            row.get::<U64Column>("bytes").map(|bytes| bytes.0)
+        })?;
+        Ok(sum.first().copied().unwrap_or(0))
     }
 
     /// Writes a change down that nobody made but a member that asked. The oldest of more than [`AUDIT_MAX_CAUSED`] of
@@ -178,19 +190,33 @@ impl Audit<'_> {
     fn sweep_to(&self, now: Timestamp, entries: u64, bytes: u64) -> Result<usize, StoreError> {
         let oldest = now.0.saturating_sub(AUDIT_MAX_AGE_MILLIS);
         let old = self.tx.execute("DELETE FROM audit WHERE time < ?1", [U64Column(oldest)])?;
-        let sql = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM (SELECT id, row_number() OVER newest AS entries, \
-                   sum(coalesce(octet_length(value_before), 0) + coalesce(octet_length(value_after), 0)) \
-                   OVER newest AS bytes FROM audit WINDOW newest AS (ORDER BY id DESC)) \
-                   WHERE entries > ?1 OR bytes > ?2)";
-        Ok(old + self.tx.execute(sql, [U64Column(entries), U64Column(bytes)])?)
+        let kept = self.tx.query(KEPT, [], "entries of the audit log", |row| {
+            Ok(row.get::<U64Column>("entries")?.0 > entries || row.get::<U64Column>("bytes")?.0 > bytes)
+        })?;
+        if !kept.contains(&true) {
+            return Ok(old);
+        }
+        // A little more than must go, or a log that is full would pay for this each time.
+        let [entries, bytes] = [entries, bytes].map(|most| most - most / 16);
+        Ok(old + self.tx.execute(FORGET, [U64Column(entries), U64Column(bytes)])?)
     }
 }
+
+/// How much there is of those that are not bounded apart.
+const KEPT: &str = "SELECT count(*) AS entries, coalesce(sum(coalesce(octet_length(value_before), 0) + \
+    coalesce(octet_length(value_after), 0)), 0) AS bytes FROM audit WHERE caused IS NULL";
+const FORGET: &str = "DELETE FROM audit WHERE caused IS NULL AND id <= (SELECT max(id) FROM (SELECT id, \
+    row_number() OVER newest AS entries, sum(coalesce(octet_length(value_before), 0) + \
+    coalesce(octet_length(value_after), 0)) OVER newest AS bytes FROM audit WHERE caused IS NULL \
+    WINDOW newest AS (ORDER BY id DESC)) WHERE entries > ?1 OR bytes > ?2)";
 
 /// What members caused is numbered upwards from 1, what tokens did that may not do everything downwards from -1.
 const LAST_CAUSED: &str = "SELECT max(caused) AS last FROM audit WHERE caused > 0";
 const FORGET_CAUSED: &str = "DELETE FROM audit WHERE caused > 0 AND caused <= ?1";
 const LAST_LIMITED: &str = "SELECT min(caused) AS last FROM audit WHERE caused < 0";
 const FORGET_LIMITED: &str = "DELETE FROM audit WHERE caused < 0 AND caused >= ?1";
+const LIMITED_BYTES_SINCE: &str = "SELECT coalesce(sum(coalesce(octet_length(value_before), 0) + \
+    coalesce(octet_length(value_after), 0)), 0) AS bytes FROM audit WHERE caused < 0 AND caused < ?1";
 /// Newest first these numbers ascend.
 const FORGET_LONG_LIMITED: &str = "DELETE FROM audit WHERE caused < 0 AND caused >= (SELECT min(caused) FROM (SELECT caused, \
     sum(coalesce(octet_length(value_before), 0) + coalesce(octet_length(value_after), 0)) OVER (ORDER BY caused) AS bytes \
@@ -221,7 +247,12 @@ mod tests {
                     for number in 0..10_u64 {
                         tx.audit().add(&entry(number))?;
                     }
+                    // What is bounded apart does not count.
+                    (0..5).try_for_each(|_| tx.audit().add_caused(&entry(0)).map(drop))?;
+                    (0..5).try_for_each(|_| tx.audit().add_limited(&entry(0)).map(drop))?;
                     let swept = tx.audit().sweep_to(now(), entries, bytes)?;
+                    let apart = tx.execute("DELETE FROM audit WHERE caused IS NOT NULL", [])?;
+                    assert_eq!(apart, 10);
                     let left: Vec<_> = tx.audit().page(None, 100)?.iter().map(|entry| entry.time.0).collect();
                     tx.execute("DELETE FROM audit", [])?;
                     Ok::<_, StoreError>((swept, left))
@@ -307,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_members_cause_is_found_by_its_index() {
-        for sql in [LAST_CAUSED, FORGET_CAUSED, LAST_LIMITED, FORGET_LIMITED] {
+        for sql in [LAST_CAUSED, FORGET_CAUSED, LAST_LIMITED, FORGET_LIMITED, LIMITED_BYTES_SINCE] {
             let plan = query_plan::of(sql);
             let mut steps = plan.split("; ");
             assert!(steps.all(|step| step.starts_with("SEARCH") && step.contains("audit_caused")), "{plan}");

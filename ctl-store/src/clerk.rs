@@ -267,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn writes_that_fail_keep_the_desk_for_no_longer_than_others() {
+        let (_directory, connections) = database();
+        let (told, results) = mpsc::channel();
+        let failing = |_: &Tx<'_>| Err(StoreError::NoSuchNetwork { network: NETWORK });
+        let mut clerks: Vec<_> = (0..2 * MAX_GROUP as u64)
+            .filter_map(|number| queue(&connections, &told, number, failing))
+            .collect();
+        connections.writer.work_off(connections.caches());
+        assert_eq!(results.try_iter().count(), MAX_GROUP);
+        clerks.pop().unwrap().work();
+        assert_eq!(results.try_iter().count(), MAX_GROUP);
+    }
+
+    #[test]
     fn clerk_and_threads_write_together_and_nothing_is_lost() {
         const EACH: u64 = 200;
         let (_directory, connections) = database();

@@ -52,7 +52,7 @@ pub enum StoreError {
     ReadOnly,
     #[error("another program keeps the database locked (stop it)")]
     Locked,
-    #[error("too many changes wait to be saved; nothing of this one was (try again in a moment)")]
+    #[error("too many others wait for the database; nothing was changed (try again in a moment)")]
     Busy,
     #[error("the disk failed: {what} (look into the system log)")]
     Disk { what: String },

@@ -164,7 +164,9 @@ impl Writer {
     /// Does what is queued, as far as that goes into one commit.
     pub(crate) fn work_off(&self, caches: &Caches) {
         let mut desk = self.wait();
-        while let Some(Job { arrival, work }) = self.queue.pop() {
+        // Those that fail count too, or they could keep the desk from everybody.
+        for _ in 0..self.max_group {
+            let Some(Job { arrival, work }) = self.queue.pop() else { break };
             self.leave();
             match self.join(&mut desk, arrival) {
                 Ok(group) => {
@@ -173,7 +175,10 @@ impl Writer {
                         break;
                     }
                 }
-                Err(failure) => work(Err(failure)),
+                Err(failure) => {
+                    work(Err(failure));
+                    break; // whoever waits for the desk learns it in between
+                }
             }
         }
         self.commit_if_due(&mut desk);

@@ -50,7 +50,8 @@ fn create(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(Arc::clone(state)))
         .then(async |body: Body, state: Shared| {
-            respond(move || {
+            let heavy = state.heavy.clone();
+            respond_in_turn(&heavy, move || {
                 let post = NetworkPost::read(&parse_body(&body?)?)?;
                 let made = state.write(|tx| {
                     let mut network = Network::new(state.free_id(tx)?, (state.api.now)());
@@ -95,7 +96,8 @@ fn update(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, body: Body, state: Shared| {
-            respond(move || {
+            let heavy = state.heavy.clone();
+            respond_in_turn(&heavy, move || {
                 let post = NetworkPost::read(&parse_body(&body?)?)?;
                 let changed = state.change_network(id, &post, |tx, network| {
                     post.save_extra(tx, id)?;
@@ -115,7 +117,8 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(deleting())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
+            let heavy = state.heavy.clone();
+            respond_in_turn(&heavy, move || {
                 let removed = state.write(|tx| {
                     let network = tx.networks().get(id)?.ok_or(ApiError::NotFound)?;
                     let edit = Edit::of_network(Some(&network), None);

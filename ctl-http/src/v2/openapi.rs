@@ -146,7 +146,7 @@ fn refusal() -> Value {
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
     json!({
         "description": "400 no JSON, 401 no valid token, 403 a token that may not, 404 no such thing, 405 another method, 409 in conflict with others, 412 another \
-                        version, 413 too large, 422 cannot be used, 429 too many wrong tokens, 503 and 507 the database cannot do it now",
+                        version, 413 too large, 422 cannot be used, 429 too many wrong tokens, 503 too busy, or the database cannot do it now, 507 the disk is full",
         "content": { "application/problem+json": { "schema": schema } },
     })
 }

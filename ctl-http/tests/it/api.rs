@@ -101,7 +101,7 @@ fn full_queue_of_writes_is_503_with_the_time_to_come_back() {
         }
         assert!(matches!(refused.recv().unwrap(), StoreError::Busy));
         let answer = server.post(NETWORK, &json!({ "name": "x" }));
-        assert!(error_of(&answer, 503).starts_with("too many changes wait"), "{answer:?}");
+        assert!(error_of(&answer, 503).starts_with("too many others wait for the database"), "{answer:?}");
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert_eq!(server.get(NETWORK).status, 200);
         leave.send(()).unwrap();
