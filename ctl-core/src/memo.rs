@@ -4,8 +4,8 @@
 //! as long as that makes no difference to anybody:
 //!
 //! - **Same inputs.** Network, bridges, the whole member record and the generation of the client are compared, not
-//!   their revisions: a network that was removed and made anew begins at revision 1 again. Of record and client 128 bits
-//!   of hash are kept, under keys that nobody knows.
+//!   their revisions: a network that was removed and made anew begins at revision 1 again. Of record and client 64 bits
+//!   of hash are kept, under a key that nobody knows.
 //! - **Fresh enough.** Members accept each other while their certificates are no further apart than the credential
 //!   window (`vl2.md` §7.1). What is sent again is at most a fifth of that old: with the time until the
 //!   next poll, a minute, that stays far below the window even where it is shortest, five minutes.

@@ -286,7 +286,8 @@ impl Node {
         }
     }
 
-    /// Refuses a request, and from now on what else members of the network may ask; `details` is the dictionary of [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`], else empty.
+    /// Refuses a request, and has the peer count as no member of the network. `details` is the dictionary of
+    /// [`ErrorCode::NETWORK_AUTHENTICATION_REQUIRED`], else empty.
     pub fn reply_error(
         &mut self,
         now: Now,

@@ -93,18 +93,17 @@ impl Wanted {
         true
     }
 
-    /// Returns which identities are to be asked for now, and notes that they are: first those for which packets wait.
+    /// Returns which identities are to be asked for now, and notes that they are: first those for which packets wait, and of
+    /// these who was not asked for, or longest ago: an address is nobody's merit.
     pub(super) fn take_questions(&mut self, now: Moment) -> Vec<Address> {
         let is_due =
             |want: &Want| want.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_INTERVAL);
-        let due = |with_packets: bool| {
-            let wants = self.by_address.iter();
-            let wants =
-                wants.filter(move |(_, want)| is_due(want) && want.packets.is_empty() != with_packets);
-            wants.map(|(address, _)| *address)
-        };
-        let due: Vec<_> = due(true).chain(due(false)).collect();
-        let questions = due.into_iter().take_while(|_| self.questions.take(ASK_LIMIT, now));
+        let due = self.by_address.iter().filter(|(_, want)| is_due(want));
+        let mut due: Vec<_> =
+            due.map(|(address, want)| (want.packets.is_empty(), want.asked, *address)).collect();
+        due.sort_unstable();
+        let due = due.into_iter().map(|(_, _, address)| address);
+        let questions = due.take_while(|_| self.questions.take(ASK_LIMIT, now));
         let questions: Vec<_> = questions.collect();
         for address in &questions {
             if let Some(want) = self.by_address.get_mut(address) {
@@ -171,6 +170,16 @@ mod tests {
         });
         assert_eq!(asked.count(), 11);
         assert!(wanted.is_empty());
+    }
+
+    #[test]
+    fn who_was_not_asked_for_goes_before_who_was_whatever_his_address() {
+        let mut wanted = Wanted::new(moment(0));
+        assert!((0..600).all(|n| wanted.begin(node(n), moment(0))));
+        let first = wanted.take_questions(moment(0));
+        let second = wanted.take_questions(moment(500));
+        assert_eq!((first.len(), second.len()), (256, 100));
+        assert!(second.iter().all(|address| !first.contains(address)), "{second:?}");
     }
 
     #[test]

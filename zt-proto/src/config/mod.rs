@@ -529,10 +529,10 @@ mod key {
     pub(super) const OPEN_ID_PROVIDER: &str = "ssop";
 }
 
-/// Adds the concatenated first `max` items, or nothing if there is none.
 /// Room for the value of most entries that are not a number.
 const USUAL_LIST_LEN: usize = 320;
 
+/// Adds the concatenated first `max` items, or nothing if there is none.
 fn write_list<T>(
     writer: DictionaryWriter,
     key: &str,

@@ -170,16 +170,17 @@ impl Controller {
         }
     }
 
-    /// Returns the payloads of an answer. What is to be signed for it is signed while others find theirs.
+    /// Returns the payloads of an answer. What is to be signed and compressed for it is so while others find theirs.
     fn payloads(&self, key: Key, issued: &Arc<Issued>, envelope: &[u8], now: Now) -> Vec<Payload> {
         let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
         let wanted = lock(&self.ready).wanted(key, issued, now.mono);
         let signed = wanted.map(|later| (later, sign(later)));
-        lock(&self.ready).payloads(key, issued, envelope, now.mono, |later| match signed {
+        let sending = lock(&self.ready).sending(key, issued, now.mono, |later| match signed {
             Some((signed_later, sending)) if signed_later == later => sending,
             // The member was answered meanwhile.
             Some(_) | None => sign(later),
-        })
+        });
+        issued.compressed(&sending, envelope)
     }
 
     /// Prepares what members are to be told, and tells it: those first for whom nothing is to be saved, and after

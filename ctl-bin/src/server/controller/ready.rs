@@ -66,7 +66,8 @@ impl Ready<'_> {
         sign: impl FnOnce(&Issued, u64) -> Sending,
     ) -> Vec<Payload> {
         let now = Tick::new(self.start, now);
-        self.sendings.next(&self.issued, envelope, now, |later| sign(&self.issued, later))
+        let sending = self.sendings.next(&self.issued, now, |later| sign(&self.issued, later));
+        self.issued.compressed(&sending, envelope)
     }
 }
 
@@ -79,7 +80,8 @@ impl ReadyAnswers {
         Self { max, start, entries: HashMap::default() }
     }
 
-    /// Returns what was issued to whoever asks, if it is still right at `generation`.
+    /// Returns what was issued to whoever asks, if it is still right at `generation`, and if no more than a few signatures
+    /// would have to be made for it.
     pub(super) fn find(
         &mut self,
         key: Key,
@@ -89,7 +91,8 @@ impl ReadyAnswers {
     ) -> Option<Ready<'_>> {
         let entry = self.entries.get_mut(&key)?;
         let is_right = entry.generation == generation && now <= entry.until && entry.said == said;
-        let issued = if is_right { entry.issued.upgrade()? } else { return None };
+        let issued =
+            if is_right && !entry.sendings.is_large() { entry.issued.upgrade()? } else { return None };
         Some(Ready { issued, sendings: &mut entry.sendings, start: self.start })
     }
 
@@ -117,7 +120,7 @@ impl ReadyAnswers {
         self.entries.insert(key, Entry { generation, said, until, issued: Arc::downgrade(issued), sendings });
     }
 
-    /// Returns by how many milliseconds the sending is to be later that [`Self::payloads`] has signed; `None` if it sends one
+    /// Returns by how many milliseconds the sending is to be later that [`Self::sending`] has signed; `None` if it sends one
     /// again.
     pub(super) fn wanted(&self, key: Key, issued: &Arc<Issued>, now: Instant) -> Option<u64> {
         match self.entries.get(&key).filter(|entry| is_of(entry, issued)) {
@@ -126,19 +129,18 @@ impl ReadyAnswers {
         }
     }
 
-    /// Returns the payloads of what was just decided, which may be what the member has already, each behind `envelope`;
-    /// `sign` makes a sending with an id of its own.
-    pub(super) fn payloads(
+    /// Returns the sending of what was just decided, which may be what the member has already; `sign` makes one with an id of
+    /// its own.
+    pub(super) fn sending(
         &mut self,
         key: Key,
         issued: &Arc<Issued>,
-        envelope: &[u8],
         now: Instant,
         sign: impl FnOnce(u64) -> Sending,
-    ) -> Vec<Payload> {
+    ) -> Sending {
         match self.entries.get_mut(&key).filter(|entry| is_of(entry, issued)) {
-            Some(entry) => entry.sendings.next(issued, envelope, Tick::new(self.start, now), sign),
-            None => issued.compressed(&sign(0), envelope),
+            Some(entry) => entry.sendings.next(issued, Tick::new(self.start, now), sign),
+            None => sign(0),
         }
     }
 }
@@ -177,6 +179,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
     use zt_crypto::IdentitySecret;
+    use zt_proto::rules::{Rule, RuleBody};
     use zt_proto::verb::network_config_request::RequestMetadata;
     use zt_proto::{Address, PublicIdentity};
 
@@ -191,16 +194,20 @@ mod tests {
     }
 
     fn issued(secret: &IdentitySecret) -> (Arc<Network>, Arc<Issued>) {
+        issued_with(secret, Vec::new())
+    }
+
+    fn issued_with(secret: &IdentitySecret, rules: Vec<Rule>) -> (Arc<Network>, Arc<Issued>) {
         let store = Store::in_memory().unwrap();
         let (id, identity) = (key(1).0, PublicIdentity { address: key(1).1, key: [7; 64] });
         let member = Member { authorized: true, ..Member::new(id, identity.address, ISSUED) };
-        let put = |tx: &ctl_store::Tx<'_>| {
-            tx.networks().put(&Network::new(id, ISSUED))?;
+        let put = move |tx: &ctl_store::Tx<'_>| {
+            tx.networks().put(&Network { rules, ..Network::new(id, ISSUED) })?;
             tx.members().put(&member)
         };
         store.write(put).unwrap();
         let snapshot = store.read(|tx| tx.snapshot(id, identity.address)).unwrap();
-        let metadata = RequestMetadata::parse(b"v=7\npv=c");
+        let metadata = RequestMetadata::parse(b"v=7\npv=c\nrevr=1");
         let request = ConfigRequest { network: id, identity, metadata, kind: RequestKind::Request };
         match decide(snapshot.as_ref(), &request, ISSUED) {
             Decision::Admit { config, .. } => {
@@ -260,13 +267,30 @@ mod tests {
                 ready.keep(key(1), SAID, network, generation, &issued);
                 let is_found = ready.find(key(1), SAID, generation, ISSUED).is_some();
                 assert_eq!(is_found, !network.sso_enabled);
-                sent.push(ready.payloads(key(1), &issued, &[], now, |later| {
+                let sending = ready.sending(key(1), &issued, now, |later| {
                     id += 1;
                     issued.sign_sending(id.try_into().unwrap(), later, &secret)
-                }));
+                });
+                sent.push(issued.compressed(&sending, &[]));
             }
             let (first, second) = sent.split_at(4);
             assert!(id == 4 && first == second && (1..4).all(|n| sent[n - 1] != sent[n]));
+        }
+    }
+
+    #[test]
+    fn what_takes_many_signatures_each_time_is_not_found() {
+        let (secret, now) = (secret(), clock::now().mono);
+        let body = RuleBody::Unknown { kind: 60, field: vec![1; 18] };
+        for (rules, is_large) in [(100, false), (1_000, true)] {
+            let rules = vec![Rule { not: false, or: false, body: body.clone() }; rules];
+            let (network, issued) = issued_with(&secret, rules);
+            let mut ready = ReadyAnswers::new(now);
+            ready.keep(key(1), SAID, &network, 1, &issued);
+            ready.sending(key(1), &issued, now, |later| {
+                issued.sign_sending(99.try_into().unwrap(), later, &secret)
+            });
+            assert_eq!(ready.find(key(1), SAID, 1, ISSUED).is_none(), is_large);
         }
     }
 
@@ -286,8 +310,9 @@ mod tests {
         };
         ready.keep(key(1), SAID, &network, 1, &first);
         let sign = |later| first.sign_sending(99.try_into().unwrap(), later, &secret);
-        let sent = ready.payloads(key(1), &first, &[], now, sign);
-        assert_eq!(sent, first.compressed(&sign(1), &[]), "not what a push says");
+        let send =
+            |ready: &mut ReadyAnswers| first.compressed(&ready.sending(key(1), &first, now, sign), &[]);
+        assert_eq!(send(&mut ready), first.compressed(&sign(1), &[]), "not what a push says");
         let times: Vec<_> = (0..6).map(|_| ask(&mut ready, 1)).collect();
         assert_eq!(times, [1, 2, 3, 3, 3, 3], "the first was signed before");
         // Something else changed, and the member is issued the same.
@@ -298,7 +323,7 @@ mod tests {
         ready.keep(key(1), SAID, &network, 3, &second);
         assert_eq!(ask(&mut ready, 3), 4);
         // What was signed meanwhile is of what is not kept any more.
-        assert_eq!(ready.payloads(key(1), &first, &[], now, sign), first.compressed(&sign(0), &[]));
+        assert_eq!(send(&mut ready), first.compressed(&sign(0), &[]));
         let times: Vec<_> = (0..5).map(|_| ask(&mut ready, 3)).collect();
         assert_eq!(times, [5, 6, 7, 7, 7]);
     }

@@ -9,7 +9,6 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use ctl_core::{Issued, Sending};
-use zt_proto::compression::Payload;
 
 use super::super::clock::Tick;
 
@@ -31,9 +30,9 @@ pub(super) struct Sendings {
     last: Option<Tick>,
     /// How many are signed; from the second on there is room for all.
     count: u8,
-    /// How many signatures each has.
+    /// How many signatures each has, also if those are too many to be kept.
     chunks: u8,
-    /// Whose turn is next, if no more are signed.
+    /// Whose turn is next, if no more are kept.
     next: u8,
 }
 
@@ -42,10 +41,17 @@ impl Sendings {
     fn turn(&self, now: Tick) -> Result<u8, u8> {
         let is_retry = self.last.is_some_and(|last| RETRY.contains(&now.since(last)));
         match self.count {
+            // Only what they say of their time goes round.
+            _ if self.is_large() => Err(self.next),
             count if usize::from(count) < MAX_SENDINGS => Err(count),
             _ if is_retry => Err(self.next),
             _ => Ok(self.next),
         }
+    }
+
+    /// Says whether the configuration is too large for its sendings to be kept: each is signed anew.
+    pub(super) fn is_large(&self) -> bool {
+        self.chunks > MAX_CHUNKS
     }
 
     /// Returns by how many milliseconds the sending is to be later that the next call of [`Self::next`] has signed; `None`
@@ -54,18 +60,12 @@ impl Sendings {
         self.turn(now).err().map(later)
     }
 
-    /// Returns the payloads of the sending whose turn it is, each behind `envelope`. `sign` makes another one, while there are
-    /// few, that is later by so many milliseconds.
+    /// Returns the sending whose turn it is. `sign` makes another one, while there are few, that is later by so many
+    /// milliseconds.
     ///
     /// A client that asks again as soon as if it had not taken the last one (it was lost, or this client remembers more than
     /// is known) gets one that never left before, in place of the oldest.
-    pub(super) fn next(
-        &mut self,
-        issued: &Issued,
-        envelope: &[u8],
-        now: Tick,
-        sign: impl FnOnce(u64) -> Sending,
-    ) -> Vec<Payload> {
+    pub(super) fn next(&mut self, issued: &Issued, now: Tick, sign: impl FnOnce(u64) -> Sending) -> Sending {
         let (turn, is_full) = (self.turn(now), usize::from(self.count) == MAX_SENDINGS);
         let (Ok(place) | Err(place)) = turn;
         let known = turn.ok().and_then(|place| self.sending(issued, place));
@@ -74,11 +74,11 @@ impl Sendings {
             self.keep(&sending, place);
             sending
         });
-        if is_full {
-            self.next = (place + 1) % self.count;
+        if is_full || self.is_large() {
+            self.next = if usize::from(place) + 1 < MAX_SENDINGS { place + 1 } else { 0 };
         }
         self.last = Some(now);
-        issued.compressed(&sending, envelope)
+        sending
     }
 
     fn sending(&self, issued: &Issued, place: u8) -> Option<Sending> {
@@ -94,10 +94,11 @@ impl Sendings {
 
     /// Keeps a sending that leaves for the first time, in place of another, or as one more.
     fn keep(&mut self, sending: &Sending, place: u8) {
-        let Some(chunks) = u8::try_from(sending.chunks()).ok().filter(|chunks| CHUNKS.contains(chunks))
-        else {
+        let chunks = u8::try_from(sending.chunks()).unwrap_or(u8::MAX);
+        if !CHUNKS.contains(&chunks) {
+            self.chunks = chunks;
             return;
-        };
+        }
         if place == self.count {
             self.chunks = chunks;
             // Many never ask again, and whoever does comes for all.
@@ -185,11 +186,12 @@ mod tests {
             let now = Tick::new(self.start, self.start + Duration::from_millis(self.now));
             let Self { secret, issued, sendings, signed, .. } = self;
             let mut wanted = sendings.wanted(now);
-            let payloads = sendings.next(issued, ENVELOPE, now, |later| {
+            let sending = sendings.next(issued, now, |later| {
                 assert_eq!(wanted.take(), Some(later));
                 *signed += 1;
                 issued.sign_sending(NonZeroU64::new(*signed).unwrap(), later, secret)
             });
+            let payloads = issued.compressed(&sending, ENVELOPE);
             assert_eq!(wanted, None, "it was signed");
             let mut dictionary = Vec::new();
             let payloads: Vec<_> =
@@ -319,7 +321,8 @@ mod tests {
         assert!(
             fixture.issued.sign_sending(NonZeroU64::MIN, 0, &fixture.secret).chunks() > MAX_CHUNKS.into()
         );
-        assert!((0..9).all(|_| fixture.ask(60) > 0));
+        // Nor is one ever what the client has, which it would take no notice of.
+        assert!((0..9).all(|_| fixture.takes(60, false)));
         assert_eq!((fixture.signed, fixture.sendings.signed.len()), (9, 0));
     }
 }
