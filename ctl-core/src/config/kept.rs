@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use zt_proto::compression::{BlockWriter, Compressed, pack, unpack};
 use zt_proto::config::OwnEntries;
+use zt_proto::dictionary::{HEX_DIGITS, hex_digits};
 use zt_proto::{NetworkId, Timestamp};
 
 use super::NetworkPart;
 use super::shared::SharedText;
 use crate::client::Client;
-
-/// Digits of a time of issue.
-const DIGITS: usize = 16;
 
 /// The text of a configuration.
 #[derive(Debug, Clone)]
@@ -54,19 +52,6 @@ struct Unpacked {
     bytes: Vec<u8>,
     addresses: usize,
     login: usize,
-}
-
-/// Returns a time of issue as it is written.
-fn digits(time: Timestamp) -> [u8; DIGITS] {
-    let mut shift = u64::BITS;
-    [(); DIGITS].map(|()| {
-        shift -= 4;
-        match u8::try_from(time.0 >> shift & 0xf) {
-            Ok(digit @ 0..10) => b'0' + digit,
-            Ok(digit) => b'a' + digit - 10,
-            Err(_) => b'0',
-        }
-    })
 }
 
 impl Kept {
@@ -125,7 +110,7 @@ impl Kept {
 impl Own {
     /// Returns `None` if it is not as it is of all members.
     fn new(part: &Arc<NetworkPart>, client: Client, own: &OwnEntries) -> Option<Self> {
-        let behind = own.head.strip_prefix(part.beginning())?.get(DIGITS..)?;
+        let behind = own.head.strip_prefix(part.beginning())?.get(HEX_DIGITS..)?;
         let compressed = Compressed::new(behind);
         let (bytes, head) = compressed.parts();
         let mut bytes = bytes.to_vec();
@@ -156,7 +141,7 @@ impl Own {
         let shared = shared.routes.text_len() + shared.rules_and_dns.text_len();
         let head = Compressed::of_parts([], self.head).text_len();
         let own = head + usize::from(self.addresses) + usize::from(self.login);
-        self.part.beginning().len() + DIGITS + own + shared
+        self.part.beginning().len() + HEX_DIGITS + own + shared
     }
 
     fn text(&self, client: Client, time: Timestamp) -> Vec<u8> {
@@ -166,7 +151,7 @@ impl Own {
         let [_, routes, _, rules, dns, _] = self.shared(client).entries.between(&nothing);
         let mut text = Vec::with_capacity(self.len(client));
         text.extend_from_slice(self.part.beginning());
-        text.extend_from_slice(&digits(time));
+        text.extend_from_slice(&hex_digits(time.0));
         text.extend(Compressed::of_parts(head, self.head).text());
         add_line(routes, &mut text);
         text.extend_from_slice(addresses);
@@ -183,7 +168,7 @@ impl Own {
         // The heads of four sequences, two of which become longer with what is put before them.
         let heads = 64;
         let own = usize::try_from(self.unpacked).unwrap_or(0);
-        self.part.beginning().len() + DIGITS + own + shared + heads
+        self.part.beginning().len() + HEX_DIGITS + own + shared + heads
     }
 
     /// Adds the text to a block, with another time of issue.
@@ -191,7 +176,7 @@ impl Own {
         let (shared, unpacked) = (self.shared(client), self.unpack(client));
         let (head, addresses, login) = unpacked.pieces();
         block.plain(self.part.beginning());
-        block.plain(&digits(time));
+        block.plain(&hex_digits(time.0));
         block.compressed(&Compressed::of_parts(head, self.head));
         block.compressed(&shared.routes);
         block.plain(addresses);
@@ -243,8 +228,7 @@ mod tests {
 
     /// Fields that are alike, and signatures of nearly the same length, as what members have for themselves.
     fn own(part: &NetworkPart, seed: u64, signatures: usize) -> OwnEntries {
-        let mut head =
-            [part.beginning(), &digits(Timestamp(7)), b"\nr=1\nflags=2\nname=".as_slice()].concat();
+        let mut head = [part.beginning(), &hex_digits(7), b"\nr=1\nflags=2\nname=".as_slice()].concat();
         for n in 0..signatures {
             head.extend_from_slice(b"\nfields that are alike, whose certificate=");
             head.extend(octets(1000 * seed + n as u64, 96 + usize::try_from(seed % 3).unwrap()));
@@ -271,8 +255,8 @@ mod tests {
             assert!(block.len() <= kept.written_len(CLIENT));
             let mut writer = BlockWriter::new(&mut expected);
             writer.plain(part.beginning());
-            writer.plain(&digits(Timestamp(8)));
-            writer.compressed(&Compressed::new(&own.head[part.beginning().len() + DIGITS..]));
+            writer.plain(&hex_digits(8));
+            writer.compressed(&Compressed::new(&own.head[part.beginning().len() + HEX_DIGITS..]));
             writer.compressed(&part.text(CLIENT).routes);
             let lines = |piece: &[u8]| {
                 let mut line = Vec::new();

@@ -122,10 +122,13 @@ fn escape(byte: u8) -> Option<u8> {
     }
 }
 
-/// Returns a number as dictionaries have it.
-fn hex_digits(value: u64) -> [u8; 16] {
+/// Digits of a number.
+pub const HEX_DIGITS: usize = 16;
+
+/// Returns a number as dictionaries have it (`vl2.md` §2).
+pub fn hex_digits(value: u64) -> [u8; HEX_DIGITS] {
     let mut rest = value;
-    [(); 16].map(|()| {
+    [(); HEX_DIGITS].map(|()| {
         rest = rest.rotate_left(4);
         match u8::try_from(rest & 0xf) {
             Ok(digit @ 0..10) => b'0' + digit,
