@@ -21,11 +21,14 @@
 //! What is signed with the id of a sending (`vl2.md` §4.1), the chunks, is made anew for each.
 //!
 //! The part that all members of a network share is built and written once for each state of the network, however many
-//! ask at the same time; when there are too many networks, the one of which nobody asked for longest gives way.
+//! ask at the same time; when there are too many networks, the one of which nobody asked for longest gives way. A state that
+//! gave way lives on for as long as a member's configuration was made with it, whose certificates may be taken over. When those
+//! states take too much, all that was made with them goes: its members are issued everything anew.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use zt_crypto::IdentitySecret;
 use zt_proto::{Address, NetworkId, Timestamp};
@@ -52,6 +55,8 @@ const SWEPT_EVERY: u64 = LONGEST / 4;
 const MAX_NETWORKS: usize = 1024;
 /// What all common parts may take, in bytes.
 const MAX_NETWORK_BYTES: usize = 64 << 20;
+/// What those may take that gave way but that configurations were made with, in bytes.
+const MAX_SUPERSEDED_BYTES: usize = 32 << 20;
 
 /// The memory of a controller: shared by all who answer members, and empty after a start.
 #[derive(Debug, Default)]
@@ -68,6 +73,10 @@ struct State {
     networks: BTreeMap<NetworkId, Arc<NetworkPart>>,
     network_uses: Recency<NetworkId>,
     network_bytes: usize,
+    /// Parts that gave way, of which some may live.
+    superseded: Vec<Weak<NetworkPart>>,
+    /// What they took when they were looked through last, and all that came since.
+    superseded_bytes: usize,
     parts_written: u64,
     members: HashMap<(NetworkId, Address), Entry>,
     member_bytes: usize,
@@ -146,6 +155,14 @@ impl Memo {
     pub fn size(&self) -> (usize, usize) {
         let state = self.lock();
         (state.members.len(), state.member_bytes)
+    }
+
+    /// Returns about how many bytes the common parts of networks take, in their present states and in earlier ones with which
+    /// a configuration was made that is kept.
+    pub fn network_bytes(&self) -> usize {
+        let mut state = self.lock();
+        state.count_superseded();
+        state.network_bytes + state.superseded_bytes
     }
 
     /// Returns how often the common part of a network was built and written.
@@ -244,13 +261,42 @@ impl State {
         self.network_bytes += part.size_bytes();
         self.networks.insert(id, Arc::clone(part));
         self.network_uses.note(id);
+        self.bound_superseded();
     }
 
     fn forget_part(&mut self, id: NetworkId) {
         self.network_uses.forget(&id);
         if let Some(part) = self.networks.remove(&id) {
             self.network_bytes -= part.size_bytes();
+            self.superseded_bytes += part.size_bytes();
+            self.superseded.push(Arc::downgrade(&part));
         }
+    }
+
+    /// Drops the members that keep parts alive which gave way, if those take too much.
+    fn bound_superseded(&mut self) {
+        if self.superseded_bytes <= MAX_SUPERSEDED_BYTES {
+            return;
+        }
+        self.count_superseded();
+        if self.superseded_bytes <= MAX_SUPERSEDED_BYTES {
+            return;
+        }
+        let networks = mem::take(&mut self.networks);
+        self.keep_only(|(of, _), entry| networks.get(of).is_some_and(|part| entry.issued.is_with(part)));
+        self.networks = networks;
+        self.count_superseded();
+    }
+
+    fn count_superseded(&mut self) {
+        let mut bytes = 0;
+        self.superseded.retain(|part| {
+            part.upgrade().is_some_and(|part| {
+                bytes += part.size_bytes();
+                true
+            })
+        });
+        self.superseded_bytes = bytes;
     }
 
     /// Drops entries that no window is long enough for, now and then, and the oldest past the bounds.

@@ -324,6 +324,37 @@ fn the_network_of_which_nobody_asked_for_longest_gives_way() {
     assert_eq!(written_for(2, 2), 1, "one more than fits");
 }
 
+/// Each state of a network lives for as long as somebody's configuration was made with it, and members may be silent.
+#[test]
+fn a_network_that_changes_all_the_time_takes_no_more_than_its_bound() {
+    let (present, superseded) = (64 << 20, 32 << 20);
+    let (memo, controller) = (Memo::new(), controller());
+    let mut world = World::new();
+    let rules = (0..=u8::MAX).flat_map(|kind| {
+        vec![Rule { not: false, or: false, body: RuleBody::Unknown { kind: 60, field: vec![kind; 200] } }; 4]
+    });
+    world.network = Arc::new(Network { rules: rules.collect(), ..(*world.network).clone() });
+    world.ask(&memo, &controller, 0, NOW.0);
+    let one = memo.network_bytes();
+    assert!(one > 400 << 10, "{one} bytes");
+    let mut largest = 0;
+    for number in 1..=200 {
+        let revision = world.network.revision + 1;
+        world.network = Arc::new(Network { revision, ..(*world.network).clone() });
+        let before = memo.size().0;
+        let issued = world.ask(&memo, &controller, number, NOW.0);
+        let bytes = memo.network_bytes();
+        largest = largest.max(bytes);
+        assert!(bytes <= superseded + one, "{bytes} bytes after {number} changes");
+        assert!(
+            memo.size().0 == before + 1 || memo.size().0 == 1,
+            "only those of earlier states are dropped"
+        );
+        assert!(Arc::ptr_eq(&world.ask(&memo, &controller, number, NOW.0), &issued));
+    }
+    assert!(largest > superseded - one && largest < present);
+}
+
 /// `vl2.md` §19.1, item 15; `known-flaws.md` row 13.
 #[test]
 fn nothing_that_was_issued_in_a_removed_network_is_sent_again() {

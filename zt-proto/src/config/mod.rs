@@ -337,9 +337,9 @@ impl NetworkConfig {
 /// The entries of a dictionary that are long and the same for all members of a network, written once for all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SharedEntries {
-    routes: Vec<u8>,
-    rules: Vec<u8>,
-    dns: Vec<u8>,
+    routes: Box<[u8]>,
+    rules: Box<[u8]>,
+    dns: Box<[u8]>,
 }
 
 /// The other entries, in three pieces between which those stand.
@@ -361,9 +361,10 @@ impl SharedEntries {
         dns.write(&mut dns_bytes);
         Self {
             routes: write_list(list(), key::ROUTES, routes, NetworkConfig::MAX_ROUTES, ConfigRoute::write)
-                .finish(),
-            rules: write_list(list(), key::RULES, rules, rules::MAX_RULES, Rule::write).finish(),
-            dns: list().bytes(key::DNS, &dns_bytes).finish(),
+                .finish()
+                .into(),
+            rules: write_list(list(), key::RULES, rules, rules::MAX_RULES, Rule::write).finish().into(),
+            dns: list().bytes(key::DNS, &dns_bytes).finish().into(),
         }
     }
 
