@@ -259,7 +259,15 @@ mod tests {
             (r#"[{"type":"MATCH_ETHERTYPE","etherType":"2048"}]"#, "/rules/0/etherType: expected a number"),
             (
                 r#"[{"type":"MATCH_ETHERTYPE","etherType":65536}]"#,
-                "/rules/0/etherType: 65536 is out of range",
+                "/rules/0/etherType: expected a whole number from 0 to 65535, got 65536",
+            ),
+            (
+                r#"[{"type":"MATCH_ETHERTYPE"}]"#,
+                "/rules/0/etherType: expected a whole number from 0 to 65535",
+            ),
+            (
+                r#"[{"type":"MATCH_IP_PROTOCOL","ipProtocol":-1}]"#,
+                "/rules/0/ipProtocol: expected a whole number",
             ),
             (r#"[{"type":"MATCH_ETHERTYPE","etherType":1,"not":1}]"#, "/rules/0/not: expected true or false"),
             (r#"[{"type":"MATCH_MAC_SOURCE","mac":"zz:00:00:00:00:01"}]"#, "/rules/0/mac: "),

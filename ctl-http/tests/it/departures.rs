@@ -205,6 +205,7 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     row(ROUTES, "dns-null", FOLLOWS, Shows(&[("/dns", r#"{"domain":"","servers":[]}"#)])),
     row(ROUTES, "dns-array", FOLLOWS, Shows(&[("/dns", r#"{"domain":"","servers":[]}"#)])),
     row(ROUTES, "dns-clear", FOLLOWS, Shows(&[("/dns", r#"{"domain":"","servers":[]}"#)])),
+    row(RULES, "rule-mac", NOT_UNDERSTOOD, Error(400, "rules[3].mac: expected a MAC address")),
     row(RULES, "rule-ip", NOT_UNDERSTOOD, Error(400, "rules[1].ip: expected an IPv4 ADDRESS/BITS")),
     row(
         RULES,
@@ -212,6 +213,22 @@ pub(crate) const DEPARTURES: &[Departure] = &[
         NOT_UNDERSTOOD,
         Error(400, "rules[0].ip: expected an IPv4 ADDRESS/BITS"),
     ),
+    row(RULES, "rule-address-short", NOT_UNDERSTOOD, Error(400, "rules[1].zt: expected an address")),
+    row(RULES, "rule-tos", NOT_UNDERSTOOD, Error(400, "rules[1].mask: expected a whole number")),
+    row(
+        RULES,
+        "rule-proto",
+        NOT_UNDERSTOOD,
+        Error(400, "rules[2].ipProtocol: expected a whole number from 0 to 255, got \"tcp\""),
+    ),
+    row(
+        RULES,
+        "rule-ethertype",
+        NOT_UNDERSTOOD,
+        Error(400, "rules[2].etherType: expected a whole number from 0 to 65535, got \"0x800\""),
+    ),
+    row(RULES, "rule-ports", NOT_UNDERSTOOD, Error(400, "rules[3].start: expected a whole number")),
+    row(RULES, "rule-characteristics", NOT_UNDERSTOOD, Error(400, "rules[2].mask: expected hexadecimal")),
     row(RULES, "rule-characteristics-bad", NOT_UNDERSTOOD, Error(400, "rules[0].mask: expected hexadecimal")),
     row(
         RULES,

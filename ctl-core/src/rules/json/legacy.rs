@@ -3,6 +3,7 @@
 use serde_json::Value;
 use zt_proto::rules::{Rule, RuleBody};
 
+use super::fields::whole;
 use crate::record::{FieldError, lenient};
 
 /// Says whether a rule table is of the time before 1.2: entries with an `action` and without a `type`.
@@ -15,7 +16,7 @@ pub(super) fn is_rule_table(entries: &[Value]) -> bool {
 ///
 /// # Errors
 /// For an action other than `accept` and `drop`, and for a condition other than `etherType`: nodes of that time
-/// never applied the others (`vl2.md` §15.4), so it is open what they should do now.
+/// never applied the others (`vl2.md` §15.4), so it is open what they should do now. Also for an `etherType` that is none.
 pub(super) fn parse_rules(entries: &[Value]) -> Result<Vec<Rule>, FieldError> {
     let mut numbered = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -35,7 +36,7 @@ fn parse_rule(entry: &Value) -> Result<(u64, Vec<Rule>), FieldError> {
             (_, Value::Null) => {}
             ("ruleNo" | "ruleId", value) => number = lenient::integer(value, 0),
             ("etherType", value) => {
-                let ether_type = (lenient::integer(value, 0) & 0xffff) as u16;
+                let ether_type = (whole("etherType", Some(value), u16::MAX.into())? & 0xffff) as u16;
                 rules.push(plain(RuleBody::EtherType(ether_type)));
             }
             ("action", value) => action = Some(parse_action(value)?),

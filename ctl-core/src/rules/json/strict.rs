@@ -3,9 +3,9 @@
 use serde_json::Value;
 use zt_proto::rules::Rule;
 
-use super::RAW;
-use super::fields::{Prefixes, parse};
+use super::fields::{Values, parse};
 use super::render::render_table;
+use super::{RAW, WHOLE};
 use crate::record::{FieldError, cut};
 
 /// Reads a rule table of at most `max` entries; what [`super::render_exactly`] wrote is read back equal.
@@ -30,7 +30,7 @@ pub(super) fn parse_strictly(entry: &Value) -> Result<Rule, FieldError> {
             _ => Err(FieldError::unexpected("hex", "the bytes of one rule in hexadecimal", hex)),
         };
     }
-    let rule = parse(entry, Prefixes::Whole)?;
+    let rule = parse(entry, Values::Understood)?;
     let rendered = render_table(std::slice::from_ref(&rule)).into_iter().next().unwrap_or_default();
     for (name, value) in entry.as_object().into_iter().flatten() {
         let is_flag = matches!(name.as_str(), "not" | "or") && value.is_boolean();
@@ -41,18 +41,28 @@ pub(super) fn parse_strictly(entry: &Value) -> Result<Rule, FieldError> {
             None => return Err(FieldError::new(name, "unknown field of this rule type".to_owned())),
         }
     }
+    for (name, known) in rendered.as_object().into_iter().flatten() {
+        // One port is a range without an end; the others mean nothing where they are missing.
+        let may_miss = matches!(name.as_str(), "not" | "or" | "end" | "icmpCode" | "flags");
+        if !may_miss && entry.get(name).is_none() {
+            let example = format!("{known} for instance");
+            return Err(FieldError::unexpected(name, &example, None));
+        }
+    }
     Ok(rule)
 }
 
 /// Says what is wrong with a value that was read as `known`: another type, or a number that does not fit.
 fn check_exact(name: &str, value: &Value, known: &Value) -> Result<(), FieldError> {
-    const WHOLE: i64 = -1; // stands for 65535
     let is_mask = matches!(name, "mask" | "start" | "end");
     let unexpected = |expected| Err(FieldError::unexpected(name, expected, Some(value)));
     let out_of_range = || Err(FieldError::new(name, format!("{} is out of range", cut(&value.to_string()))));
     match (value, known) {
         (Value::Bool(_), Value::Bool(_)) => Ok(()),
-        (Value::Number(_), Value::Number(_)) if value == known || value.as_i64() == Some(WHOLE) => Ok(()),
+        (Value::Number(_), Value::Number(_)) if value == known => Ok(()),
+        (Value::Number(number), Value::Number(_)) if name == "length" && number.as_i64() == Some(WHOLE) => {
+            Ok(())
+        }
         (Value::Number(_), Value::Number(_)) => out_of_range(),
         // "No code".
         (Value::Null, Value::Null) => Ok(()),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use zt_proto::rules::Rule;
 
-use super::fields::{Prefixes, parse};
+use super::fields::{Values, parse};
 use super::legacy;
 use super::render::render_exactly;
 use super::strict::parse_strictly;
@@ -27,7 +27,7 @@ pub fn read_table(entries: &[Value], warnings: &mut Vec<FieldError>) -> Vec<Rule
             }
             Err(error) => error,
         };
-        let outcome = match parse(entry, Prefixes::AsTheOriginal) {
+        let outcome = match parse(entry, Values::AsTheOriginal) {
             Ok(rule) => {
                 let outcome = format!("read as {}", cut(&render_exactly(&rule).to_string()));
                 rules.push(rule);
