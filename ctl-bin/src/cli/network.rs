@@ -160,12 +160,8 @@ fn tell(network: &Value, json: bool, now: Timestamp) {
         ("multicast limit", cell(number(network, "multicastLimit").to_string())),
         ("rules", cell(entries(network, "rules").len().to_string())),
     ];
-    if let Some(dns) = network.get("dns").filter(|dns| dns.is_object()) {
-        let servers: Vec<_> = entries(dns, "servers").iter().filter_map(Value::as_str).collect();
-        rows.push((
-            "DNS",
-            cell(format!("{} at {}", or_none(text(dns, "domain").to_owned()), or_none(servers.join(", ")))),
-        ));
+    if let Some(dns) = network.get("dns").and_then(dns) {
+        rows.push(("DNS", cell(dns)));
     }
     let created = number(network, "creationTime");
     rows.push(("created", cell(format!("{} ({})", times::date(created), times::ago(now, created)))));
@@ -197,6 +193,19 @@ fn routes(network: &Value) -> Vec<String> {
 fn pools(network: &Value) -> Vec<String> {
     let pool = |pool: &Value| format!("{}-{}", text(pool, "ipRangeStart"), text(pool, "ipRangeEnd"));
     entries(network, "ipAssignmentPools").iter().map(pool).collect()
+}
+
+/// Says where members look names up; `None` if nothing is said about it.
+fn dns(dns: &Value) -> Option<String> {
+    let domain = text(dns, "domain");
+    let servers: Vec<_> = entries(dns, "servers").iter().filter_map(Value::as_str).collect();
+    let servers = servers.join(", ");
+    match (domain.is_empty(), servers.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(format!("every name at {servers}")),
+        (false, true) => Some(format!("{domain}, without a server")),
+        (false, false) => Some(format!("{domain} at {servers}")),
+    }
 }
 
 fn v6_modes(network: &Value) -> Vec<&'static str> {
@@ -321,6 +330,15 @@ mod tests {
             "v4AssignMode": { "zt": true },
         });
         assert_eq!(Value::Object(body(&settings)), expected);
+    }
+
+    #[test]
+    fn name_service_that_says_nothing_is_not_shown() {
+        let of = |domain: &str, servers: &[&str]| dns(&json!({ "domain": domain, "servers": servers }));
+        assert_eq!(of("", &[]), None);
+        assert_eq!(of("lan", &["10.0.0.1", "fd00::1"]).as_deref(), Some("lan at 10.0.0.1, fd00::1"));
+        assert_eq!(of("lan", &[]).as_deref(), Some("lan, without a server"));
+        assert_eq!(of("", &["10.0.0.1"]).as_deref(), Some("every name at 10.0.0.1"));
     }
 
     #[test]
