@@ -21,6 +21,7 @@ mod lease;
 mod local_conf;
 mod logs;
 mod manual;
+mod members;
 mod moon;
 mod newcomers;
 mod notes;
@@ -34,7 +35,6 @@ mod restore;
 mod revocations;
 mod rules;
 mod secondary;
-mod seen;
 mod settings;
 mod share;
 mod sockets;
@@ -364,7 +364,7 @@ async fn run_controller(
         secret,
         store.clone(),
         ChaCha20Rng::from_seed(draw_seed(&mut rng)),
-        command_sender.clone(),
+        (command_sender.clone(), controller::identities_of(command_sender.clone())),
         (Tally::new(&metrics)?, happened.clone()),
         now,
     )?);

@@ -44,7 +44,8 @@ impl Node {
         Ok(())
     }
 
-    fn identity_of(&self, address: Address) -> Option<PublicIdentity> {
+    /// Returns the identity of a peer, of a root, or of this node.
+    pub fn identity_of(&self, address: Address) -> Option<PublicIdentity> {
         if address == self.address() {
             return Some(*self.secret.public());
         }

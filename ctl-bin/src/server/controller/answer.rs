@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ctl_core::pending::Source;
-use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, issue};
+use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, Sending, issue};
 use ctl_http::SPANS;
 use ctl_store::StoreError;
 use rand_core::Rng;
@@ -16,8 +16,9 @@ use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId};
 
-use super::super::push::Key;
-use super::super::seen::{Again, Standing};
+use super::super::members::{
+    Again, Answered, Asked, Key, Lasting, MAX_CHUNKS, Ready, Standing, Turn as SendingTurn,
+};
 use super::super::turns::Turn;
 use super::super::udp::Command;
 use super::prepare::{Case, Look};
@@ -42,7 +43,8 @@ impl From<StoreError> for AnswerError {
 
 /// What is to be sent.
 pub(super) enum Answer {
-    Config(Arc<Issued>),
+    /// With how long that is right for whoever asks in the same way again.
+    Config(Arc<Issued>, Option<Lasting>),
     /// With the configuration that ends the access to a network that was removed.
     Refusal(Refusal, Option<Issued>),
 }
@@ -51,13 +53,13 @@ pub(super) enum Answer {
 pub(super) type Outbox = Vec<Command>;
 
 /// A request, as far as its answer needs it.
-type Asker = (RequestId, Option<SocketAddr>);
+type Asker = (RequestId, Option<SocketAddr>, Asked);
 
 impl Controller {
     /// Says whether a request is to be answered: for a network of this controller, and not too soon after the last.
     pub(in super::super) fn accepts(&self, requested: &ConfigRequested, now: Now) -> bool {
         let (network, node) = (requested.network, requested.identity.address);
-        network.controller() == self.secret.address() && lock(&self.seen).take(network, node, now.mono)
+        network.controller() == self.secret.address() && lock(&self.members).take((network, node), now.mono)
     }
 
     /// Answers a request at once if nothing has to be looked up: returns the payloads of the answer, none if it comes too
@@ -72,27 +74,27 @@ impl Controller {
     ) -> Option<Vec<Payload>> {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
         let (network, member) = (*network, identity.address);
-        let said = self.said(identity, metadata);
-        let (payloads, seen) = {
-            let mut ready = lock(&self.ready);
-            let found = ready.find((network, member), said, self.store.generation(), now.wall)?;
-            let seen = lock(&self.seen).again(network, member, self.asked(said, *from), now.mono);
-            let is_accepted = match seen {
-                Again::Noted { .. } => true,
-                Again::TooSoon => false,
-                Again::Other => self.accepts(requested, now),
-            };
-            if !is_accepted {
-                return Some(Vec::new());
-            }
-            let payloads = found.payloads(&requested.request.config_envelope(), now.mono, |issued, later| {
-                issued.sign_sending(self.update_id(), later, &self.secret)
-            });
-            (payloads, seen)
+        let asked = self.asked(identity, metadata, *from);
+        let again = lock(&self.members).again((network, member), asked, self.store.generation(), now);
+        let Ready { issued, turn, sending, is_kept, may_have_missed } = match again {
+            Again::Ready(ready) => ready,
+            Again::TooSoon => return Some(Vec::new()),
+            Again::Other => return None,
         };
+        // Signed without the lock.
+        let sending = sending.unwrap_or_else(|| {
+            let sending = self.sign(&issued, turn);
+            if is_kept {
+                lock(&self.members).keep((network, member), &issued, turn, &sending);
+            }
+            sending
+        });
+        let payloads = issued.compressed(&sending, &requested.request.config_envelope());
         self.tally.decisions.inc();
         debug!(%network, %member, remote = ?from, "admitted as before");
-        if self.note_again(requested, said, seen, now) {
+        // Its identity was noted when it said this first.
+        lock(&self.notes).sighting_again(network, member, now.wall);
+        if may_have_missed {
             self.catch_up(network, member, now);
         }
         Some(payloads)
@@ -108,10 +110,10 @@ impl Controller {
     ) {
         let case = |requested| {
             let ConfigRequested { request: id, identity, network, metadata, from } = requested;
-            let said = Some(self.said(&identity, &metadata));
+            let asked = self.asked(&identity, &metadata, from);
             let metadata = RequestMetadata::parse(&metadata);
             let request = ConfigRequest { network, identity, metadata, kind: RequestKind::Request };
-            Case { about: (id, from), request, said, source: Source::of(from.map(|from| from.ip())) }
+            Case { about: (id, from, asked), request, source: Source::of(from.map(|from| from.ip())) }
         };
         let cases: Vec<_> = requests.into_iter().map(case).collect();
         let _answering =
@@ -129,14 +131,20 @@ impl Controller {
         now: Now,
         outbox: &mut Outbox,
     ) -> bool {
-        let Case { about: (id, from), ref request, said, .. } = *case;
+        let Case { about: (id, from, asked), ref request, .. } = *case;
         let (network, member) = case.key();
         match answer {
-            Ok(Answer::Config(issued)) => {
-                let payloads = self.payloads(case.key(), &issued, &id.config_envelope(), now);
+            Ok(Answer::Config(issued, lasting)) => {
+                let turn = lock(&self.members).turn(case.key());
+                let sending = self.sign(&issued, turn);
+                let payloads = issued.compressed(&sending, &id.config_envelope());
                 debug!(%network, %member, remote = ?from, "admitted");
                 outbox.push(Box::new(move |node, now| node.reply_prepared(now, id, network, &payloads)));
-                self.note(request, said, from, Standing::Admitted, now)
+                // The loop signs nothing that takes as long as that.
+                let lasting = lasting.filter(|_| sending.chunks() <= MAX_CHUNKS);
+                let issued = Arc::downgrade(&issued);
+                let answered = lasting.map(|lasting| Answered { asked, lasting, issued });
+                self.note(request, answered, from, Standing::Admitted, now)
             }
             Ok(Answer::Refusal(refusal, farewell)) => {
                 debug!(%network, %member, remote = ?from, ?refusal, "refused");
@@ -170,17 +178,9 @@ impl Controller {
         }
     }
 
-    /// Returns the payloads of an answer. What is to be signed and compressed for it is so while others find theirs.
-    fn payloads(&self, key: Key, issued: &Arc<Issued>, envelope: &[u8], now: Now) -> Vec<Payload> {
-        let sign = |later| issued.sign_sending(self.update_id(), later, &self.secret);
-        let wanted = lock(&self.ready).wanted(key, issued, now.mono);
-        let signed = wanted.map(|later| (later, sign(later)));
-        let sending = lock(&self.ready).sending(key, issued, now.mono, |later| match signed {
-            Some((signed_later, sending)) if signed_later == later => sending,
-            // The member was answered meanwhile.
-            Some(_) | None => sign(later),
-        });
-        issued.compressed(&sending, envelope)
+    /// Signs the sending whose turn it is.
+    fn sign(&self, issued: &Issued, turn: SendingTurn) -> Sending {
+        issued.sign_sending(self.update_id(), turn.later(), &self.secret)
     }
 
     /// Prepares what members are to be told, and tells it: those first for whom nothing is to be saved, and after

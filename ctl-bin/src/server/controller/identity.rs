@@ -1,20 +1,20 @@
 //! Which identities are believed, and what is noted about those who asked.
 
-use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 
-use ctl_core::{ConfigRequest, Event, EventKind, RequestKind};
+use ctl_core::{ConfigRequest, Event, EventKind};
 use ctl_store::StoreError;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 use zt_crypto::{InvalidIdentity, VerifiedIdentity};
 use zt_proto::verb::network_config_request::RequestMetadata;
-use zt_proto::{Address, NetworkId, PublicIdentity};
+use zt_proto::{Address, PublicIdentity};
 
+use super::super::members::{Answered, Key, Standing};
 use super::super::notes::{self, NOTES_AT_ONCE, Notes};
-use super::super::seen::{Again, Asked, Standing};
-use super::ready::Said;
+use super::super::udp::Command;
 use super::{Controller, lock};
-use crate::vl1::{ConfigRequested, Now};
+use crate::vl1::{Node, Now};
 
 /// Members that are named one by one when their last seen data cannot be saved, at a time.
 const MAX_NAMED: usize = 10;
@@ -29,6 +29,24 @@ pub(super) enum Distrust {
     Taken,
     #[error(transparent)]
     Invalid(#[from] InvalidIdentity),
+}
+
+/// Returns the identities of those of these nodes that are peers.
+pub(in super::super) type Identities = Box<dyn Fn(Vec<Address>) -> Vec<PublicIdentity> + Send + Sync>;
+
+/// Asks the node for identities, and waits until it has time, on threads that may block.
+pub(in super::super) fn identities_of(node: mpsc::Sender<Command>) -> Identities {
+    Box::new(move |peers| {
+        let (answer, answered) = oneshot::channel();
+        let identify = move |node: &mut Node, _| {
+            // Nobody waits any more when the program ends.
+            drop(answer.send(peers.into_iter().filter_map(|peer| node.identity_of(peer)).collect()));
+        };
+        match node.blocking_send(Box::new(identify)) {
+            Ok(()) => answered.blocking_recv().unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    })
 }
 
 impl Controller {
@@ -94,11 +112,12 @@ impl Controller {
         claimed
     }
 
-    /// Remembers who asked, and what a member `said` that may say it again; says whether it may have missed something.
+    /// Remembers who asked, and what a member was `answered` that may ask in the same way again; says whether it may have missed
+    /// something.
     pub(super) fn note(
         &self,
         request: &ConfigRequest,
-        said: Option<Said>,
+        answered: Option<Answered>,
         from: Option<SocketAddr>,
         standing: Standing,
         now: Now,
@@ -106,8 +125,10 @@ impl Controller {
         let ConfigRequest { network, identity, ref metadata, .. } = *request;
         let client = notes::client(from, metadata);
         let is_noted = lock(&self.notes).sighting(network, identity.address, client, now.wall);
-        let asked = said.filter(|_| is_noted).map(|said| self.asked(said, from));
-        let may_have_missed = self.is_here(network, identity, metadata.clone(), asked, standing, now);
+        // Else the next request is noted in full.
+        let answered = answered.filter(|_| is_noted);
+        let key = (network, identity.address);
+        let may_have_missed = self.is_here(key, metadata.clone(), answered, standing, now);
         if may_have_missed {
             lock(&self.notes).identity(identity, now.wall);
         }
@@ -117,18 +138,17 @@ impl Controller {
     /// Takes a node as online; says whether it may have missed something.
     pub(super) fn is_here(
         &self,
-        network: NetworkId,
-        identity: PublicIdentity,
+        key: Key,
         metadata: RequestMetadata,
-        asked: Option<Asked>,
+        answered: Option<Answered>,
         standing: Standing,
         now: Now,
     ) -> bool {
-        let member = identity.address;
-        let mut seen = lock(&self.seen);
-        let was_online = seen.online(network, member, now.mono).is_some();
-        let may_have_missed = seen.note(network, identity, metadata, asked, standing, now.mono);
-        drop(seen);
+        let (network, member) = key;
+        let mut members = lock(&self.members);
+        let was_online = members.online(key, now.mono).is_some();
+        let may_have_missed = members.note(key, metadata, answered, standing, now.mono);
+        drop(members);
         // Not of those that were refused, who may be any number.
         if standing == Standing::Admitted && !was_online {
             let kind = EventKind::MemberSeen;
@@ -136,25 +156,6 @@ impl Controller {
             self.events.publish(&[event]);
         }
         may_have_missed
-    }
-
-    /// Does the same for a member that is admitted as before. If it says the same from the same place, only the time is
-    /// new, and is in `seen` already.
-    pub(super) fn note_again(&self, requested: &ConfigRequested, said: Said, seen: Again, now: Now) -> bool {
-        let ConfigRequested { identity, network, metadata, from, .. } = requested;
-        let Again::Noted { may_have_missed } = seen else {
-            let (metadata, kind) = (RequestMetadata::parse(metadata), RequestKind::Request);
-            let request = ConfigRequest { network: *network, identity: *identity, metadata, kind };
-            return self.note(&request, Some(said), *from, Standing::Admitted, now);
-        };
-        // Its identity was noted when it said this first.
-        lock(&self.notes).sighting_again(*network, identity.address, now.wall);
-        may_have_missed
-    }
-
-    /// Returns a hash of what was said and from where.
-    pub(super) fn asked(&self, said: Said, from: Option<SocketAddr>) -> Asked {
-        Asked(self.hasher.hash_one((said, from)))
     }
 
     /// Saves what was noted since the last time. What cannot be saved is tried again with the next.

@@ -5,16 +5,16 @@
 
 mod answer;
 mod caused;
+mod commons;
 mod identity;
 mod prepare;
-mod ready;
 mod revoke;
 mod send;
-mod sendings;
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -31,16 +31,17 @@ use zt_crypto::IdentitySecret;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
 use super::issue_allowance::IssueAllowance;
+use super::members::{Asked, Members, Standing};
 use super::newcomers::Newcomers;
 use super::notes::Notes;
 use super::push::Pushes;
 use super::revocations::{REVOKED_FOR, Revocations};
-use super::seen::{SeenNodes, Standing};
 use super::tally::Tally;
 use super::turns::Turns;
 use super::udp::Command;
 use crate::vl1::{Node, Now};
-use ready::{Commons, ReadyAnswers, Said};
+use commons::Commons;
+pub(super) use identity::{Identities, identities_of};
 
 /// Rows that are removed in one transaction: other writers wait no longer than for that.
 const SWEPT_AT_ONCE: u32 = 256;
@@ -51,18 +52,17 @@ pub(super) struct Controller {
     store: Store,
     /// What was issued and may be sent again, and the times of issue.
     memo: Memo,
-    ready: Mutex<ReadyAnswers>,
     /// Of what clients say.
     hasher: RandomState,
     commons: Mutex<Commons>,
     allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
-    seen: Mutex<SeenNodes>,
+    members: Mutex<Members>,
     notes: Mutex<Notes>,
     newcomers: Mutex<Newcomers>,
     /// Held by whoever tells a member what is.
     turns: Turns,
-    /// Locked after `seen`, where both are.
+    /// Locked after `members`, where both are.
     pushes: Mutex<Pushes>,
     revocations: Mutex<Revocations>,
     /// Rings when there is something to send that nobody asked for.
@@ -74,6 +74,8 @@ pub(super) struct Controller {
     dropped: AtomicU64,
     /// Configurations that no client would take; likewise.
     too_long: AtomicU64,
+    /// Asks the node.
+    identities: Identities,
     node: mpsc::Sender<Command>,
 }
 
@@ -91,7 +93,7 @@ impl Controller {
         secret: Arc<IdentitySecret>,
         store: Store,
         rng: ChaCha20Rng,
-        node: mpsc::Sender<Command>,
+        (node, identities): (mpsc::Sender<Command>, Identities),
         (tally, events): (Tally, Events),
         now: Now,
     ) -> Result<Self, StoreError> {
@@ -100,12 +102,11 @@ impl Controller {
             secret,
             store,
             memo: Memo::new(),
-            ready: Mutex::new(ReadyAnswers::new(now.mono)),
             hasher: RandomState::new(),
             commons: Mutex::default(),
             allowance: Mutex::new(IssueAllowance::new(allowed)),
             rng: Mutex::new(rng),
-            seen: Mutex::default(),
+            members: Mutex::default(),
             notes: Mutex::default(),
             newcomers: Mutex::new(Newcomers::new(now.mono)),
             turns: Turns::default(),
@@ -116,6 +117,7 @@ impl Controller {
             events,
             dropped: AtomicU64::new(0),
             too_long: AtomicU64::new(0),
+            identities,
             node,
         };
         // Whatever was issued before is no newer.
@@ -154,9 +156,9 @@ impl Controller {
         self.outgoing.notify_one();
     }
 
-    /// Returns a hash of who asks and of what it says, by which it is known when it asks in the same way again.
-    fn said(&self, identity: &PublicIdentity, metadata: &[u8]) -> Said {
-        Said(self.hasher.hash_one((identity, metadata)))
+    /// Returns a hash of who asks, of what it says and from where, by which it is known when it asks in the same way again.
+    fn asked(&self, identity: &PublicIdentity, metadata: &[u8], from: Option<SocketAddr>) -> Asked {
+        Asked(self.hasher.hash_one((identity, metadata, from)))
     }
 
     /// Returns a time of issue, when the disk knows that it may have been used.
@@ -186,13 +188,13 @@ impl Controller {
         if lock(&self.pushes).acknowledged((network, member), update_id) {
             self.tally.acknowledged_pushes.inc();
             debug!(%network, %member, "push acknowledged");
-            lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono);
+            lock(&self.members).pushed((network, member), Standing::Admitted, now.mono);
         }
     }
 
     /// Forgets what is no longer needed, and does ahead of time what somebody would otherwise wait for.
     pub(super) fn tidy(&self, now: Now) {
-        lock(&self.seen).sweep(now.mono);
+        lock(&self.members).sweep(now.mono);
         lock(&self.revocations).sweep(now.mono);
         {
             let mut allowance = lock(&self.allowance);

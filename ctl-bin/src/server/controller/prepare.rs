@@ -9,16 +9,15 @@ use ctl_core::farewell::farewell;
 use ctl_core::member::Credential;
 use ctl_core::pending::{Admission, Source};
 use ctl_core::{
-    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Network, Refusal, RequestKind, decide,
+    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide,
 };
 use ctl_http::{SPANS, webhooks};
 use ctl_store::{Store, StoreError, Tx};
 use tracing::{debug, trace_span, warn};
 use zt_proto::{Address, NetworkId, Timestamp};
 
-use super::super::push::Key;
+use super::super::members::{Key, Lasting};
 use super::answer::{Answer, AnswerError};
-use super::ready::Said;
 use super::{Controller, caused, lock};
 use crate::vl1::Now;
 
@@ -27,8 +26,6 @@ pub(super) struct Case<T> {
     /// What is told depends on it no more.
     pub about: T,
     pub request: ConfigRequest,
-    /// What a request gets is kept for when the same is said again.
-    pub said: Option<Said>,
     pub source: Source,
 }
 
@@ -215,28 +212,14 @@ impl Controller {
         match decision {
             Decision::Admit { config, member: changed } => {
                 let issued = self.memo.issue(config, &self.secret)?;
-                Ok(self.admit(moment, case, config.network(), changed.is_some(), issued))
+                // The record is another one now.
+                let is_lasting = changed.is_none();
+                let lasting =
+                    Lasting::of(config.network(), moment.generation, &issued).filter(|_| is_lasting);
+                Ok(admit(case, issued, lasting))
             }
             Decision::Refuse { refusal, .. } => self.refuse_request(moment, case, *refusal),
         }
-    }
-
-    fn admit<T>(
-        &self,
-        moment: &Moment,
-        case: &Case<T>,
-        network: &Network,
-        is_changed: bool,
-        issued: Arc<Issued>,
-    ) -> Answer {
-        if !is_changed && let Some(said) = case.said {
-            lock(&self.ready).keep(case.key(), said, network, moment.generation, &issued);
-        }
-        let (left_out, (network, member)) = (issued.left_out(), case.key());
-        if left_out > 0 {
-            warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
-        }
-        Answer::Config(issued)
     }
 
     fn refuse_request<T>(
@@ -366,6 +349,14 @@ impl Controller {
         let decision = decide(snapshot.as_ref(), request, issued);
         Ok(Decided { decision, stored: snapshot.and_then(|snapshot| snapshot.member) })
     }
+}
+
+fn admit<T>(case: &Case<T>, issued: Arc<Issued>, lasting: Option<Lasting>) -> Answer {
+    let (left_out, (network, member)) = (issued.left_out(), case.key());
+    if left_out > 0 {
+        warn!(%network, %member, left_out, "configuration cut: a client before 1.2.0 takes one packet");
+    }
+    Answer::Config(issued, lasting)
 }
 
 /// Says whether the node is one that nobody has authorized or entered, and of which there is no record yet.

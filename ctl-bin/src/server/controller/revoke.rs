@@ -53,8 +53,8 @@ impl Controller {
         self.spread(network, members.iter().map(revoke).collect(), now);
         // They themselves would not notice before their next request, up to a minute later.
         let (online, away): (Vec<_>, Vec<_>) = {
-            let seen = lock(&self.seen);
-            members.iter().copied().partition(|member| seen.online(network, *member, now.mono).is_some())
+            let known = lock(&self.members);
+            members.iter().copied().partition(|member| known.online((network, *member), now.mono).is_some())
         };
         {
             let mut pushes = lock(&self.pushes);
@@ -89,7 +89,7 @@ impl Controller {
         let Some(first) = first else { return };
         let mut after = Address::NONE;
         loop {
-            let receivers = lock(&self.seen).receivers(network, after, now.mono);
+            let receivers = lock(&self.members).receivers(network, after, now.mono);
             let Some(last) = receivers.last() else { return };
             after = *last;
             lock(&self.revocations).tell(&receivers, network, first, now.mono);

@@ -1,16 +1,18 @@
 //! What is sent without being asked for: configurations after a change, refusals, revocations (`vl2.md` §11).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ctl_core::pending::Source;
 use ctl_core::{ConfigRequest, Issued, Refusal, RequestKind, Sending};
 use tracing::{debug, error};
 use zt_proto::verb::network_config_request::RequestMetadata;
-use zt_proto::{Address, NetworkId, PublicIdentity};
+use zt_proto::{Address, NetworkId};
 
 use super::super::clock;
+use super::super::members::Standing;
 use super::super::push::Due;
-use super::super::seen::Standing;
 use super::answer::{Answer, AnswerError, Outbox};
 use super::prepare::Case;
 use super::{Controller, lock};
@@ -55,8 +57,8 @@ impl Controller {
             debug!(member = %destination, size_bytes = payload.len(), "revocations sent");
             outbox.push(Box::new(move |node, now| node.push_credentials(now, destination, &payload)));
         }
-        let seen = lock(&self.seen);
-        let due = lock(&self.pushes).take(&seen, now.mono);
+        let members = lock(&self.members);
+        let due = lock(&self.pushes).take(&members, now.mono);
         dues.extend(due);
         has_revocations || due.is_some()
     }
@@ -66,20 +68,20 @@ impl Controller {
     pub(in super::super) fn welcome(
         &self,
         network: NetworkId,
-        identity: PublicIdentity,
+        member: Address,
         metadata: RequestMetadata,
         now: Now,
     ) {
-        let member = identity.address;
-        if lock(&self.seen).has_asked(network, member, now.mono) {
+        let key = (network, member);
+        if lock(&self.members).has_asked(key, now.mono) {
             return;
         }
         // Also if it may no longer be in: only who counts as admitted is told so.
-        let may_have_missed = self.is_here(network, identity, metadata, None, Standing::Admitted, now);
+        let may_have_missed = self.is_here(key, metadata, None, Standing::Admitted, now);
         if may_have_missed {
             self.catch_up(network, member, now);
         }
-        lock(&self.pushes).member((network, member));
+        lock(&self.pushes).member(key);
         self.outgoing.notify_one();
     }
 
@@ -91,16 +93,13 @@ impl Controller {
 
     /// Sends what is in the outbox, and tells members what is, if they are online.
     fn push_all(&self, dues: Vec<Due>, mut outbox: Outbox, now: Now) {
-        let mut cases = Vec::with_capacity(dues.len());
+        let mut pushed = Vec::with_capacity(dues.len());
         for due in dues {
             let (network, member) = due.key;
-            match lock(&self.seen).online(network, member, now.mono) {
+            match lock(&self.members).online(due.key, now.mono) {
                 Some(seen) if seen.takes_pushes() => {
-                    let (identity, kind) = (seen.identity(member), RequestKind::Push);
-                    let metadata = RequestMetadata::clone(&seen.metadata);
-                    let request = ConfigRequest { network, identity, metadata, kind };
                     let about = Pushed { due, is_configured: seen.is_configured() };
-                    cases.push(Case { about, request, said: None, source: Source::Relayed });
+                    pushed.push((about, Arc::clone(&seen.metadata)));
                     continue;
                 }
                 // It never acknowledges anything; but it asks again.
@@ -112,9 +111,30 @@ impl Controller {
             lock(&self.pushes).dropped(due);
         }
         self.command_all(outbox);
+        let cases = self.identified(pushed);
         if !cases.is_empty() {
             self.tell_all(&cases, now, || {}, |case, answer, outbox| self.push(case, answer, now, outbox));
         }
+    }
+
+    /// Returns whom to push to: the node knows their keys. Who is a peer no more asks when it comes back.
+    fn identified(&self, pushed: Vec<(Pushed, Arc<RequestMetadata>)>) -> Vec<Case<Pushed>> {
+        if pushed.is_empty() {
+            return Vec::new();
+        }
+        let identities = (self.identities)(pushed.iter().map(|(about, _)| about.due.key.1).collect());
+        let identities: BTreeMap<_, _> = identities.into_iter().map(|known| (known.address, known)).collect();
+        let identify = |(about, metadata): (Pushed, Arc<RequestMetadata>)| {
+            let (network, member) = about.due.key;
+            let Some(identity) = identities.get(&member).copied() else {
+                lock(&self.pushes).dropped(about.due);
+                return None;
+            };
+            let (metadata, kind) = (RequestMetadata::clone(&metadata), RequestKind::Push);
+            let request = ConfigRequest { network, identity, metadata, kind };
+            Some(Case { about, request, source: Source::Relayed })
+        };
+        pushed.into_iter().filter_map(identify).collect()
     }
 
     /// Tells a member what is; says whether it was refused before, so that it knows nothing of what was revoked.
@@ -128,7 +148,7 @@ impl Controller {
         let Pushed { due, is_configured } = case.about;
         let (network, member) = due.key;
         match answer {
-            Ok(Answer::Config(issued)) => {
+            Ok(Answer::Config(issued, _)) => {
                 let sending = issued.sign_sending(self.update_id(), 0, &self.secret);
                 return self.push_config(due, &issued, &sending, now, outbox);
             }
@@ -163,7 +183,7 @@ impl Controller {
         let payloads = issued.pushed(sending);
         lock(&self.pushes).sent(due, sending.update_id().get(), now.mono);
         outbox.push(Box::new(move |node, now| node.push_prepared(now, member, network, &payloads)));
-        lock(&self.seen).pushed(network, member, Standing::Admitted, now.mono)
+        lock(&self.members).pushed(due.key, Standing::Admitted, now.mono)
     }
 
     /// Tells a member that believes to be in the network that it no longer is. Nobody acknowledges an error, so it is told
@@ -181,7 +201,7 @@ impl Controller {
         let update_id = self.update_id();
         if due.is_repeated() && farewell.is_none() {
             lock(&self.pushes).dropped(due);
-            lock(&self.seen).pushed(network, member, Standing::Refused, now.mono);
+            lock(&self.members).pushed(due.key, Standing::Refused, now.mono);
         } else {
             lock(&self.pushes).sent(due, update_id.get(), now.mono);
         }
@@ -206,7 +226,7 @@ impl Controller {
     pub(super) fn catch_up(&self, network: NetworkId, member: Address, now: Now) {
         self.network_is_here(network, now);
         let takes =
-            lock(&self.seen).online(network, member, now.mono).is_some_and(|seen| seen.takes_pushes());
+            lock(&self.members).online((network, member), now.mono).is_some_and(|seen| seen.takes_pushes());
         if takes && lock(&self.revocations).catch_up(network, member, now.mono) {
             self.outgoing.notify_one();
         }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use zt_proto::{Address, NetworkId};
 
-use super::seen::SeenNodes;
+pub(super) use super::members::Key;
+use super::members::Members;
 
 /// How long an acknowledgement may take: after the first sending, the second, and so on. After the last sending nobody
 /// waits: the member asks by itself once a minute.
@@ -24,9 +25,6 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// A slice takes one core; where there are others, a pause of so small a part of it is enough for who runs on the same.
 const SMALL_PAUSE: u32 = 4;
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-
-/// A member of a network.
-pub(super) type Key = (NetworkId, Address);
 
 /// A push that is to be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +68,10 @@ impl Pass {
         }
     }
 
-    fn take(&mut self, network: NetworkId, seen: &SeenNodes, now: Instant) -> Option<Address> {
+    fn take(&mut self, network: NetworkId, members: &Members, now: Instant) -> Option<Address> {
         while let Some((next, last)) = self.ranges.front_mut() {
             let range = Address::from_low_bits(*next)..=Address::from_low_bits(*last);
-            let found = seen.next_member(network, range, now);
+            let found = members.next_member(network, range, now);
             match found.filter(|found| found.to_u64() < *last) {
                 Some(found) => *next = found.to_u64() + 1,
                 None => drop(self.ranges.pop_front()),
@@ -139,7 +137,7 @@ impl Pushes {
     }
 
     /// Takes the next push that is to be made now; [`Pushes::sent`] or [`Pushes::dropped`] says what became of it.
-    pub(super) fn take(&mut self, seen: &SeenNodes, now: Instant) -> Option<Due> {
+    pub(super) fn take(&mut self, members: &Members, now: Instant) -> Option<Due> {
         if let Some(key) = self.urgent.pop_front() {
             self.is_urgent.remove(&key);
             return Some(Due { key, attempt: 0 });
@@ -150,7 +148,7 @@ impl Pushes {
         if self.left == SLICE || now.saturating_duration_since(self.slice) > MAX_PAUSE {
             (self.slice, self.left) = (now, SLICE);
         }
-        let due = self.take_repeat(now).or_else(|| self.take_turn(seen, now))?;
+        let due = self.take_repeat(now).or_else(|| self.take_turn(members, now))?;
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             // On a single core, whatever else there is to do gets at least as much time as these took.
@@ -168,9 +166,9 @@ impl Pushes {
         Some(Due { key, attempt })
     }
 
-    fn take_turn(&mut self, seen: &SeenNodes, now: Instant) -> Option<Due> {
+    fn take_turn(&mut self, members: &Members, now: Instant) -> Option<Due> {
         while let Some(network) = self.turns.pop_front() {
-            let member = self.passes.get_mut(&network).and_then(|pass| pass.take(network, seen, now));
+            let member = self.passes.get_mut(&network).and_then(|pass| pass.take(network, members, now));
             if let Some(member) = member {
                 self.turns.push_back(network);
                 return Some(Due { key: (network, member), attempt: 0 });

@@ -14,7 +14,7 @@ fn what_was_revoked_before_a_restart_reaches_members_that_return_after_it() {
     for node in [4, 5] {
         fixture.put(&authorized(node));
     }
-    let Answer::Config(issued) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
+    let Answer::Config(issued, _) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
     drop(issued);
     let revoked_at = fixture.at(1_000);
     for node in [4, 5] {
@@ -49,7 +49,7 @@ fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
         for node in [4, 5, 6] {
             fixture.put(&authorized(node));
         }
-        let Answer::Config(old) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
+        let Answer::Config(old, _) = fixture.ask(5, source(1), fixture.now) else { panic!("refused") };
         // One of them was revoked before.
         fixture.put(&Member { authorized: false, ..authorized(6) });
         store.write(|tx| tx.revoked().note(NETWORK, identity(6).address, fixture.now.wall)).unwrap();
@@ -63,10 +63,9 @@ fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
         if told_by_the_api {
             fixture.controller.follow(&[Change::Network(NETWORK)], now);
         }
-        let Answer::Config(new) = fixture.ask(4, source(1), now) else { panic!("refused") };
-        lock(&fixture.controller.seen).note(
-            NETWORK,
-            identity(4),
+        let Answer::Config(new, _) = fixture.ask(4, source(1), now) else { panic!("refused") };
+        lock(&fixture.controller.members).note(
+            (NETWORK, identity(4).address),
             metadata(),
             None,
             Standing::Admitted,
@@ -124,7 +123,7 @@ fn what_is_revoked_in_a_network_that_was_made_again_is_not_forgotten_with_the_ol
 fn a_removed_member_returns_as_a_stranger() {
     let fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
-    assert!(matches!(fixture.ask(5, source(1), fixture.now), Answer::Config(_)));
+    assert!(matches!(fixture.ask(5, source(1), fixture.now), Answer::Config(..)));
     fixture.controller.store.write(|tx| tx.members().remove(NETWORK, identity(5).address)).unwrap();
     assert!(is_refused(&fixture.ask(5, source(1), fixture.at(1)), Refusal::AccessDenied));
     assert_eq!(fixture.pending(), [5]);

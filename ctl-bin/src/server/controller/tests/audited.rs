@@ -27,7 +27,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     };
     fixture.ask(2, source(1), now);
     fixture.ask(2, source(1), now);
-    fixture.controller.prepare_for(&other_release, None, source(1), now).unwrap();
+    fixture.controller.prepare_for(&other_release, source(1), now).unwrap();
     // The stranger of before is let in by the network that is public now.
     fixture.ask(1, source(1), now);
     let entries = log(&fixture);
@@ -64,7 +64,7 @@ fn what_members_cause_is_in_the_audit_log_once() {
     fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
     let mut with_token = request(3, RequestKind::Request);
     with_token.metadata.token = Some("a secret".to_owned());
-    fixture.controller.prepare_for(&with_token, None, source(1), now).unwrap();
+    fixture.controller.prepare_for(&with_token, source(1), now).unwrap();
     let newest = log(&fixture).swap_remove(0);
     let is_told = newest.starts_with("0000000003 member.create") && newest.contains(r#"Type":"token""#);
     assert!(is_told && !newest.contains("secret"), "{newest}");

@@ -35,7 +35,6 @@ use super::super::home::Home;
 use super::super::{clock, work};
 use super::answer::{Answer, AnswerError};
 use super::prepare::Case;
-use super::ready::Said;
 use super::*;
 use crate::vl1::{ConfigRequested, RequestId};
 
@@ -43,14 +42,8 @@ const NETWORK: NetworkId = NetworkId(0x7d82_73c3_5800_0001);
 
 impl Controller {
     /// Prepares the answer to a request, or what is pushed.
-    fn prepare_for(
-        &self,
-        request: &ConfigRequest,
-        said: Option<Said>,
-        source: Source,
-        now: Now,
-    ) -> Result<Answer, AnswerError> {
-        self.prepare(&Case { about: (), request: request.clone(), said, source }, now)
+    fn prepare_for(&self, request: &ConfigRequest, source: Source, now: Now) -> Result<Answer, AnswerError> {
+        self.prepare(&Case { about: (), request: request.clone(), source }, now)
     }
 }
 
@@ -73,7 +66,9 @@ impl Fixture {
         let rng = ChaCha20Rng::from_seed([2; 32]);
         let tally = Tally::new(&ctl_http::Metrics::new().unwrap()).unwrap();
         let told = (tally, Events::new(now.wall));
-        let controller = Controller::new(Arc::clone(&SECRET), store, rng, node, told, now).unwrap();
+        let controller =
+            Controller::new(Arc::clone(&SECRET), store, rng, (node, Box::new(identities)), told, now)
+                .unwrap();
         Self { controller, commands, now }
     }
 
@@ -91,19 +86,13 @@ impl Fixture {
     /// A node asks from `source`.
     fn ask(&self, node: u64, source: Source, now: Now) -> Answer {
         let request = request(node, RequestKind::Request);
-        let said = self.said(&request);
-        self.controller.prepare_for(&request, Some(said), source, now).unwrap()
-    }
-
-    /// What a request is on the wire.
-    fn said(&self, request: &ConfigRequest) -> Said {
-        self.controller.said(&request.identity, &request.metadata.write())
+        self.controller.prepare_for(&request, source, now).unwrap()
     }
 
     /// A member asks and is answered, as if it came from the node.
     fn note(&self, node: u64, standing: Standing) {
-        let identity = identity(node);
-        lock(&self.controller.seen).note(NETWORK, identity, metadata(), None, standing, self.now.mono);
+        let key = (NETWORK, identity(node).address);
+        lock(&self.controller.members).note(key, metadata(), None, standing, self.now.mono);
     }
 
     fn put(&self, member: &Member) {
@@ -196,6 +185,11 @@ fn identity(node: u64) -> PublicIdentity {
     PublicIdentity { address: Address::from_low_bits(node), key: [7; 64] }
 }
 
+/// Those of peers, who are all.
+fn identities(peers: Vec<Address>) -> Vec<PublicIdentity> {
+    peers.into_iter().map(|peer| identity(peer.to_u64())).collect()
+}
+
 fn metadata() -> RequestMetadata {
     RequestMetadata::parse(b"v=7\npv=c\nrevr=1")
 }
@@ -225,7 +219,7 @@ fn source(n: u32) -> Source {
 /// What a member is told that is not refused.
 fn config(answer: &Answer) -> NetworkConfig {
     match answer {
-        Answer::Config(issued) => NetworkConfig::parse(&issued.dictionary()).unwrap(),
+        Answer::Config(issued, _) => NetworkConfig::parse(&issued.dictionary()).unwrap(),
         Answer::Refusal(refusal, _) => panic!("refused: {refusal:?}"),
     }
 }

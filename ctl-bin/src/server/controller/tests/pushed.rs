@@ -39,7 +39,7 @@ fn who_is_to_hear_of_a_thousand_revocations_is_looked_for_as_often_as_for_one() 
         let controller = Arc::new(controller);
         block_on(work::follow_changes(Arc::clone(&controller), changes));
         fixture = Fixture { controller: Arc::into_inner(controller).unwrap(), commands, now };
-        looks.push(lock(&fixture.controller.seen).looks.get());
+        looks.push(lock(&fixture.controller.members).looks.get());
         // In slices, as the node does nothing else meanwhile.
         let told = std::iter::from_fn(|| fixture.commands.try_recv().ok()).count();
         assert_eq!(told as u64, revoked.div_ceil(64));
@@ -124,7 +124,7 @@ fn requests_are_answered_while_a_large_network_is_pushed_to() {
         });
         let asked = (1..=50).map(|node| {
             let start = clock::now();
-            controller.prepare_for(&request(node, RequestKind::Request), None, source(1), start).unwrap();
+            controller.prepare_for(&request(node, RequestKind::Request), source(1), start).unwrap();
             clock::now().mono - start.mono
         });
         (asked.collect::<Vec<_>>(), fixture.figure(|tally| &tally.pushes))
@@ -149,10 +149,10 @@ fn a_member_that_was_told_twice_to_be_out_is_not_told_again() {
     fixture.controller.follow(&[change], fixture.now);
     assert_eq!(fixture.send_all(), 1);
     let later = fixture.at(60_000);
-    let due = lock(&fixture.controller.pushes).take(&lock(&fixture.controller.seen), later.mono);
+    let due = lock(&fixture.controller.pushes).take(&lock(&fixture.controller.members), later.mono);
     assert!(due.is_some_and(|due| due.is_repeated()), "{due:?}");
     fixture.controller.follow(&[change], later);
-    lock(&fixture.controller.seen).pushed(NETWORK, identity(5).address, Standing::Refused, later.mono);
+    lock(&fixture.controller.members).pushed((NETWORK, identity(5).address), Standing::Refused, later.mono);
     assert_eq!(fixture.send_all(), 0);
 }
 
@@ -176,7 +176,7 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     };
     assert!(!farewell.dictionary().windows(2).any(|line| line == b"R="), "it has rules");
     let unknown = ConfigRequest { network: NetworkId(NETWORK.0 + 1), ..request(99, RequestKind::Request) };
-    let answer = fixture.controller.prepare_for(&unknown, None, source(1), fixture.now).unwrap();
+    let answer = fixture.controller.prepare_for(&unknown, source(1), fixture.now).unwrap();
     assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
 }
 
@@ -185,8 +185,8 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
 fn a_client_before_1_2_is_only_made_to_ask() {
     let mut fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
-    let (identity, old) = (identity(5), RequestMetadata::parse(b"v=6"));
-    lock(&fixture.controller.seen).note(NETWORK, identity, old, None, Standing::Admitted, fixture.now.mono);
+    let (key, old) = ((NETWORK, identity(5).address), RequestMetadata::parse(b"v=6"));
+    lock(&fixture.controller.members).note(key, old, None, Standing::Admitted, fixture.now.mono);
     fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     assert_eq!(fixture.send_all(), 1);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
@@ -199,12 +199,46 @@ fn a_client_before_1_2_is_only_made_to_ask() {
     assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 0);
 }
 
+/// Nobody has its keys any more; it asks when it comes back.
+#[test]
+fn who_is_a_peer_no_more_is_not_pushed_to() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.put(&authorized(5));
+    fixture.note(5, Standing::Admitted);
+    fixture.controller.identities = Box::new(|_| Vec::new());
+    fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
+    assert_eq!(fixture.send_all(), 0);
+    assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
+    assert_eq!(lock(&fixture.controller.pushes).next_due(fixture.now.mono), None);
+}
+
+/// The node may have no time before the program ends.
+#[test]
+fn identities_are_asked_of_the_node_and_nobody_waits_for_one_that_has_stopped() {
+    let (secret, now) = (IdentitySecret::generate(&mut ChaCha20Rng::from_seed([3; 32])), clock::now());
+    let public = *secret.public();
+    let mut node = Node::new(secret.into(), None, [4; 32], now);
+    let (sender, mut commands) = mpsc::channel::<Command>(1);
+    let identities = identities_of(sender);
+    let asked = vec![identity(5).address, public.address];
+    std::thread::scope(|scope| {
+        let answered = scope.spawn(|| identities(asked.clone()));
+        commands.blocking_recv().expect("it was not asked")(&mut node, now);
+        assert_eq!(answered.join().unwrap(), [public]);
+        let dropped = scope.spawn(|| identities(asked.clone()));
+        drop(commands.blocking_recv());
+        assert_eq!(dropped.join().unwrap(), []);
+        drop(commands);
+        assert_eq!(identities(asked.clone()), []);
+    });
+}
+
 /// Pushing tells what is; it records nobody.
 #[test]
 fn a_push_leaves_no_record_of_a_stranger() {
     let fixture = Fixture::with_network(true);
     let push = request(5, RequestKind::Push);
-    let answer = fixture.controller.prepare_for(&push, None, Source::Relayed, fixture.now).unwrap();
+    let answer = fixture.controller.prepare_for(&push, Source::Relayed, fixture.now).unwrap();
     assert!(is_refused(&answer, Refusal::AccessDenied));
     assert_eq!(fixture.member(5), None);
 }

@@ -1,81 +1,108 @@
 //! Members for whom nothing changed, who are answered without the database.
 
+use zt_proto::rules::{Rule, RuleBody};
+
+use super::super::super::members::Again;
 use super::*;
 
 impl Fixture {
-    /// Says whether a request would be answered without a look at the database.
-    fn is_ready(&self, request: &ConfigRequest, now: Now) -> bool {
-        let generation = self.controller.store.generation();
-        let key = (request.network, request.identity.address);
-        lock(&self.controller.ready).find(key, self.said(request), generation, now.wall).is_some()
+    /// Says whether a request would be answered without a look at the database, were it not so soon.
+    fn is_ready(&self, requested: &ConfigRequested, now: Now) -> bool {
+        let ConfigRequested { identity, network, metadata, from, .. } = requested;
+        let (key, generation) = ((*network, identity.address), self.controller.store.generation());
+        let asked = self.controller.asked(identity, metadata, *from);
+        !matches!(lock(&self.controller.members).again(key, asked, generation, now), Again::Other)
+    }
+
+    /// A node asks and is answered after a look at it.
+    fn answer(&mut self, node: u64, now: Now) {
+        self.controller.answer_all([requested(NETWORK, node, 1)], now, || ());
+        assert_eq!(std::iter::from_fn(|| self.commands.try_recv().ok()).count(), 1);
     }
 }
 
 #[test]
 fn a_member_is_answered_without_the_database_until_something_changes() {
-    let fixture = Fixture::with_network(true);
+    let mut fixture = Fixture::with_network(true);
     let now = fixture.now;
     fixture.put(&authorized(7));
-    let asks = request(7, RequestKind::Request);
+    let asks = requested(NETWORK, 7, 1);
     // The first answer changes the record: the version of the client.
-    fixture.ask(7, source(1), now);
+    fixture.answer(7, now);
     assert!(!fixture.is_ready(&asks, now));
-    fixture.ask(7, source(1), now);
+    fixture.answer(7, now);
     assert!(fixture.is_ready(&asks, now));
 
     let other_keys =
-        ConfigRequest { identity: PublicIdentity { key: [8; 64], ..asks.identity }, ..asks.clone() };
+        ConfigRequested { identity: PublicIdentity { key: [8; 64], ..asks.identity }, ..asks.clone() };
     assert!(!fixture.is_ready(&other_keys, now));
-    let other_client = ConfigRequest { metadata: RequestMetadata::parse(b"v=7\npv=b"), ..asks.clone() };
+    let other_client = ConfigRequested { metadata: b"v=7\npv=b".to_vec(), ..asks.clone() };
     assert!(!fixture.is_ready(&other_client, now));
-    let stored = fixture.controller.store.read(|tx| tx.networks().get(NETWORK)).unwrap().unwrap();
-    let fresh_for = ctl_core::memo::reusable_for(&stored);
-    assert!(fixture.is_ready(&asks, fixture.at(fresh_for)));
-    assert!(!fixture.is_ready(&asks, fixture.at(fresh_for + 1)));
+    let other_place = ConfigRequested { from: Some(([192, 0, 2, 1], 9993).into()), ..asks.clone() };
+    assert!(!fixture.is_ready(&other_place, now), "its address would not be noted");
 
     // What is noted about members, and strangers, change nothing.
-    fixture.note(7, Standing::Admitted);
     fixture.controller.save_notes(now);
-    fixture.ask(9, source(1), now);
+    fixture.answer(9, now);
     assert!(fixture.is_ready(&asks, now));
 
     fixture.put(&authorized(8));
     assert!(!fixture.is_ready(&asks, now));
-    fixture.ask(7, source(1), now);
+    fixture.answer(7, now);
     assert!(fixture.is_ready(&asks, now));
     fixture.put(&Member { authorized: false, ..authorized(7) });
     assert!(!fixture.is_ready(&asks, now));
     assert!(is_refused(&fixture.ask(7, source(1), now), Refusal::AccessDenied));
+    fixture.answer(7, now);
     assert!(!fixture.is_ready(&asks, now));
 }
 
 #[test]
 fn a_bridge_that_is_admitted_makes_the_others_be_told_and_another_newcomer_does_not() {
-    let fixture = Fixture::with_network(false);
+    let mut fixture = Fixture::with_network(false);
+    let now = fixture.now;
     for _ in 0..2 {
-        fixture.ask(7, source(1), fixture.now);
+        fixture.answer(7, now);
     }
-    let asks = request(7, RequestKind::Request);
-    fixture.ask(8, source(1), fixture.now);
-    assert!(fixture.is_ready(&asks, fixture.now));
+    let asks = requested(NETWORK, 7, 1);
+    fixture.answer(8, now);
+    assert!(fixture.is_ready(&asks, now));
     fixture.put(&Member { active_bridge: true, authorized: false, ..authorized(9) });
-    fixture.ask(7, source(1), fixture.now);
-    assert!(fixture.is_ready(&asks, fixture.now));
-    fixture.ask(9, source(1), fixture.now);
-    assert!(!fixture.is_ready(&asks, fixture.now));
+    fixture.answer(7, now);
+    assert!(fixture.is_ready(&asks, now));
+    fixture.answer(9, now);
+    assert!(!fixture.is_ready(&asks, now));
 }
 
 #[test]
 fn whose_login_ends_by_itself_is_always_decided_about() {
-    let fixture = Fixture::with_network(true);
+    let mut fixture = Fixture::with_network(true);
     let store = &fixture.controller.store;
     let network = store.read(|tx| tx.networks().get(NETWORK)).unwrap().unwrap();
     store.write(|tx| tx.networks().put(&Network { sso_enabled: true, ..network })).unwrap();
     fixture.put(&Member { authentication_expiry: fixture.at(60_000).wall, ..authorized(7) });
     for _ in 0..3 {
-        assert!(matches!(fixture.ask(7, source(1), fixture.now), Answer::Config(_)));
+        assert!(matches!(fixture.ask(7, source(1), fixture.now), Answer::Config(..)));
+        fixture.answer(7, fixture.now);
     }
-    assert!(!fixture.is_ready(&request(7, RequestKind::Request), fixture.now));
+    assert!(!fixture.is_ready(&requested(NETWORK, 7, 1), fixture.now));
+}
+
+/// Who is answered at once signs nothing that takes long.
+#[test]
+fn a_configuration_of_many_pieces_is_always_decided_about() {
+    for (rules, is_ready) in [(100, true), (1_000, false)] {
+        let mut fixture = Fixture::with_network(true);
+        let rule = Rule { not: false, or: false, body: RuleBody::Unknown { kind: 60, field: vec![1; 18] } };
+        let network =
+            Network { revision: 2, rules: vec![rule; rules], ..Network::new(NETWORK, Timestamp(1)) };
+        fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
+        fixture.put(&authorized(7));
+        for _ in 0..2 {
+            fixture.answer(7, fixture.now);
+        }
+        assert_eq!(fixture.is_ready(&requested(NETWORK, 7, 1), fixture.now), is_ready);
+    }
 }
 
 /// What a member that asks again is sent is what it would be sent by a controller that remembers nothing, but for the
@@ -88,10 +115,10 @@ fn remembered_answers_are_those_that_would_be_made_anew() {
     fixture.put(&authorized(5));
     let issued = |fixture: &Fixture, kind, millis| match fixture
         .controller
-        .prepare_for(&request(5, kind), None, source(1), fixture.at(millis))
+        .prepare_for(&request(5, kind), source(1), fixture.at(millis))
         .unwrap()
     {
-        Answer::Config(issued) => issued,
+        Answer::Config(issued, _) => issued,
         Answer::Refusal(refusal, _) => panic!("{refusal:?}"),
     };
     let first = issued(&fixture, RequestKind::Request, 0);

@@ -58,7 +58,7 @@ fn another_release_of_a_client_is_a_change() {
     let before = fixture.controller.events.recent().len();
     let metadata = RequestMetadata::parse(b"v=7\npv=c\nmajv=1\nminv=e\nrevr=1");
     let newer = ConfigRequest { metadata, ..request(1, RequestKind::Request) };
-    fixture.controller.prepare_for(&newer, None, source(1), fixture.at(60_000)).unwrap();
+    fixture.controller.prepare_for(&newer, source(1), fixture.at(60_000)).unwrap();
     let told = fixture.controller.events.recent().split_off(before);
     assert_eq!(told.iter().map(|event| event.kind).collect::<Vec<_>>(), [MemberChanged]);
 }
