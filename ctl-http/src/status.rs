@@ -61,8 +61,8 @@ pub trait Peers: Send + Sync {
     /// Returns those that follow `last` in the order of their addresses, at most `limit`.
     fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus>;
 
-    /// Returns all, ascending by address.
-    fn all(&self) -> Arc<Vec<PeerStatus>>;
+    /// Shows all to `look`, ascending by address.
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus));
 }
 
 /// A root set, and the forms in which clients take it.

@@ -2,6 +2,7 @@
 //! nothing while nobody looks.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +25,6 @@ const MAX_INTERVALS: u32 = 10;
 const PAGE: usize = 256;
 /// Between two pages, while nobody waits for the list.
 const PAGE_PAUSE: Duration = Duration::from_millis(10);
-/// So many pauses later whoever reads the list is no longer waited for.
-const MAX_WAITS: u32 = 10;
 /// Whoever looks single peers up more often than this in one interval is served from a list: to ask the loop takes two
 /// changes of threads each time.
 const MAX_LOOKS: u32 = 32;
@@ -51,9 +50,28 @@ struct Kept {
 
 #[derive(Debug)]
 struct List {
-    /// Ascending by address.
-    peers: Arc<Vec<PeerStatus>>,
+    peers: BTreeMap<Address, PeerStatus>,
     last_use: Instant,
+}
+
+impl List {
+    /// Returns those that follow `last`, at most `limit`.
+    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
+        let from = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.peers.range(from).take(limit).map(|(_, peer)| peer.clone()).collect()
+    }
+
+    /// Puts a page in the place of what follows one address and goes up to another, or to the end.
+    fn replace(&mut self, after: Option<Address>, last: Option<Address>, page: Vec<PeerStatus>) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let to = last.map_or(Bound::Unbounded, Bound::Included);
+        // Whatever is between an address and itself is nothing, but no range.
+        if last.is_none() || after < last {
+            let gone: Vec<_> = self.peers.range((from, to)).map(|(address, _)| *address).collect();
+            gone.iter().for_each(|address| drop(self.peers.remove(address)));
+        }
+        self.peers.extend(page.into_iter().map(|peer| (peer.address, peer)));
+    }
 }
 
 /// What is to be done in an interval.
@@ -81,17 +99,15 @@ impl Kept {
         Wanted::Renewal
     }
 
-    /// Returns the list, if there is one, for somebody who wants it.
-    fn take_list(&mut self, now: Instant) -> Option<Arc<Vec<PeerStatus>>> {
-        let list = self.list.as_mut()?;
-        list.last_use = now;
-        Some(Arc::clone(&list.peers))
+    /// Says whether there is a list, for somebody who wants all of it.
+    fn is_kept(&mut self, now: Instant) -> bool {
+        self.list.as_mut().map(|list| list.last_use = now).is_some()
     }
 
     /// Returns the list, if there is one, for somebody who wants a part of it, and notes that.
-    fn peek_list(&mut self) -> Option<Arc<Vec<PeerStatus>>> {
+    fn look(&mut self) -> Option<&List> {
         self.looks = self.looks.saturating_add(1);
-        self.list.as_ref().map(|list| Arc::clone(&list.peers))
+        self.list.as_ref()
     }
 }
 
@@ -111,7 +127,7 @@ impl KnownPeers {
                 Wanted::First => {
                     let peers = Arc::clone(&self);
                     // One that panics would do so again.
-                    if spawn_blocking(move || peers.all()).await.is_err() {
+                    if spawn_blocking(move || peers.keep()).await.is_err() {
                         return;
                     }
                 }
@@ -135,16 +151,9 @@ impl KnownPeers {
             }
             let Ok(seen) = answered.await else { return };
             let page = seen.describe();
-            // Somebody who is just reading has the list for himself, if it takes him longer than that.
-            for _ in 0..MAX_WAITS {
-                if self.lock().list.as_ref().is_none_or(|list| Arc::strong_count(&list.peers) == 1) {
-                    break;
-                }
-                sleep(PAGE_PAUSE).await;
-            }
             let last = page.last().map(|peer| peer.address).filter(|_| page.len() >= PAGE);
             if let Some(list) = &mut self.lock().list {
-                replace(Arc::make_mut(&mut list.peers), after, last, page);
+                list.replace(after, last, page);
             }
             after = last;
             if after.is_none() {
@@ -163,20 +172,25 @@ impl KnownPeers {
         answered.blocking_recv().map_or_else(|_| Vec::new(), |seen| seen.describe())
     }
 
-    /// Asks for the peers that follow an address, a page at a time.
-    fn ask_after(&self, mut last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
-        let mut peers = Vec::new();
-        while peers.len() < limit {
-            let count = PAGE.min(limit - peers.len());
-            let page = self.ask(move |node, now| node.peers_after(now, last, count));
-            let is_last = page.len() < count;
-            peers.extend(page);
-            if is_last {
-                break;
-            }
-            last = peers.last().map(|peer| peer.address);
+    /// Makes the list, unless there is one.
+    fn keep(&self) {
+        let is_kept = || self.lock().is_kept(clock::now().mono);
+        if is_kept() {
+            return;
         }
-        peers
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_kept() {
+            return; // somebody else made it meanwhile
+        }
+        let ask = |last, count| self.ask(move |node, now| node.peers_after(now, last, count));
+        let peers = in_pages(None, usize::MAX, ask).into_iter().map(|peer| (peer.address, peer)).collect();
+        self.lock().list = Some(List { peers, last_use: clock::now().mono });
+    }
+
+    /// Returns the peers that follow an address, at most a page of them.
+    fn page(&self, last: Option<Address>, count: usize) -> Vec<PeerStatus> {
+        let kept = self.lock().list.as_ref().map(|list| list.after(last, count));
+        kept.unwrap_or_else(|| self.ask(move |node, now| node.peers_after(now, last, count)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -187,9 +201,8 @@ impl KnownPeers {
 impl Peers for KnownPeers {
     fn one(&self, address: Address) -> Pin<Box<dyn Future<Output = Option<PeerStatus>> + Send + '_>> {
         Box::pin(async move {
-            let kept = self.lock().peek_list();
-            if let Some(peers) = kept {
-                return find(&peers, address).cloned();
+            if let Some(list) = self.lock().look() {
+                return list.peers.get(&address).cloned();
             }
             let (command, answered) = question(move |node, now| node.peers_of(now, &[address]));
             self.node.send(command).await.ok()?;
@@ -198,37 +211,54 @@ impl Peers for KnownPeers {
     }
 
     fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus> {
-        let kept = self.lock().peek_list();
-        let found = match kept {
-            Some(peers) => addresses.iter().filter_map(|address| find(&peers, *address).cloned()).collect(),
-            None => {
-                let addresses = addresses.to_vec();
-                self.ask(move |node, now| node.peers_of(now, &addresses))
-            }
+        let known = |list: &List| {
+            addresses.iter().filter_map(|address| list.peers.get(address).cloned()).collect::<Vec<_>>()
         };
+        let kept = self.lock().look().map(known);
+        let found = kept.unwrap_or_else(|| {
+            let addresses = addresses.to_vec();
+            self.ask(move |node, now| node.peers_of(now, &addresses))
+        });
         found.into_iter().map(|peer| (peer.address, peer)).collect()
     }
 
     fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
-        let kept = self.lock().peek_list();
-        let Some(peers) = kept else { return self.ask_after(last, limit) };
-        let first = last.map_or(0, |last| peers.partition_point(|peer| peer.address <= last));
-        peers.get(first..).unwrap_or_default().iter().take(limit).cloned().collect()
+        self.lock().look();
+        in_pages(last, limit, |last, count| self.page(last, count))
     }
 
-    fn all(&self) -> Arc<Vec<PeerStatus>> {
-        let kept = || self.lock().take_list(clock::now().mono);
-        if let Some(peers) = kept() {
-            return peers;
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) {
+        self.keep();
+        let mut last = None;
+        loop {
+            let page = self.page(last, PAGE);
+            page.iter().for_each(&mut *look);
+            last = page.last().map(|peer| peer.address).filter(|_| page.len() >= PAGE);
+            if last.is_none() {
+                return;
+            }
         }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peers) = kept() {
-            return peers; // somebody else made it meanwhile
-        }
-        let peers = Arc::new(self.ask_after(None, usize::MAX));
-        self.lock().list = Some(List { peers: Arc::clone(&peers), last_use: clock::now().mono });
-        peers
     }
+}
+
+/// Collects the peers that follow an address, at most `limit`, from pages of them.
+fn in_pages(
+    mut last: Option<Address>,
+    limit: usize,
+    page: impl Fn(Option<Address>, usize) -> Vec<PeerStatus>,
+) -> Vec<PeerStatus> {
+    let mut peers = Vec::new();
+    while peers.len() < limit {
+        let count = PAGE.min(limit - peers.len());
+        let page = page(last, count);
+        let is_last = page.len() < count;
+        peers.extend(page);
+        if is_last {
+            break;
+        }
+        last = peers.last().map(|peer| peer.address);
+    }
+    peers
 }
 
 /// What the loop of the node saw, and when.
@@ -255,26 +285,6 @@ fn question(
         drop(answer.send(Seen { peers, now }));
     };
     (Box::new(command), answered)
-}
-
-fn find(peers: &[PeerStatus], address: Address) -> Option<&PeerStatus> {
-    let index = peers.binary_search_by_key(&address, |peer| peer.address).ok()?;
-    peers.get(index)
-}
-
-/// Puts a page into the place of all peers `after` an address and up to another, or to the end.
-fn replace(
-    peers: &mut Vec<PeerStatus>,
-    after: Option<Address>,
-    last: Option<Address>,
-    page: Vec<PeerStatus>,
-) {
-    let begin = after.map_or(0, |after| peers.partition_point(|peer| peer.address <= after));
-    let end = last.map_or(peers.len(), |last| peers.partition_point(|peer| peer.address <= last));
-    peers.splice(begin..end.max(begin), page);
-    if last.is_none() {
-        peers.shrink_to(peers.len() + PAGE);
-    }
 }
 
 fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
@@ -336,6 +346,13 @@ mod tests {
         peers.iter().map(|peer| peer.address.to_u64()).collect()
     }
 
+    /// Shows all.
+    fn all(known: &KnownPeers) -> Vec<u64> {
+        let mut all = Vec::new();
+        known.each(&mut |peer| all.push(peer.address.to_u64()));
+        all
+    }
+
     /// Does what waits where that is allowed.
     async fn look<T: Send + 'static>(
         known: &Arc<KnownPeers>,
@@ -348,14 +365,11 @@ mod tests {
     #[tokio::test]
     async fn many_peers_are_looked_at_a_page_at_a_time_and_none_is_missed() {
         let (known, node, asked) = known();
-        let all = look(&known, |known| known.all()).await;
+        assert_eq!(look(&known, all).await, (1..=PEERS).collect::<Vec<_>>());
         assert_eq!(asked.load(Ordering::SeqCst), 4, "a thousand peers are four pages");
-        assert_eq!(shown(&all), (1..=PEERS).collect::<Vec<_>>());
-        drop(all);
         known.renew().await;
         assert_eq!(asked.load(Ordering::SeqCst), 8);
-        let again = look(&known, |known| known.all()).await;
-        assert_eq!(shown(&again), (1..=PEERS).collect::<Vec<_>>());
+        assert_eq!(look(&known, all).await, (1..=PEERS).collect::<Vec<_>>());
         assert_eq!(asked.load(Ordering::SeqCst), 8, "as long as it is kept it is asked for by nobody else");
         drop(known);
         node.await.unwrap();
@@ -375,7 +389,7 @@ mod tests {
         let asked_for = look(&known, some).await;
         assert_eq!(asked.load(Ordering::SeqCst), 5, "a page of 299 takes two");
         assert!(known.lock().list.is_none(), "nobody wanted all of them");
-        look(&known, |known| known.all()).await;
+        look(&known, KnownPeers::keep).await;
         let before = asked.load(Ordering::SeqCst);
         assert_eq!(look(&known, some).await, asked_for);
         assert_eq!(asked.load(Ordering::SeqCst), before);
@@ -387,16 +401,16 @@ mod tests {
     fn a_list_is_kept_for_who_looks_often_and_dropped_when_nobody_does() {
         let (mut kept, start) = (Kept::default(), clock::now().mono);
         for _ in 0..MAX_LOOKS {
-            assert!(kept.peek_list().is_none());
+            assert!(kept.look().is_none());
         }
         assert_eq!(kept.begin_interval(start), Wanted::Nothing, "so many looks are few");
-        (0..=MAX_LOOKS).for_each(|_| drop(kept.peek_list()));
+        (0..=MAX_LOOKS).for_each(|_| assert_eq!(kept.look().is_some(), kept.list.is_some()));
         assert_eq!(kept.begin_interval(start), Wanted::First);
-        kept.list = Some(List { peers: Arc::default(), last_use: start });
+        kept.list = Some(List { peers: BTreeMap::new(), last_use: start });
         let later = start + KEEP_FOR;
-        (0..=MAX_LOOKS).for_each(|_| drop(kept.peek_list()));
+        (0..=MAX_LOOKS).for_each(|_| assert_eq!(kept.look().is_some(), kept.list.is_some()));
         assert_eq!(kept.begin_interval(later), Wanted::Renewal, "it is used all the time");
-        kept.peek_list();
+        assert!(kept.look().is_some());
         assert_eq!(kept.begin_interval(later + KEEP_FOR - INTERVAL), Wanted::Renewal);
         assert_eq!(kept.begin_interval(later + KEEP_FOR), Wanted::Nothing, "one look does not keep it");
         assert!(kept.list.is_none());
@@ -408,7 +422,7 @@ mod tests {
         drop(commands);
         let known = Arc::new(KnownPeers::new(sender));
         assert!(look(&known, |known| known.some(&[address(1)])).await.is_empty());
-        assert!(look(&known, |known| known.all()).await.is_empty());
+        assert!(look(&known, all).await.is_empty());
         known.tend().await;
     }
 
@@ -425,14 +439,19 @@ mod tests {
             packets_broken: 0,
         };
         let page = |numbers: &[u64]| numbers.iter().map(peer).collect::<Vec<_>>();
-        let mut all = page(&[1, 3, 5, 7, 9]);
-        replace(&mut all, None, Some(address(4)), page(&[2, 4]));
-        assert_eq!(shown(&all), [2, 4, 5, 7, 9]);
-        replace(&mut all, Some(address(4)), Some(address(8)), page(&[6, 7, 8]));
-        assert_eq!(shown(&all), [2, 4, 6, 7, 8, 9]);
-        replace(&mut all, Some(address(8)), None, page(&[]));
-        assert_eq!(shown(&all), [2, 4, 6, 7, 8]);
-        replace(&mut all, None, None, page(&[]));
-        assert!(all.is_empty());
+        let shown = |list: &List| list.peers.keys().map(|address| address.to_u64()).collect::<Vec<_>>();
+        let mut list = List { peers: BTreeMap::new(), last_use: clock::now().mono };
+        list.replace(None, None, page(&[1, 3, 5, 7, 9]));
+        list.replace(None, Some(address(4)), page(&[2, 4]));
+        assert_eq!(shown(&list), [2, 4, 5, 7, 9]);
+        list.replace(Some(address(4)), Some(address(8)), page(&[6, 7, 8]));
+        assert_eq!(shown(&list), [2, 4, 6, 7, 8, 9]);
+        list.replace(Some(address(8)), None, page(&[]));
+        assert_eq!(shown(&list), [2, 4, 6, 7, 8]);
+        list.replace(Some(address(8)), Some(address(8)), page(&[]));
+        list.replace(Some(address(9)), Some(address(8)), page(&[]));
+        assert_eq!(shown(&list), [2, 4, 6, 7, 8]);
+        list.replace(None, None, page(&[]));
+        assert!(list.peers.is_empty());
     }
 }

@@ -209,9 +209,8 @@ impl Wanted {
 
 /// Returns the members that are, or are not, reached now.
 fn among(state: &State, online: bool) -> Among {
-    let peers = state.api.peers.all();
-    let reached = peers.iter().filter(|peer| peer.path_in_use().is_some());
-    let reached = reached.map(|peer| peer.address).collect();
+    let mut reached = Vec::new();
+    state.api.peers.each(&mut |peer| reached.extend(peer.path_in_use().map(|_| peer.address)));
     if online { Among::These(reached) } else { Among::Others(reached) }
 }
 

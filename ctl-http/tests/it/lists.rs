@@ -1,6 +1,7 @@
 //! Lists of any length (`http-api.md` §7.5, §7.7).
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use ctl_core::{Member, Network};
 use ctl_store::Store;
@@ -75,6 +76,27 @@ fn list_is_not_read_further_than_the_client_takes_it() {
     let answer = server.post(&format!("/controller/network/{}", network()), &json!({ "name": "x" }));
     assert_eq!(answer.status, 200);
     assert_eq!(server.get(&path).json()["meta"]["totalCount"], json!(MEMBERS));
+}
+
+/// Peers are as many as members, and strangers may be among them.
+#[test]
+fn long_list_of_peers_comes_in_chunks_and_is_not_read_further_than_the_client_takes_it() {
+    const PEERS: usize = 100_000;
+    let server = Server::with_peers(PEERS);
+    let stuck = server.begin("/peer");
+    // So much fits into the buffers of both sides that most are still to come when the answer has begun.
+    assert!((1..PEERS).contains(&server.shown_peers.load(Ordering::SeqCst)));
+    drop(stuck);
+
+    let server = Server::with_peers(5_000);
+    let answer = server.get("/peer");
+    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
+    let list = answer.json();
+    let shown: Vec<_> =
+        list.as_array().unwrap().iter().map(|peer| peer["address"].as_str().unwrap()).collect();
+    let expected: Vec<_> = (1..=5_000).map(|n| Address::from_low_bits(n).to_string()).collect();
+    assert_eq!(shown, expected);
+    assert_eq!(Server::with_peers(0).get("/peer").json(), json!([]));
 }
 
 /// `http-api.md` §17; four wishes of §22 ask for it.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
@@ -47,6 +47,11 @@ pub(crate) struct Server {
     node: watch::Sender<Arc<NodeStatus>>,
     pub(crate) access: watch::Sender<Arc<Access>>,
     clock: Arc<AtomicU64>,
+    /// How many peers were shown in pages.
+    pub(crate) shown_peers: Arc<AtomicUsize>,
+    /// How often somebody began to look at all peers, and what is locked for that.
+    pub(crate) looking: Arc<AtomicUsize>,
+    pub(crate) gate: Arc<Mutex<()>>,
 }
 
 /// What a test can choose.
@@ -105,6 +110,14 @@ impl Server {
             ..Access::new(Token::new(TOKEN).unwrap())
         };
         let (access_sender, access) = watch::channel(Arc::new(access));
+        let shown_peers = Arc::new(AtomicUsize::new(0));
+        let (looking, gate) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let peers = KnownPeers {
+            all: Arc::new(options.peers),
+            shown: Arc::clone(&shown_peers),
+            looking: Arc::clone(&looking),
+            gate: Arc::clone(&gate),
+        };
         let events = Events::new(Timestamp(START)).with_heartbeat(options.heartbeat);
         let api = Api {
             store: store.clone(),
@@ -114,7 +127,7 @@ impl Server {
             metrics: Metrics::new().unwrap(),
             local_conf: watch::channel(Arc::new(options.local_conf)).1,
             node,
-            peers: Arc::new(KnownPeers(Arc::new(options.peers))),
+            peers: Arc::new(peers),
             changes: changed,
             events: events.clone(),
             backups: options.backups,
@@ -138,6 +151,9 @@ impl Server {
             node: node_sender,
             access: access_sender,
             clock,
+            shown_peers,
+            looking,
+            gate,
         }
     }
 
@@ -205,11 +221,17 @@ impl Server {
         assert!(noted.unwrap());
     }
 
-    /// Sends a request and leaves its answer unread.
+    /// Sends a request and leaves its answer unread, once it has begun.
     pub(crate) fn begin(&self, path: &str) -> TcpStream {
+        let stream = self.ask(path);
+        stream.peek(&mut [0]).unwrap();
+        stream
+    }
+
+    /// Sends a request, and waits for nothing.
+    pub(crate) fn ask(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nX-ZT1-Auth: {TOKEN}\r\n\r\n").unwrap();
-        stream.peek(&mut [0]).unwrap();
         stream
     }
 
@@ -319,11 +341,25 @@ fn node_status(peer_count: usize) -> NodeStatus {
 }
 
 /// What the node knows of others.
-struct KnownPeers(Arc<Vec<PeerStatus>>);
+struct KnownPeers {
+    all: Arc<Vec<PeerStatus>>,
+    shown: Arc<AtomicUsize>,
+    looking: Arc<AtomicUsize>,
+    gate: Arc<Mutex<()>>,
+}
+
+impl KnownPeers {
+    fn all(&self) -> Arc<Vec<PeerStatus>> {
+        // Panics where nobody may wait, as asking a node would.
+        let (answer, answered) = oneshot::channel();
+        answer.send(Arc::clone(&self.all)).unwrap();
+        answered.blocking_recv().unwrap()
+    }
+}
 
 impl Peers for KnownPeers {
     fn one(&self, address: Address) -> Pin<Box<dyn Future<Output = Option<PeerStatus>> + Send + '_>> {
-        let known = self.0.iter().find(|peer| peer.address == address);
+        let known = self.all.iter().find(|peer| peer.address == address);
         Box::pin(async move { known.cloned() })
     }
 
@@ -335,13 +371,14 @@ impl Peers for KnownPeers {
 
     fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
         let follows = |peer: &&PeerStatus| last.is_none_or(|last| peer.address > last);
-        self.all().iter().filter(follows).take(limit).cloned().collect()
+        let page: Vec<_> = self.all().iter().filter(follows).take(limit).cloned().collect();
+        self.shown.fetch_add(page.len(), Ordering::SeqCst);
+        page
     }
 
-    fn all(&self) -> Arc<Vec<PeerStatus>> {
-        // Panics where nobody may wait, as asking a node would.
-        let (answer, answered) = oneshot::channel();
-        answer.send(Arc::clone(&self.0)).unwrap();
-        answered.blocking_recv().unwrap()
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) {
+        self.looking.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.lock().unwrap());
+        self.all().iter().for_each(look);
     }
 }
