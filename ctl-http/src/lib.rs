@@ -224,9 +224,8 @@ async fn respond_in_turn<T: Serialize + Send + 'static>(
     match heavy.turn().await {
         Ok(turn) => {
             respond(move || {
-                let result = work();
-                drop(turn);
-                result
+                let _turn = turn;
+                work()
             })
             .await
         }
@@ -234,12 +233,12 @@ async fn respond_in_turn<T: Serialize + Send + 'static>(
     }
 }
 
-/// Runs `work` where it may block, and renders what it returns.
+/// Runs `work` where it may block, and renders there what it returns.
 async fn respond<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Response {
-    let result = tokio::task::spawn_blocking(work).await;
-    answer(result.map_err(ApiError::Task).flatten())
+    let answered = tokio::task::spawn_blocking(|| answer(work())).await;
+    answered.unwrap_or_else(|error| ApiError::Task(error).into_response())
 }
 
 /// Renders what was done, or why it was not.

@@ -18,7 +18,7 @@ use crate::extract::{deleting, param, read_body, reading, segment, writing};
 use crate::status::PeerStatus;
 use crate::streamed::{self, Pages, Step};
 use crate::view::member::{MemberView, render, render_listed};
-use crate::{Shared, State, answer, network, respond, with};
+use crate::{Shared, State, answer, network, respond, respond_in_turn, with};
 
 /// Members of a page of the list in full: some 500 KiB of text.
 pub(crate) const PAGE: usize = 500;
@@ -115,7 +115,8 @@ pub(crate) fn active(state: Shared) -> BoxedFilter<(Response,)> {
         .and(reading())
         .and(with(state))
         .then(async |id: NetworkId, state: Shared| {
-            respond(move || {
+            let heavy = state.heavy.clone();
+            respond_in_turn(&heavy, move || {
                 let since = Timestamp((state.api.now)().0.saturating_sub(ACTIVE_WITHIN));
                 state.api.store.read(|tx| {
                     network::require(tx, id)?;

@@ -17,11 +17,11 @@ use zt_proto::{Address, NetworkId};
 
 use crate::edit::Edit;
 use crate::error::ApiError;
-use crate::extract::{self, deleting, param, parse_body, reading, segment, writing};
+use crate::extract::{self, deleting, param, parse_body, read_body, reading, segment, writing};
 use crate::rendered::Rendering;
 use crate::streamed::{self, Pages, Step};
 use crate::view::network::{NetworkView, render, render_listed};
-use crate::{Shared, State, respond, rule_tests, settle, with};
+use crate::{Shared, State, respond, respond_in_turn, rule_tests, settle, with};
 
 /// How many random ids are tried for a new network: enough to find a free one while one in a hundred is.
 const MAX_TRIES: u32 = 1000;
@@ -116,13 +116,21 @@ pub(crate) fn update(state: Shared) -> BoxedFilter<(Response,)> {
         .and(writing())
         .and(with(state))
         .then(async |id: NetworkId, body: Result<Vec<u8>, ApiError>, state: Shared| {
-            respond(move || {
-                let body = parse_body(&body?)?;
+            let body = match body {
+                Ok(body) => read_body(body).await,
+                Err(error) => Err(error),
+            };
+            let body = match body {
+                Ok(body) => body,
+                Err(error) => return error.into_response(),
+            };
+            let (heavy, is_heavy) = (state.heavy.clone(), body.may_concern_tests());
+            let change = move || {
                 state.change_network(id, &body, |tx, network| {
                     Ok(render(network, &tx.members().counts(network.id)?))
                 })
-            })
-            .await
+            };
+            if is_heavy { respond_in_turn(&heavy, change).await } else { respond(change).await }
         })
         .boxed()
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -221,4 +222,31 @@ fn open_request_is_finished_when_the_server_stops() {
 fn server_does_not_wait_for_ever_for_an_open_request() {
     let (answer, ended_early) = stop_while_a_request_is_open(Limits { shutdown: SHORT, ..Limits::default() });
     assert!(ended_early && answer.is_empty(), "{answer}");
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn request_that_takes_long_waits_for_its_turn_and_others_do_not() {
+    let server = Server::start();
+    server.post(NETWORK, &json!({}));
+    let gate = server.gate.lock().unwrap();
+    let members = "/api/v2/network/a940ad429a0000f1/member?online=true";
+    let _busy: Vec<_> = (0..2).map(|_| server.ask(members)).collect();
+    while server.looking.load(Ordering::SeqCst) < 2 {
+        thread::yield_now();
+    }
+    let rules = json!({ "rules": [{ "type": "ACTION_ACCEPT" }] });
+    let active = format!("{NETWORK}/active");
+    thread::scope(|scope| {
+        let (sender, answered) = mpsc::channel();
+        let requests = [("POST", NETWORK, Some(rules.to_string())), ("GET", active.as_str(), None)];
+        for (method, path, body) in requests {
+            let (sender, server) = (sender.clone(), &server);
+            scope.spawn(move || sender.send(server.send(method, path, body.as_deref()).status).unwrap());
+        }
+        assert_eq!(answered.recv_timeout(SHORT), Err(mpsc::RecvTimeoutError::Timeout));
+        assert_eq!(server.post(NETWORK, &json!({ "name": "quick" })).status, 200);
+        drop(gate);
+        assert_eq!([(); 2].map(|()| answered.recv_timeout(LONG).unwrap()), [200, 200]);
+    });
 }
