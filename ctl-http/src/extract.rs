@@ -113,12 +113,20 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     Ok(if let Value::Object(fields) = value { fields } else { Map::new() })
 }
 
-/// The same on a runtime's thread, which others wait for, if the body is short; else on one of its own.
+/// The same where [`read_with`] does it.
 pub(crate) async fn read_body(body: Vec<u8>) -> Result<Map<String, Value>, ApiError> {
+    read_with(body, |body| parse_body(&body)).await
+}
+
+/// Reads a body on a runtime's thread, which others wait for, if it is short; else on one of its own.
+pub(crate) async fn read_with<T: Send + 'static, E: From<ApiError> + Send + 'static>(
+    body: Vec<u8>,
+    read: impl FnOnce(Vec<u8>) -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     if body.len() <= MAX_BODY_AT_ONCE {
-        parse_body(&body)
+        read(body)
     } else {
-        spawn_blocking(move || parse_body(&body)).await?
+        spawn_blocking(move || read(body)).await.map_err(ApiError::Task)?
     }
 }
 

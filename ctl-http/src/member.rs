@@ -81,14 +81,7 @@ pub(crate) fn remove(state: Shared) -> BoxedFilter<(Response,)> {
         .and(deleting())
         .and(with(state))
         .then(async |id: NetworkId, address: Address, state: Shared| {
-            let peer = state.api.peers.one(address).await;
-            let removed = state.write_soon(move |state, tx| {
-                let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                let view = state.render_member(tx, &member, peer.as_ref())?;
-                tx.members().remove(id, address)?;
-                Ok((view, Edit::of_member(Some(&member), None)))
-            });
-            answer(removed.await)
+            answer(state.remove_member(id, address, State::render_member).await)
         })
         .boxed()
 }
@@ -230,6 +223,23 @@ impl State {
             Ok((view, Edit::of_member(stored.as_ref(), Some(&member))))
         };
         self.write_soon(update).await
+    }
+
+    /// Removes a member, and shows what it was.
+    pub(crate) async fn remove_member<V: Send + 'static>(
+        self: Arc<Self>,
+        network: NetworkId,
+        address: Address,
+        show: fn(&Self, &Tx<'_>, &Member, Option<&PeerStatus>) -> Result<V, ApiError>,
+    ) -> Result<V, ApiError> {
+        let peer = self.api.peers.one(address).await;
+        let remove = move |state: &Self, tx: &Tx<'_>| {
+            let member = tx.members().get(network, address)?.ok_or(ApiError::NotFound)?;
+            let shown = show(state, tx, &member, peer.as_ref())?;
+            tx.members().remove(network, address)?;
+            Ok((shown, Edit::of_member(Some(&member), None)))
+        };
+        self.write_soon(remove).await
     }
 
     /// Returns the member as it is stored, if it is, and the one to be changed: a copy, or a new one.

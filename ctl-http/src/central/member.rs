@@ -79,14 +79,7 @@ fn remove(state: &Shared) -> BoxedFilter<(Response,)> {
         .and(deleting())
         .and(with(Arc::clone(state)))
         .then(async |id: NetworkId, address: Address, state: Shared| {
-            let peer = state.api.peers.one(address).await;
-            let removed = state.write_soon(move |state, tx| {
-                let member = tx.members().get(id, address)?.ok_or(ApiError::NotFound)?;
-                let shown = state.central_member(tx, &member, peer.as_ref())?;
-                tx.members().remove(id, address)?;
-                Ok((shown, Edit::of_member(Some(&member), None)))
-            });
-            answer(removed.await)
+            answer(state.remove_member(id, address, State::central_member).await)
         })
         .boxed()
 }

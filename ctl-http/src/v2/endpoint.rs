@@ -1,5 +1,8 @@
 //! What an endpoint is: what it answers to, what it does, and how the document of the API describes it.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use warp::http::Method;
 
@@ -10,6 +13,18 @@ use crate::extract::{JSON, percent_decode};
 
 /// Does what a request asks for. Runs where it may block.
 pub(crate) type Handler = fn(&State, Request) -> Result<Answer, Problem>;
+
+/// Does what a request asks for, and holds no thread while it waits: what is asked for often, and quick.
+pub(crate) type Waiter = fn(Arc<State>, Request) -> Answering;
+
+/// What comes of a request.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed {
+    Blocks(Handler),
+    Waits(Waiter),
+}
 
 /// Returns the schema of a type, and adds what it refers to.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -23,7 +38,7 @@ pub(crate) struct Endpoint {
     /// Unique, for generated clients.
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
-    pub(crate) handler: Handler,
+    pub(crate) deed: Deed,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Option<SchemaOf>,
     pub(crate) answers: Vec<Meaning>,
@@ -69,14 +84,14 @@ impl Endpoint {
         path: &'static str,
         name: &'static str,
         summary: &'static str,
-        handler: Handler,
+        deed: Deed,
     ) -> Self {
         Self {
             method,
             path,
             name,
             summary,
-            handler,
+            deed,
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),

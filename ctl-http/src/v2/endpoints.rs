@@ -9,7 +9,7 @@ use super::audit::AuditPage;
 use super::backups::{BackupList, BackupView};
 use super::bulk::{Bulk, BulkAnswer};
 use super::dry_run::DryRun;
-use super::endpoint::{Conditional, Endpoint, Handler};
+use super::endpoint::{Conditional, Deed, Endpoint, Handler, Waiter};
 use super::join::Join;
 use super::log_level::LogLevelView;
 use super::member_page::MemberPage;
@@ -93,11 +93,12 @@ fn members() -> Vec<Endpoint> {
         get(MEMBER, "getMember", "One member", member::get)
             .conditional(Conditional::Read)
             .gives::<MemberView>(200, "the member"),
-        patch(MEMBER, "changeMember", "Changes a member (JSON merge patch)", member::patch)
+        waiting(Method::PATCH, MEMBER, "changeMember", "Changes a member (JSON merge patch)", member::patch)
             .takes::<MemberChange>()
             .conditional(Conditional::Change)
             .gives::<MemberView>(200, "the member as it is now"),
-        put(
+        waiting(
+            Method::PUT,
             MEMBER,
             "replaceMember",
             "Replaces the settings of a member, or adds it before it asks",
@@ -107,7 +108,7 @@ fn members() -> Vec<Endpoint> {
         .conditional(Conditional::Change)
         .gives::<MemberView>(200, "the member as it is now")
         .gives::<MemberView>(201, "the new member"),
-        delete(MEMBER, "removeMember", "Removes a member", member::remove)
+        waiting(Method::DELETE, MEMBER, "removeMember", "Removes a member", member::remove)
             .conditional(Conditional::Change)
             .gives_nothing(204, "it is gone"),
     ]
@@ -283,23 +284,34 @@ fn told() -> Vec<Endpoint> {
 }
 
 fn get(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    Endpoint::new(Method::GET, path, name, summary, handler)
+    Endpoint::new(Method::GET, path, name, summary, Deed::Blocks(handler))
 }
 
 fn post(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    Endpoint::new(Method::POST, path, name, summary, handler)
+    Endpoint::new(Method::POST, path, name, summary, Deed::Blocks(handler))
 }
 
 fn put(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    Endpoint::new(Method::PUT, path, name, summary, handler)
+    Endpoint::new(Method::PUT, path, name, summary, Deed::Blocks(handler))
 }
 
 fn patch(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    Endpoint::new(Method::PATCH, path, name, summary, handler)
+    Endpoint::new(Method::PATCH, path, name, summary, Deed::Blocks(handler))
 }
 
 fn delete(path: &'static str, name: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    Endpoint::new(Method::DELETE, path, name, summary, handler)
+    Endpoint::new(Method::DELETE, path, name, summary, Deed::Blocks(handler))
+}
+
+/// For what waits without a thread.
+fn waiting(
+    method: Method,
+    path: &'static str,
+    name: &'static str,
+    summary: &'static str,
+    waiter: Waiter,
+) -> Endpoint {
+    Endpoint::new(method, path, name, summary, Deed::Waits(waiter))
 }
 
 fn paged(endpoint: Endpoint) -> Endpoint {

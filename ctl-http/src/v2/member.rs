@@ -1,9 +1,13 @@
 //! Members one by one: read, change, replace or approve in advance, remove.
 
+use std::sync::Arc;
+
 use ctl_core::Member;
 use ctl_store::Tx;
 use zt_proto::{Address, NetworkId};
 
+use super::change::read_body;
+use super::endpoint::Answering;
 use super::member_record::{MemberChange, MemberView, version_of};
 use super::network::require;
 use super::problem::Problem;
@@ -11,6 +15,7 @@ use super::request::{Answer, Request};
 use crate::State;
 use crate::edit::Edit;
 use crate::error::ApiError;
+use crate::extract::read_with;
 use crate::status::PeerStatus;
 
 /// `GET /api/v2/network/{network}/member/{member}`: one member.
@@ -25,50 +30,62 @@ pub(crate) fn get(state: &State, request: Request) -> Result<Answer, Problem> {
 }
 
 /// `PATCH /api/v2/network/{network}/member/{member}`: changes a member.
-pub(crate) fn patch(state: &State, mut request: Request) -> Result<Answer, Problem> {
-    let (network, address) = request.member()?;
-    let change = read_change(&mut request)?;
-    let peer = state.peer(address);
-    state.write(|tx| {
-        let stored = find_member(tx, network, address)?;
-        request.conditions.check(Some(version_of(&stored)))?;
-        save(state, tx, Some(&stored), stored.clone(), change, peer.as_ref())
+pub(crate) fn patch(state: Arc<State>, mut request: Request) -> Answering {
+    Box::pin(async move {
+        let (network, address) = request.member()?;
+        let change = read_change(&mut request).await?;
+        let peer = state.api.peers.one(address).await;
+        let patch = move |state: &State, tx: &Tx<'_>| {
+            let stored = find_member(tx, network, address)?;
+            request.conditions.check(Some(version_of(&stored)))?;
+            save(state, tx, Some(&stored), stored.clone(), change, peer.as_ref())
+        };
+        state.write_soon(patch).await
     })
 }
 
 /// `PUT /api/v2/network/{network}/member/{member}`: replaces the settings of a member, or adds it before it asks.
-pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem> {
-    let (network, address) = request.member()?;
-    let change = read_change(&mut request)?;
-    let peer = state.peer(address);
-    state.write(|tx| {
-        require(tx, network)?;
-        let stored = tx.members().get(network, address)?;
-        request.conditions.check(stored.as_ref().map(version_of))?;
-        if address.is_reserved() {
-            return Err(ApiError::NoMember(address).into());
-        }
-        let member = stored.clone().unwrap_or_else(|| Member::new(network, address, (state.api.now)()));
-        let change = change.replacing(stored.as_ref());
-        save(state, tx, stored.as_ref(), member, change, peer.as_ref())
+pub(crate) fn put(state: Arc<State>, mut request: Request) -> Answering {
+    Box::pin(async move {
+        let (network, address) = request.member()?;
+        let change = read_change(&mut request).await?;
+        let peer = state.api.peers.one(address).await;
+        let put = move |state: &State, tx: &Tx<'_>| {
+            require(tx, network)?;
+            let stored = tx.members().get(network, address)?;
+            request.conditions.check(stored.as_ref().map(version_of))?;
+            if address.is_reserved() {
+                return Err(ApiError::NoMember(address).into());
+            }
+            let member = stored.clone().unwrap_or_else(|| Member::new(network, address, (state.api.now)()));
+            let change = change.replacing(stored.as_ref());
+            save(state, tx, stored.as_ref(), member, change, peer.as_ref())
+        };
+        state.write_soon(put).await
     })
 }
 
 /// `DELETE /api/v2/network/{network}/member/{member}`: removes a member.
-pub(crate) fn remove(state: &State, request: Request) -> Result<Answer, Problem> {
-    let (network, address) = request.member()?;
-    state.write(|tx| {
-        let stored = find_member(tx, network, address)?;
-        request.conditions.check(Some(version_of(&stored)))?;
-        tx.members().remove(network, address)?;
-        Ok((Answer::done(), Edit::of_member(Some(&stored), None)))
+pub(crate) fn remove(state: Arc<State>, request: Request) -> Answering {
+    Box::pin(async move {
+        let (network, address) = request.member()?;
+        let remove = move |_: &State, tx: &Tx<'_>| {
+            let stored = find_member(tx, network, address)?;
+            request.conditions.check(Some(version_of(&stored)))?;
+            tx.members().remove(network, address)?;
+            Ok::<_, Problem>((Answer::done(), Edit::of_member(Some(&stored), None)))
+        };
+        state.write_soon(remove).await
     })
 }
 
-fn read_change(request: &mut Request) -> Result<MemberChange, Problem> {
-    let change: MemberChange = request.read_body()?;
-    let invalid = change.invalid("");
-    if invalid.is_empty() { Ok(change) } else { Err(Problem::fields(invalid)) }
+async fn read_change(request: &mut Request) -> Result<MemberChange, Problem> {
+    let read = |body| {
+        let change: MemberChange = read_body(Ok(body))?;
+        let invalid = change.invalid("");
+        if invalid.is_empty() { Ok(change) } else { Err(Problem::fields(invalid)) }
+    };
+    read_with(request.take_body()?, read).await
 }
 
 /// Changes `member`, a copy of `stored`, saves it if it then differs, and answers with it.

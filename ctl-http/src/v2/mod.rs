@@ -46,7 +46,7 @@ use warp::reply::Response;
 use crate::error::ApiError;
 use crate::extract::body;
 use crate::{Shared, State, with};
-use endpoint::Endpoint;
+use endpoint::{Deed, Endpoint};
 use endpoints::ENDPOINTS;
 use problem::Problem;
 use request::{Answer, Request};
@@ -134,13 +134,19 @@ async fn answer(
         Ok(turn) => turn,
         Err(error) => return Problem::from(ApiError::TooHeavy(error)).into_response(),
     };
-    let handle = move || {
-        let result = (endpoint.handler)(&state, request);
-        drop(turn);
-        result
+    let result = match endpoint.deed {
+        Deed::Waits(wait) => wait(state, request).await,
+        Deed::Blocks(handle) => {
+            let handle = move || {
+                let result = handle(&state, request);
+                drop(turn);
+                result
+            };
+            let result = tokio::task::spawn_blocking(handle).await;
+            result.unwrap_or_else(|error| Err(ApiError::Task(error).into()))
+        }
     };
-    let result = tokio::task::spawn_blocking(handle).await;
-    match result.unwrap_or_else(|error| Err(ApiError::Task(error).into())) {
+    match result {
         Ok(answer) => Answer::into_response(answer),
         Err(problem) => problem.into_response(),
     }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use ctl_http::{Limits, Serving};
-use ctl_store::StoreError;
+use ctl_store::{Store, StoreError};
 use serde_json::json;
 
 use crate::client;
@@ -162,7 +162,7 @@ fn connections_beyond_the_most_are_closed_and_places_come_back() {
 /// A request that waits for the database while the server is told to stop.
 fn stop_while_a_request_is_open(limits: Limits) -> (String, bool) {
     let directory = tempfile::tempdir().unwrap();
-    let store = ctl_store::Store::open(&directory.path().join("ctl.db")).unwrap();
+    let store = Store::open(&directory.path().join("ctl.db")).unwrap();
     let serving = Serving { limits, ..Serving::default() };
     let mut server = Server::with(Options { store: store.clone(), serving, ..Options::default() });
     server.post(NETWORK, &json!({}));
@@ -248,5 +248,43 @@ fn request_that_takes_long_waits_for_its_turn_and_others_do_not() {
         assert_eq!(server.post(NETWORK, &json!({ "name": "quick" })).status, 200);
         drop(gate);
         assert_eq!([(); 2].map(|()| answered.recv_timeout(LONG).unwrap()), [200, 200]);
+    });
+}
+
+/// `known-flaws.md` row 7.
+#[test]
+fn changes_of_members_that_wait_hold_no_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("controller.db")).unwrap();
+    let server = Server::with(Options { store, blocking_threads: 4, ..Options::default() });
+    server.post(NETWORK, &json!({}));
+    let writing = server.write();
+    thread::scope(|scope| {
+        for (n, (api, method)) in [
+            ("/controller", "POST"),
+            ("/controller", "DELETE"),
+            ("/api/v1", "POST"),
+            ("/api/v1", "DELETE"),
+            ("/api/v2", "PUT"),
+            ("/api/v2", "PATCH"),
+            ("/api/v2", "DELETE"),
+        ]
+        .iter()
+        .cycle()
+        .take(28)
+        .enumerate()
+        {
+            let path = format!("{}/member/{:010x}", NETWORK.replace("/controller", api), n + 1);
+            let server = &server;
+            scope.spawn(move || server.send(method, &path, Some("{}")));
+        }
+        let (sender, answered) = mpsc::channel();
+        let server = &server;
+        for _ in 0..20 {
+            let sender = sender.clone();
+            scope.spawn(move || sender.send(server.get(NETWORK).status).unwrap());
+            assert_eq!(answered.recv_timeout(LONG), Ok(200));
+        }
+        drop(writing);
     });
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
@@ -16,7 +17,7 @@ use ctl_http::{
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 use zt_proto::credential::Signature;
 use zt_proto::identity::KEY_LEN;
@@ -54,6 +55,19 @@ pub(crate) struct Server {
     pub(crate) gate: Arc<Mutex<()>>,
 }
 
+/// Somebody else who writes, until this is dropped: whoever wants to write waits.
+pub(crate) struct Writing {
+    release: Option<std::sync::mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        drop(self.release.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
 /// What a test can choose.
 pub(crate) struct Options {
     pub(crate) allow_query_token: bool,
@@ -67,6 +81,8 @@ pub(crate) struct Options {
     pub(crate) backups: Arc<dyn Backups>,
     pub(crate) log_levels: Arc<dyn LogLevels>,
     pub(crate) peers: Vec<PeerStatus>,
+    /// Threads for what blocks.
+    pub(crate) blocking_threads: usize,
 }
 
 impl Default for Options {
@@ -85,6 +101,7 @@ impl Default for Options {
             backups: Arc::new(InMemory::default()),
             log_levels: Arc::new(Known::default()),
             peers: peers(),
+            blocking_threads: 512,
         }
     }
 }
@@ -95,7 +112,9 @@ impl Server {
     }
 
     pub(crate) fn with(options: Options) -> Self {
-        let runtime = Runtime::new().unwrap();
+        let mut runtime = Builder::new_multi_thread();
+        runtime.enable_all().max_blocking_threads(options.blocking_threads);
+        let runtime = runtime.build().unwrap();
         let listener = runtime.block_on(TcpListener::bind((options.listen, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let store = options.store;
@@ -209,6 +228,23 @@ impl Server {
             member.map_or(Ok(()), |member| tx.members().put(&member))
         });
         decided.unwrap_or_else(|error: StoreError| panic!("{error}"));
+    }
+
+    /// Begins to write.
+    pub(crate) fn write(&self) -> Writing {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (began, writing) = std::sync::mpsc::channel();
+        let store = self.store.clone();
+        let thread = thread::spawn(move || {
+            let written = store.write(|_| {
+                began.send(()).unwrap();
+                released.recv().unwrap_err();
+                Ok::<_, StoreError>(())
+            });
+            written.unwrap();
+        });
+        writing.recv().unwrap();
+        Writing { release: Some(release), thread: Some(thread) }
     }
 
     /// Notes that `MEMBER` asked at a time.
