@@ -1,6 +1,7 @@
 //! Everything that touches the operating system, put together.
 
 mod activation;
+mod again;
 mod announce;
 mod api_args;
 mod background;

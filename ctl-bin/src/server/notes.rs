@@ -10,6 +10,8 @@ use ctl_store::{Client, MAX_PLATFORM_BYTES, StoreError, Tx};
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
+use super::again::AgainList;
+
 /// Notes of each kind that wait to be saved; past it, new ones are dropped until there is room.
 const MAX_NOTES: usize = 262_144;
 /// Notes that are saved in one transaction: some milliseconds for which other writers wait.
@@ -23,8 +25,8 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     sightings: BTreeMap<(NetworkId, Address), Note>,
-    /// Requests that say nothing new but the time, as they came: so very many are noted fast.
-    again: Vec<Again>,
+    /// Requests that say nothing new but the time.
+    again: AgainList,
     identities: BTreeMap<Address, PublicIdentity>,
     unsavable_sightings: Unsavable<(NetworkId, Address)>,
     unsavable_identities: Unsavable<Address>,
@@ -32,9 +34,6 @@ pub(super) struct Notes {
 
 /// What is said by a request, and when. Without a client, it is the one that was noted last.
 type Note = (Option<Box<Client>>, Timestamp);
-
-/// When a member asked again.
-pub(super) type Again = ((NetworkId, Address), Timestamp);
 
 /// Records for which notes are not taken, and since when.
 #[derive(Debug)]
@@ -97,45 +96,29 @@ impl Notes {
         if self.again.len() >= MAX_NOTES {
             self.settle();
         }
-        self.again.push(((network, node), now));
+        self.again.push(network, node, now);
     }
 
-    /// Takes out what came again, for [`Notes::put_again`]: to sort it takes some time, for which nobody should wait.
-    pub(super) fn take_again(&mut self) -> Vec<Again> {
+    /// Takes out what came again, for [`Notes::put_again`].
+    pub(super) fn take_again(&mut self) -> AgainList {
         std::mem::take(&mut self.again)
     }
 
-    /// Puts what came again, sorted, to what else is noted, of each member the last; returns how many notes of a kind there
-    /// are now.
-    pub(super) fn put_again(&mut self, again: &[Again]) -> usize {
-        let Self { sightings: noted, unsavable_sightings: unsavable, .. } = self;
-        let mut room = MAX_NOTES.saturating_sub(noted.len());
-        let mut is_new = |(key, time): &&Again| match noted.get_mut(key) {
-            Some((_, known)) => {
-                *known = (*known).max(*time);
-                false
-            }
-            None if room == 0 || unsavable.contains(*key, *time) => false,
-            None => {
-                room -= 1;
-                true
-            }
-        };
-        let lasts = again.chunk_by(|(key, _), (next, _)| key == next).filter_map(<[_]>::last);
-        // In their order, so that no place has to be looked for, as for the few that say something new.
-        let new = lasts.filter(&mut is_new).map(|(key, time)| (*key, (None, *time))).collect();
-        let noted = std::mem::replace(&mut self.sightings, new);
-        self.sightings.extend(noted);
-        self.sightings.len().max(self.identities.len())
+    /// Puts what came again to what else is noted.
+    pub(super) fn put_again(&mut self, again: impl Iterator<Item = ((NetworkId, Address), Timestamp)>) {
+        for (key, time) in again {
+            self.insert(key, None, time);
+        }
     }
 
-    fn settle(&mut self) -> usize {
-        let mut again = self.take_again();
-        again.sort_unstable();
-        let count = self.put_again(&again);
-        again.clear();
-        self.again = again;
-        count
+    fn settle(&mut self) {
+        let lasts = self.take_again().into_lasts();
+        lasts.parts(MAX_NOTES).for_each(|part| self.put_again(part));
+    }
+
+    /// Returns how many batches of `max` notes of each kind these are.
+    pub(super) fn batches(&self, max: usize) -> usize {
+        self.sightings.len().max(self.identities.len()).div_ceil(max)
     }
 
     fn insert(&mut self, key: (NetworkId, Address), client: Option<Box<Client>>, now: Timestamp) -> bool {
@@ -180,10 +163,10 @@ impl Notes {
     }
 
     /// Returns the notes in two halves; as they are if there is only one.
-    pub(super) fn halves(mut self) -> Result<(Self, Self), Self> {
+    pub(super) fn halves(mut self) -> Result<(Self, Self), Box<Self>> {
         let (sightings, identities) = (self.sightings.len(), self.identities.len());
         if sightings + identities <= 1 {
-            return Err(self);
+            return Err(Box::new(self));
         }
         let mut first = Self::default();
         if sightings == 0 {
@@ -229,7 +212,7 @@ impl Notes {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.sightings.is_empty() && self.again.is_empty() && self.identities.is_empty()
+        self.sightings.is_empty() && self.again.len() == 0 && self.identities.is_empty()
     }
 
     /// Saves the notes about nodes that are members; the others leave nothing.
@@ -361,14 +344,16 @@ mod tests {
                 notes.sighting_again(NETWORK, address(number), Timestamp(time));
             }
         }
-        assert!(notes.again.capacity() <= MAX_NOTES);
-        assert_eq!(notes.settle(), MAX_NOTES / 4);
+        assert!(notes.again.len() <= MAX_NOTES);
+        notes.settle();
+        assert_eq!(notes.sightings.len(), MAX_NOTES / 4);
         assert!(notes.sightings.values().all(|(_, time)| *time == Timestamp(9)));
         for number in 0..2 * MAX_NOTES as u64 {
             notes.sighting_again(NETWORK, address(number), Timestamp(10));
         }
-        assert_eq!(notes.settle(), MAX_NOTES);
-        assert!(notes.again.capacity() <= MAX_NOTES);
+        assert!(notes.again.len() <= MAX_NOTES);
+        notes.settle();
+        assert_eq!((notes.sightings.len(), notes.again.len()), (MAX_NOTES, 0));
     }
 
     #[test]
@@ -382,7 +367,7 @@ mod tests {
         while let Some(part) = parts.pop() {
             match part.halves() {
                 Ok((one, other)) => parts.extend([one, other]),
-                Err(single) => singles.join(single),
+                Err(single) => singles.join(*single),
             }
         }
         assert_eq!((singles.sightings.len(), singles.identities.len()), (7, 7));

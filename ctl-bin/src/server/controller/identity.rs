@@ -161,17 +161,32 @@ impl Controller {
     /// Saves what was noted since the last time. What cannot be saved is tried again with the next.
     pub(in super::super) fn save_notes(&self, now: Now) {
         // What comes meanwhile is saved the next time, together with what comes until then.
-        let mut again = lock(&self.notes).take_again();
-        again.sort_unstable();
-        let count = lock(&self.notes).put_again(&again);
-        for _ in 0..count.div_ceil(NOTES_AT_ONCE) {
-            let batch = lock(&self.notes).take(NOTES_AT_ONCE);
-            if let Some((error, unsaved)) = self.save_batch(batch, now) {
-                let waiting = lock(&self.notes).take_back(unsaved);
-                warn!(%error, waiting, "last seen data not saved; it is tried again");
+        let again = lock(&self.notes).take_again();
+        let again = again.into_lasts();
+        // A batch at a time, so that all are in memory once, and nobody waits long for the lock.
+        let mut parts = again.parts(NOTES_AT_ONCE);
+        while let Some(part) = parts.next() {
+            lock(&self.notes).put_again(part);
+            if !self.save_next(now) {
+                parts.for_each(|part| lock(&self.notes).put_again(part));
                 return;
             }
         }
+        let batches = lock(&self.notes).batches(NOTES_AT_ONCE);
+        for _ in 0..batches {
+            if !self.save_next(now) {
+                return;
+            }
+        }
+    }
+
+    /// Saves a batch of what is noted; false if that has to wait.
+    fn save_next(&self, now: Now) -> bool {
+        let batch = lock(&self.notes).take(NOTES_AT_ONCE);
+        let Some((error, unsaved)) = self.save_batch(batch, now) else { return true };
+        let waiting = lock(&self.notes).take_back(unsaved);
+        warn!(%error, waiting, "last seen data not saved; it is tried again");
+        false
     }
 
     /// Saves notes in one transaction. If one of them cannot be saved, because something of its record is damaged, it is
