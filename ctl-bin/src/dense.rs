@@ -10,12 +10,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use crate::room::{self, Room};
+
 /// Values in one piece of memory.
 const PIECE: usize = 256;
-/// Room for so many times as many places as there are is too much.
-const SPARSE: usize = 8;
-/// Fewer places are never too many.
-const FEW: usize = 64;
 
 /// A value that is found by something that it says of itself, and that stays the same.
 pub trait Keyed {
@@ -124,9 +122,15 @@ impl<T: Keyed> Dense<T> {
                 drop(self.remove(&key));
             }
         }
+        self.give_back();
+    }
+}
+
+impl<T: Keyed> Room for Dense<T> {
+    fn give_back(&mut self) {
         let Self { places, values, hasher } = self;
-        if places.capacity() / SPARSE > places.len().max(FEW) {
-            places.shrink_to(2 * places.len(), |place| values.hash(*place, hasher));
+        if let Some(room) = room::needed(places.len(), places.capacity()) {
+            places.shrink_to(room, |place| values.hash(*place, hasher));
         }
     }
 }

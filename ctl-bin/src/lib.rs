@@ -1,11 +1,12 @@
 //! A ZeroTier network controller.
 //!
 //! [`vl1`] is the protocol node without I/O; `server` (a default feature) is everything that touches the operating
-//! system. `vl1` names nothing of this crate outside itself but [`dense`].
+//! system. `vl1` names nothing of this crate outside itself but [`dense`] and `room`.
 
 #[cfg(feature = "server")]
 mod cli;
 pub mod dense;
+mod room;
 #[cfg(feature = "server")]
 mod server;
 pub mod vl1;

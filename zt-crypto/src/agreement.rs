@@ -19,11 +19,12 @@ pub struct WeakKey;
 
 /// What two nodes share for ever: it depends on their identities only.
 ///
-/// It takes 112 bytes: a node has one for each of many thousand peers. The AES keys are derived when it is made, which
+/// It takes 96 bytes: a node has one for each of many thousand peers. The AES keys are derived when it is made, which
 /// takes microseconds, and expanded for each packet anew, which takes a tenth of one but ten times the room. All of it is
 /// wiped on drop.
 pub struct SessionKey {
-    bytes: Zeroizing<[u8; SESSION_KEY_LEN]>,
+    /// What was agreed upon begins with it; of the rest only the other two are made.
+    salsa: Zeroizing<[u8; 32]>,
     mac: Zeroizing<[u8; 32]>,
     cipher: Zeroizing<[u8; 32]>,
 }
@@ -33,7 +34,8 @@ impl SessionKey {
     pub fn from_bytes(bytes: [u8; SESSION_KEY_LEN]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let (mac, cipher) = (derive(&bytes, b'0'), derive(&bytes, b'1'));
-        Self { bytes, mac, cipher }
+        let salsa = Zeroizing::new(*bytes.first_chunk().expect("48 bytes begin with 32 bytes"));
+        Self { salsa, mac, cipher }
     }
 
     /// Computes the session key of `ours` and `theirs`.
@@ -48,7 +50,7 @@ impl SessionKey {
 
     /// Returns the key of suites 0 and 1 and of the masked part of HELLO.
     pub(crate) fn salsa(&self) -> &[u8; 32] {
-        self.bytes.first_chunk().expect("48 bytes begin with 32 bytes")
+        &self.salsa
     }
 
     /// Expands the keys of suite 3.

@@ -1,58 +1,58 @@
 //! Packets that were taken lately: whoever records one and sends it again has no effect (`vl1.md` §12.1).
 
-use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use zt_proto::Address;
 
 use super::moment::Moment;
+use super::recent::Recent;
 
 /// How long a packet is remembered. Nothing is sent twice under one id on purpose, except HELLO.
 pub(super) const REMEMBER_FOR: Duration = Duration::from_secs(10);
 /// Packets that are remembered; past it the oldest may have an effect again.
 pub(super) const MAX_REMEMBERED: usize = 65_536;
 
-/// A packet by its source and its id on the wire.
-type Key = (Address, u64);
+/// A packet by the hash of its source and its id on the wire. Of 2^48 packets one is taken for another, and is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u64);
 
 /// The packets that were taken lately. Only authentic ones get here, so strangers cannot fill it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Duplicates {
-    /// By the keyed hash of the standard library, not by a faster one: peers choose the ids of their packets.
-    taken: HashSet<Key>,
-    order: VecDeque<(Moment, Key)>,
+    taken: Recent<()>,
+    /// The keyed hash of the standard library, not a faster one: peers choose the ids of their packets.
+    hasher: RandomState,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self { taken: Recent::new(MAX_REMEMBERED, REMEMBER_FOR), hasher: RandomState::new() }
+    }
 }
 
 impl Duplicates {
-    pub(super) fn contains(&self, source: Address, id: u64) -> bool {
-        self.taken.contains(&(source, id))
+    /// Returns by what a packet is remembered.
+    pub(super) fn mark(&self, source: Address, id: u64) -> Mark {
+        Mark(self.hasher.hash_one((source, id)))
+    }
+
+    pub(super) fn contains(&self, packet: Mark) -> bool {
+        self.taken.contains(packet.0)
     }
 
     /// Notes that a packet is taken.
-    pub(super) fn insert(&mut self, source: Address, id: u64, now: Moment) {
+    pub(super) fn insert(&mut self, packet: Mark, now: Moment) {
         self.sweep(now);
-        if self.order.len() >= MAX_REMEMBERED
-            && let Some((_, oldest)) = self.order.pop_front()
-        {
-            self.taken.remove(&oldest);
-        }
-        if self.taken.insert((source, id)) {
-            self.order.push_back((now, (source, id)));
-        }
+        self.taken.insert(packet.0, (), now);
     }
 
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((since, key)) = self.order.front().copied() {
-            if now.saturating_duration_since(since) <= REMEMBER_FOR {
-                return;
-            }
-            self.order.pop_front();
-            self.taken.remove(&key);
-        }
+        self.taken.sweep(now);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.taken.len().max(self.order.len())
+        self.taken.len()
     }
 }
 
@@ -64,11 +64,15 @@ mod tests {
     #[test]
     fn a_packet_is_remembered_for_ten_seconds_and_only_of_its_source() {
         let mut duplicates = Duplicates::default();
-        let (a, b) = (Address::from_low_bits(1), Address::from_low_bits(2));
-        duplicates.insert(a, 7, moment(0));
-        assert!(duplicates.contains(a, 7) && !duplicates.contains(b, 7) && !duplicates.contains(a, 8));
+        let mark = |duplicates: &Duplicates, source, id| duplicates.mark(Address::from_low_bits(source), id);
+        let packet = mark(&duplicates, 1, 7);
+        duplicates.insert(packet, moment(0));
+        assert!(duplicates.contains(mark(&duplicates, 1, 7)));
+        assert!(
+            !duplicates.contains(mark(&duplicates, 2, 7)) && !duplicates.contains(mark(&duplicates, 1, 8))
+        );
         duplicates.sweep(moment(10_001));
-        assert!(!duplicates.contains(a, 7));
+        assert!(!duplicates.contains(packet));
         assert_eq!(duplicates.len(), 0);
     }
 
@@ -77,9 +81,10 @@ mod tests {
         let mut duplicates = Duplicates::default();
         let source = Address::from_low_bits(1);
         for id in 0..=MAX_REMEMBERED as u64 {
-            duplicates.insert(source, id, moment(0));
+            duplicates.insert(duplicates.mark(source, id), moment(0));
         }
         assert_eq!(duplicates.len(), MAX_REMEMBERED);
-        assert!(!duplicates.contains(source, 0) && duplicates.contains(source, 1));
+        let [oldest, next] = [0, 1].map(|id| duplicates.mark(source, id));
+        assert!(!duplicates.contains(oldest) && duplicates.contains(next));
     }
 }

@@ -26,7 +26,7 @@ impl Node {
     /// Takes up a new peer and arms its timer.
     pub(super) fn insert_peer(&mut self, now: Present, peer: Peer) {
         let address = peer.address();
-        self.peers.insert(address, Box::new(peer));
+        self.peers.insert(peer);
         self.peer_order.insert(address);
         self.arm_peer(now.mono + FORGET_AFTER, address);
     }
@@ -72,9 +72,9 @@ impl Node {
 
     fn arm_peer(&mut self, when: Moment, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
-        self.timers.disarm(peer.due, Timer::Peer(address));
+        self.timers.disarm(peer.due, Timer::of_peer(address));
         peer.due = when;
-        self.timers.arm(when, Timer::Peer(address));
+        self.timers.arm(when, Timer::of_peer(address));
     }
 
     /// Notes that a peer does something that makes its paths worth keeping.
@@ -167,7 +167,7 @@ impl Node {
         tracing::info!(root = %from, "the address of this node has changed");
         let reach = |remote: SocketAddr| (Scope::of(remote.ip()), remote.is_ipv4());
         let roots = &self.roots;
-        let doubt = |peer: &mut Box<Peer>| {
+        let doubt = |peer: &mut Peer| {
             let affected = peer.paths.iter_mut().filter(|path| reach(path.link().remote) == reach(seen_as));
             // The one over which the news came works.
             let count = affected.filter(|path| path.link() != link).map(Path::doubt).count();
@@ -184,8 +184,8 @@ impl Node {
     fn forget_peer(&mut self, address: Address) {
         let Some(peer) = self.peers.remove(&address) else { return };
         self.peer_order.remove(&address);
-        self.timers.disarm(peer.due, Timer::Peer(address));
-        for path in peer.paths {
+        self.timers.disarm(peer.due, Timer::of_peer(address));
+        for path in peer.paths.iter() {
             self.hosts.remove(path.link().remote.ip());
         }
     }

@@ -24,6 +24,8 @@
 //! | `multicast` | who listens to which group, as a root | `vl1.md` §10.9, §10.14 |
 //! | `reassembly` | fragments | `vl1.md` §7.3 |
 //! | `awaited` | packets that wait for their OK | `vl1.md` §12.5 |
+//! | `recent` | what happened lately, in no more room than it needs | |
+//! | `few` | lists of which there are very many | |
 //! | `rate` | token buckets | `vl1.md` §12.4, §13.9 |
 //! | [`tables`] | how full all these tables are | |
 //! | `timer` | everything that is due at some time | `vl1.md` §19 |
@@ -33,6 +35,7 @@
 mod awaited;
 mod direct_paths;
 mod duplicates;
+mod few;
 mod greet;
 mod hello;
 mod keepalive;
@@ -45,6 +48,7 @@ mod peer;
 mod rate;
 mod reassembly;
 mod receive;
+mod recent;
 mod relay;
 mod roots;
 mod send;

@@ -1,6 +1,7 @@
 //! Times as the node keeps them.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::ops::Add;
 use std::time::{Duration, Instant};
 
@@ -8,29 +9,32 @@ use zt_proto::Timestamp;
 
 use super::Now;
 
-/// Octets of a [`Moment`]: enough for 890 years.
-const LEN: usize = 6;
-const MAX_TICKS: u64 = (1 << (8 * LEN)) - 1;
+/// Enough for 890 years.
+const MAX_TICKS: u64 = ((u16::MAX as u64) << 32) - 1;
 const TICKS_PER_SECOND: u64 = 10_000;
 const NANOS_PER_TICK: u32 = 100_000;
 
 /// A time in tenths of a millisecond since the node was made, in less than half the room of an [`Instant`], as each peer has
-/// a dozen. What was before counts as zero, what comes after 890 years as then.
+/// a dozen; that there is none takes no more. What was before counts as zero, what comes after 890 years as then.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment([u8; LEN]);
+pub(super) struct Moment {
+    /// The upper bits, one higher.
+    upper: NonZeroU16,
+    lower: [u8; 4],
+}
 
 impl Moment {
     /// When the node was made.
-    pub(super) const START: Self = Self([0; LEN]);
+    pub(super) const START: Self = Self { upper: NonZeroU16::MIN, lower: [0; 4] };
 
     fn from_ticks(ticks: u64) -> Self {
-        let [.., a, b, c, d, e, f] = ticks.min(MAX_TICKS).to_be_bytes();
-        Self([a, b, c, d, e, f])
+        let [_, _, upper @ .., a, b, c, d] = ticks.min(MAX_TICKS).to_be_bytes();
+        let upper = NonZeroU16::MIN.saturating_add(u16::from_be_bytes(upper));
+        Self { upper, lower: u32::from_be_bytes([a, b, c, d]).to_ne_bytes() }
     }
 
     fn ticks(self) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        u64::from(self.upper.get() - 1) << 32 | u64::from(u32::from_ne_bytes(self.lower))
     }
 
     /// Returns the time from `earlier` to this one, zero if that is later.
@@ -125,7 +129,7 @@ mod tests {
                 moment < moment + Duration::from_micros(100) && moment == moment + Duration::from_micros(99)
             );
         }
-        assert_eq!((size_of::<Moment>(), size_of::<Option<Moment>>()), (6, 7));
+        assert_eq!((size_of::<Moment>(), size_of::<Option<Moment>>()), (6, 6));
     }
 
     /// After 890 years nothing is due any more, and nothing ever ends; neither wraps around.

@@ -13,6 +13,7 @@ use zt_proto::{Address, MulticastGroup, NetworkId};
 use super::Node;
 use super::moment::{Moment, Present};
 use super::node::{Ignored, RequestId};
+use crate::room::Room;
 
 /// A subscription that is not repeated is forgotten.
 pub(super) const SUBSCRIBED_FOR: Duration = Duration::from_secs(600);
@@ -89,7 +90,7 @@ impl Groups {
     pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((when, group, node)) = self.order.front().copied() {
             if when > now {
-                return;
+                break;
             }
             self.order.pop_front();
             match self.subscriptions.get(&(group, node)) {
@@ -99,6 +100,10 @@ impl Groups {
                 _ => self.remove(group, node),
             }
         }
+        self.members.give_back();
+        self.subscriptions.give_back();
+        self.per_node.give_back();
+        self.order.give_back();
     }
 
     fn remove(&mut self, group: Group, node: Address) {

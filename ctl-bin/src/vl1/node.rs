@@ -1,12 +1,11 @@
 //! The node: its state, the commands it takes, what comes out of it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zt_crypto::armor::OpenError;
@@ -32,8 +31,10 @@ use super::timer::{SWEEP_INTERVAL, Timer, Timers};
 use super::traffic::{PeerTraffic, Traffic};
 use super::wanted::Wanted;
 use super::{Link, Now};
+use crate::dense::Dense;
+use crate::room::Room;
 
-/// Peers that are remembered at the same time, at about 1.5 KiB each. Each has proven an identity, which costs half a
+/// Peers that are remembered at the same time, at about half a KiB each. Each has proven an identity, which costs half a
 /// second of computing to make, and is forgotten after 500 s of silence.
 pub const MAX_PEERS: usize = 1 << 19;
 
@@ -174,8 +175,8 @@ pub struct Node {
     pub(super) secret: Arc<IdentitySecret>,
     pub(super) rng: ChaCha20Rng,
     pub(super) roots: Roots,
-    /// By a fast hash: an identity takes half a second to make, and nobody sees which places are taken.
-    pub(super) peers: HashMap<Address, Box<Peer>, RandomState>,
+    /// Hashed fast: an identity takes half a second to make, and nobody sees which places are taken.
+    pub(super) peers: Dense<Peer>,
     /// [`MAX_PEERS`], fewer in tests.
     pub(super) max_peers: usize,
     /// The addresses of all peers, for those who look at them a page at a time.
@@ -212,7 +213,7 @@ impl Node {
             secret,
             strangers: Strangers::new(&mut rng, Moment::START),
             rng,
-            peers: HashMap::default(),
+            peers: Dense::default(),
             max_peers: MAX_PEERS,
             peer_order: BTreeSet::new(),
             hosts: Hosts::default(),
@@ -248,7 +249,7 @@ impl Node {
                 Timer::Sweep => self.sweep(now),
                 Timer::Roots => self.contact_roots(now),
                 Timer::Whois => self.repeat_questions(now),
-                Timer::Peer(address) => self.check_peer(now, address),
+                Timer::Peer(octets) => self.check_peer(now, Address::from_octets(octets)),
             }
         }
     }
@@ -261,6 +262,10 @@ impl Node {
         self.groups.sweep(now.mono);
         self.introductions.sweep(now.mono);
         self.strangers.sweep(now.mono);
+        self.peers.give_back();
+        self.transmits.give_back();
+        self.events.give_back();
+        self.recalls.give_back();
         self.timers.arm(now.mono + SWEEP_INTERVAL, Timer::Sweep);
     }
 
@@ -471,7 +476,7 @@ impl Node {
             is_moon: self.roots.contains(peer.address()) && !self.roots.is_of_planet(peer.address()),
             latency_ms: best.and_then(|path| path.latency_ms()),
             paths: paths.collect(),
-            traffic: peer.traffic,
+            traffic: peer.traffic.into(),
         }
     }
 

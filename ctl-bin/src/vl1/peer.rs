@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use zt_crypto::SessionKey;
 use zt_crypto::armor::Suite;
 use zt_proto::verb::hello::NodeVersion;
@@ -11,10 +10,12 @@ use zt_proto::{Address, NetworkId, PublicIdentity};
 
 use super::Link;
 use super::direct_paths::{PushGate, TELL_INTERVAL};
+use super::few::Few;
 use super::moment::Moment;
 use super::path::Path;
 use super::rate::{Bucket, Limit};
-use super::traffic::PeerTraffic;
+use super::traffic::PeerCounts;
+use crate::dense::Keyed;
 
 /// Paths that are kept for one peer.
 const MAX_PATHS: usize = 16;
@@ -61,7 +62,7 @@ pub(super) struct Peer {
     /// From its last authentic HELLO or OK(HELLO); `None` for a peer learnt through WHOIS.
     pub version: Option<NodeVersion>,
     pub paths: Few<Path>,
-    pub traffic: PeerTraffic,
+    pub traffic: PeerCounts,
     /// When anything authentic last came, directly or relayed.
     pub last_receive: Moment,
     /// When a packet came that makes it worth keeping its paths alive.
@@ -121,6 +122,14 @@ impl Rare {
     }
 }
 
+impl Keyed for Peer {
+    type Key = Address;
+
+    fn key(&self) -> Address {
+        self.address()
+    }
+}
+
 impl Peer {
     pub(super) fn new(identity: PublicIdentity, key: SessionKey, now: Moment) -> Self {
         Self {
@@ -128,7 +137,7 @@ impl Peer {
             key,
             version: None,
             paths: Few::new(),
-            traffic: PeerTraffic::default(),
+            traffic: PeerCounts::default(),
             last_receive: now,
             last_nontrivial: None,
             last_hello_round: None,
@@ -197,14 +206,13 @@ impl Peer {
             expired.extend((!stays).then_some(link));
             stays
         });
-        self.paths.shrink_to_fit();
         expired
     }
 
     /// Notes that the peer gets a configuration for `network`.
     pub(super) fn note_configured(&mut self, network: NetworkId, now: Moment) {
         // Most are in one network, and ask again and again.
-        if let [(known, since)] = self.configured.as_mut_slice()
+        if let [(known, since)] = &mut *self.configured
             && *known == network
         {
             *since = now;
@@ -214,7 +222,7 @@ impl Peer {
             *known != network && now.saturating_duration_since(*since) <= CONFIGURED_FOR
         });
         if self.configured.len() < MAX_CONFIGURED {
-            push_exact(&mut self.configured, (network, now));
+            self.configured.push((network, now));
         }
     }
 
@@ -245,9 +253,10 @@ impl Peer {
             let victim = self.paths.iter().position(same_host).or_else(|| {
                 (0..self.paths.len()).max_by_key(|n| self.paths.get(*n).map(|path| path.silence(now)))
             });
-            replaced = victim.map(|victim| self.paths.swap_remove(victim).link());
+            let replaced_path = victim.and_then(|victim| self.paths.swap_remove(victim));
+            replaced = replaced_path.map(|path| path.link());
         }
-        push_exact(&mut self.paths, Path::new(link, now));
+        self.paths.push(Path::new(link, now));
         replaced
     }
 
@@ -350,15 +359,6 @@ impl Peer {
     }
 }
 
-/// A list of which there are very many, and which mostly has one entry: that is in the peer itself.
-type Few<T> = SmallVec<[T; 1]>;
-
-/// Adds to a list without room for more.
-fn push_exact<T>(list: &mut Few<T>, entry: T) {
-    list.reserve_exact(1);
-    list.push(entry);
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{identity, moment};
@@ -459,11 +459,11 @@ mod tests {
         let mut peer = peer();
         peer.learn(link(1, 9993), moment(0));
         peer.note_configured(NetworkId(1), moment(0));
-        assert!(!peer.paths.spilled() && !peer.configured.spilled());
+        assert!(matches!((&peer.paths, &peer.configured), (Few::One(_), Few::One(_))));
         peer.learn(link(2, 9993), moment(300_000));
         assert_eq!(peer.expire_paths(moment(300_000)), [link(1, 9993)]);
-        assert!(!peer.paths.spilled(), "another path was only there for some time");
-        assert_eq!((size_of::<Peer>(), size_of::<Path>()), (360, 56));
+        assert!(matches!(peer.paths, Few::One(_)), "another path was only there for some time");
+        assert_eq!((size_of::<Peer>(), size_of::<Path>()), (312, 56));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use zt_proto::packet::{MAX_FRAGMENTS, MAX_PACKET};
 
 use super::moment::Moment;
+use crate::room::Room;
 
 /// How long the pieces of a packet may take.
 pub(super) const REASSEMBLE_FOR: Duration = Duration::from_secs(5);
@@ -125,10 +126,12 @@ impl Reassembly {
     pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((since, key)) = self.order.values().next().copied() {
             if now.saturating_duration_since(since) <= REASSEMBLE_FOR {
-                return;
+                break;
             }
             self.remove(key);
         }
+        self.incomplete.give_back();
+        self.per_ip.give_back();
     }
 
     pub(super) fn len(&self) -> usize {

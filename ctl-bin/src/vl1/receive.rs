@@ -84,7 +84,8 @@ impl Node {
         let Some(peer) = self.peers.get(&source) else {
             return self.keep_packet(now, link, source, packet);
         };
-        if self.duplicates.contains(source, header.id) {
+        let mark = self.duplicates.mark(source, header.id);
+        if self.duplicates.contains(mark) {
             return Err(Ignored::Duplicate);
         }
         let suite = match armor::open(packet, &peer.key) {
@@ -103,7 +104,7 @@ impl Node {
             // A node sends copies of one HELLO from all its sockets, and each deserves its answer.
             return self.on_hello(now, link, packet);
         }
-        self.duplicates.insert(source, header.id, now.mono);
+        self.duplicates.insert(mark, now.mono);
         let payload = packet.get(PAYLOAD_OFFSET..).unwrap_or_default();
         let request = RequestId { from: source, packet: header.id };
         let message = Message { link, request, hops: header.hops(), verb, payload };
@@ -166,8 +167,8 @@ impl Node {
     fn on_ok(&mut self, now: Present, message: &Message<'_>) -> Result<(), Ignored> {
         let Message { link, request, hops, payload, .. } = *message;
         let reply = OkReply::parse(payload)?;
-        let asked =
-            self.awaited.get(reply.in_re_packet, request.from, now.mono).ok_or(Ignored::UnexpectedOk)?;
+        let asked = self.awaited.get(reply.in_re_packet, request.from, link.remote, now.mono);
+        let asked = asked.ok_or(Ignored::UnexpectedOk)?;
         if reply.in_re_verb == Verb::HELLO {
             return self.on_ok_hello(now, link, request.from, hops, reply.payload, asked);
         }
@@ -277,7 +278,7 @@ impl Node {
                 Some(path) => {
                     path.heard(now.mono);
                     // The answer counts only if it came from where the question went: its source can be forged.
-                    if let Some(asked) = answered.filter(|asked| asked.remote == link.remote) {
+                    if let Some(asked) = answered.filter(|asked| asked.came_back) {
                         path.answered(asked.sent);
                     }
                     if path.needs_proof(now.mono) {
@@ -323,7 +324,7 @@ impl Node {
         drop(beside);
         match answered {
             // As above.
-            Some(asked) if asked.remote == link.remote => self.learn_path(now, from, link),
+            Some(asked) if asked.came_back => self.learn_path(now, from, link),
             Some(_) => {}
             None if peer.take_test(link, now.mono) => self.say_hello(now, from, link),
             None => {}

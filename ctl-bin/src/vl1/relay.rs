@@ -1,7 +1,8 @@
 //! Forwarding between peers that have no path to each other yet, and introducing them (`vl1.md` §14.4, §14.5).
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use zt_proto::verb::rendezvous::Rendezvous;
 use super::moment::{Moment, Present};
 use super::node::{Ignored, Transmit};
 use super::peer::Peer;
+use super::recent::Recent;
 use super::{Link, Node};
 
 /// A pair is introduced no more often.
@@ -24,28 +26,29 @@ const MAX_HOPS: u8 = 3;
 /// Pairs that are remembered; past it the oldest may be introduced again.
 pub(super) const MAX_INTRODUCTIONS: usize = 65_536;
 
-/// When which pair was introduced.
-#[derive(Debug, Default)]
+/// The pairs that were introduced lately.
+#[derive(Debug)]
 pub(super) struct Introductions {
-    pairs: HashMap<(Address, Address), Moment>,
-    order: VecDeque<(Moment, (Address, Address))>,
+    /// By a keyed hash.
+    pairs: Recent<()>,
+    hasher: RandomState,
+}
+
+impl Default for Introductions {
+    fn default() -> Self {
+        Self { pairs: Recent::new(MAX_INTRODUCTIONS, INTRODUCE_INTERVAL), hasher: RandomState::new() }
+    }
 }
 
 impl Introductions {
     /// Says whether the pair may be introduced now, and notes that it is.
     fn take(&mut self, a: Address, b: Address, now: Moment) -> bool {
-        let pair = (a.min(b), a.max(b));
-        if self.pairs.contains_key(&pair) {
-            return false;
+        let pair = self.hasher.hash_one((a.min(b), a.max(b)));
+        let is_new = !self.pairs.contains(pair);
+        if is_new {
+            self.pairs.insert(pair, (), now);
         }
-        if self.order.len() >= MAX_INTRODUCTIONS
-            && let Some((_, oldest)) = self.order.pop_front()
-        {
-            self.pairs.remove(&oldest);
-        }
-        self.pairs.insert(pair, now);
-        self.order.push_back((now, pair));
-        true
+        is_new
     }
 
     pub(super) fn len(&self) -> usize {
@@ -53,13 +56,7 @@ impl Introductions {
     }
 
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((since, pair)) = self.order.front().copied() {
-            if now.saturating_duration_since(since) < INTRODUCE_INTERVAL {
-                return;
-            }
-            self.order.pop_front();
-            self.pairs.remove(&pair);
-        }
+        self.pairs.sweep(now);
     }
 }
 
@@ -102,7 +99,7 @@ impl Node {
             return;
         }
         self.hosts.0 = self.roots.is_root().then(HashMap::new);
-        let paths = self.peers.values().flat_map(|peer| &peer.paths);
+        let paths = self.peers.values().flat_map(|peer| peer.paths.iter());
         paths.for_each(|path| self.hosts.add(path.link().remote.ip()));
     }
 
@@ -208,9 +205,9 @@ mod tests {
         for n in 0..=MAX_INTRODUCTIONS as u64 {
             assert!(introductions.take(node(n), node(n + 1), moment(0)));
         }
-        assert_eq!(introductions.pairs.len().max(introductions.order.len()), MAX_INTRODUCTIONS);
+        assert_eq!(introductions.len(), MAX_INTRODUCTIONS);
         assert!(!introductions.take(node(3), node(2), moment(0)), "the same pair the other way round");
-        introductions.sweep(moment(30_000));
-        assert_eq!((introductions.pairs.len(), introductions.order.len()), (0, 0));
+        introductions.sweep(moment(30_001));
+        assert_eq!(introductions.len(), 0);
     }
 }

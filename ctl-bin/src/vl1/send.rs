@@ -7,7 +7,6 @@ use zt_proto::packet::{DEFAULT_MTU, HeaderMut, PAYLOAD_OFFSET, PacketHeader, VER
 use zt_proto::verb::Verb;
 use zt_proto::verb::ok::OkReply;
 
-use super::awaited::Awaited;
 use super::moment::Present;
 use super::node::{RequestId, Transmit};
 use super::{Link, Node};
@@ -172,7 +171,7 @@ impl Node {
         if let Some(verb) = verb.filter(|verb| is_awaited(*verb))
             && let Ok(header) = PacketHeader::parse(&packet)
         {
-            self.awaited.insert(header.id, Awaited { to, verb, remote: link.remote, sent: now.mono });
+            self.awaited.insert(header.id, to, verb, link.remote, now.mono);
         }
         if packet.len() <= DEFAULT_MTU {
             self.transmit(Transmit { link, bytes: packet });

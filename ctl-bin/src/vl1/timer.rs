@@ -16,8 +16,14 @@ pub(super) enum Timer {
     Roots,
     /// Ask again for the identities that are wanted.
     Whois,
-    /// Keep the paths of this peer alive, or forget it.
-    Peer(Address),
+    /// Keep the paths of the peer of this address alive, or forget it. There are very many.
+    Peer([u8; 5]),
+}
+
+impl Timer {
+    pub(super) fn of_peer(address: Address) -> Self {
+        Self::Peer(address.octets())
+    }
 }
 
 /// How often expired state is swept.

@@ -63,3 +63,18 @@ pub struct PeerTraffic {
     /// Packets that claimed to be from the peer and were not authentic; whoever forges its address adds to them.
     pub broken: u64,
 }
+
+/// The same for each of very many: what a peer sends in a day is some thousands, and more than 2^32 count as so many.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PeerCounts {
+    pub received: u32,
+    pub sent: u32,
+    pub broken: u32,
+}
+
+impl From<PeerCounts> for PeerTraffic {
+    fn from(counts: PeerCounts) -> Self {
+        let PeerCounts { received, sent, broken } = counts;
+        Self { received: received.into(), sent: sent.into(), broken: broken.into() }
+    }
+}
