@@ -126,7 +126,10 @@ impl Bulk {
                 (Action::Change, None) => {
                     invalid.push(Invalid::new(at("change"), "expected an object, got nothing"));
                 }
-                (Action::Change, Some(Object(change))) => invalid.extend(change.invalid(&at("change"))),
+                (Action::Change, Some(Object(change))) => {
+                    invalid.extend(change.invalid(&at("change")));
+                    invalid.extend(change.without_read_only(&at("change")));
+                }
                 (Action::Authorize | Action::Deauthorize | Action::Remove, None) => {}
                 (Action::Authorize | Action::Deauthorize | Action::Remove, Some(_)) => {
                     invalid.push(Invalid::new(at("change"), "expected nothing beside this action"));

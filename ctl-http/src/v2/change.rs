@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::problem::{Invalid, Problem};
+use super::problem::{Invalid, Problem, cut};
+use super::wording::Wording;
 use crate::error::ApiError;
 
 /// Fields of a body of which it is said at once that they are wrong.
@@ -69,6 +70,10 @@ impl<T: JsonSchema> JsonSchema for Change<T> {
         Option::<T>::schema_name()
     }
 
+    fn schema_id() -> Cow<'static, str> {
+        Option::<T>::schema_id()
+    }
+
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         Option::<T>::json_schema(generator)
     }
@@ -105,8 +110,71 @@ impl<T: JsonSchema> JsonSchema for Object<T> {
         T::schema_name()
     }
 
+    // Without that, a type and an object of it would be two schemas.
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         T::json_schema(generator)
+    }
+}
+
+/// What a body says of a field that is shown and cannot be changed. It may come back as it was shown, so that a record can
+/// be read, edited and sent as it then is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct ReadOnly(Option<Value>);
+
+impl ReadOnly {
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Checks that each of `fields` that was sent is what is `shown`.
+    ///
+    /// # Errors
+    /// 422 with those that are not.
+    pub(crate) fn check<V: Serialize, const N: usize>(
+        fields: [(&'static str, &Self); N],
+        shown: impl FnOnce() -> Result<V, Problem>,
+    ) -> Result<(), Problem> {
+        if !fields.iter().any(|(_, field)| field.is_there()) {
+            return Ok(());
+        }
+        let shown = serde_json::to_value(shown()?).map_err(|_| Problem::internal())?;
+        let invalid = fields.into_iter().filter_map(|(name, field)| {
+            let sent = field.0.as_ref()?;
+            let stored = shown.get(name).unwrap_or(&Value::Null);
+            let got = || {
+                format!(
+                    "read-only: expected {stored} as it is stored, or nothing, got {}",
+                    cut(&sent.to_string())
+                )
+            };
+            (sent != stored).then(|| Invalid::new(format!("/{name}"), got()))
+        });
+        let invalid: Vec<_> = invalid.collect();
+        if invalid.is_empty() { Ok(()) } else { Err(Problem::fields(invalid)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReadOnly {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self(Some(value)))
+    }
+}
+
+impl JsonSchema for ReadOnly {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ReadOnly".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "readOnly": true })
     }
 }
 
@@ -114,7 +182,9 @@ impl<T: JsonSchema> JsonSchema for Object<T> {
 ///
 /// # Errors
 /// 400 if it is not JSON; 422 with the place of the first thing that does not fit, in each field of the body.
-pub(crate) fn read_body<T: DeserializeOwned>(body: Result<Vec<u8>, ApiError>) -> Result<T, Problem> {
+pub(crate) fn read_body<T: DeserializeOwned + JsonSchema>(
+    body: Result<Vec<u8>, ApiError>,
+) -> Result<T, Problem> {
     let body = body?;
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body.as_slice() };
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -132,18 +202,19 @@ pub(crate) fn read_body<T: DeserializeOwned>(body: Result<Vec<u8>, ApiError>) ->
 }
 
 /// Returns what does not fit in a body: the first thing in each of its fields. `first` was found in the first of them.
-fn all_invalid<T: DeserializeOwned>(
+fn all_invalid<T: DeserializeOwned + JsonSchema>(
     mut body: Value,
     first: serde_path_to_error::Error<serde_json::Error>,
 ) -> Vec<Invalid> {
-    let mut invalid = vec![Invalid::new(pointer(first.path()), first.inner().to_string())];
+    let mut wording = Wording::of::<Object<T>>();
+    let mut invalid = vec![wording.invalid(&first, &body)];
     let mut error = first;
     // serde stops at the first thing, so the rest is read once more without the field that it was in.
     while invalid.len() < MAX_FIELDS && remove_field_of(error.path(), &mut body) {
         match serde_path_to_error::deserialize::<_, Object<T>>(&body) {
             // What is said of the body as a whole may come of the field that was taken out.
             Err(next) if next.path().iter().next().is_some() => {
-                invalid.push(Invalid::new(pointer(next.path()), next.inner().to_string()));
+                invalid.push(wording.invalid(&next, &body));
                 error = next;
             }
             Ok(_) | Err(_) => break,
@@ -158,30 +229,18 @@ fn remove_field_of(path: &serde_path_to_error::Path, body: &mut Value) -> bool {
     body.as_object_mut().is_some_and(|fields| fields.remove(key).is_some())
 }
 
-/// Writes a path as a JSON pointer.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let step = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", super::strict::escaped(key)),
-        Segment::Enum { variant } => format!("/{variant}"),
-        Segment::Unknown => String::new(),
-    };
-    path.iter().map(step).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields, default)]
     struct Body {
         name: Change<String>,
         list: Change<Vec<Object<Inner>>>,
     }
 
-    #[derive(Debug, Clone, PartialEq, Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Inner {
         number: u8,
@@ -223,7 +282,7 @@ mod tests {
             (r#"{"list":[{"number":1},{"number":300}]}"#, 422, "/list/1/number"),
             (r#"{"list":[{"number":1,"a/b":2}]}"#, 422, "/list/0/a~1b"),
             (r#"{"other":1}"#, 422, "/other"),
-            (r#"{"name":"a","name":"b"}"#, 422, ""),
+            (r#"{"name":"a","name":"b"}"#, 422, "/name"),
             ("[]", 422, ""),
             (r#"{"list":[[1]]}"#, 422, "/list/0"),
             ("5", 422, ""),

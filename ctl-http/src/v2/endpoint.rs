@@ -60,6 +60,8 @@ pub(crate) struct Meaning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conditional {
     No,
+    /// None, but the answer has an entity tag.
+    Tagged,
     /// `If-None-Match`.
     Read,
     /// `If-Match` and `If-None-Match`.
@@ -128,9 +130,13 @@ impl Endpoint {
     }
 
     /// Or with that.
-    pub(crate) fn or_gives<T: JsonSchema>(mut self, status: u16) -> Self {
+    pub(crate) fn or_gives<T: JsonSchema>(self, status: u16) -> Self {
+        self.or_gives_schema(status, schema_of::<T>)
+    }
+
+    pub(crate) fn or_gives_schema(mut self, status: u16, schema: SchemaOf) -> Self {
         let meanings = self.answers.iter_mut().filter(|meaning| meaning.status == status);
-        meanings.for_each(|meaning| meaning.bodies.push(schema_of::<T>));
+        meanings.for_each(|meaning| meaning.bodies.push(schema));
         self
     }
 

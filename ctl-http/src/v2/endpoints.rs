@@ -50,6 +50,7 @@ fn networks() -> Vec<Endpoint> {
             .gives::<NetworkPage>(200, "a page"),
         post(NETWORKS, "createNetwork", "Creates a network with a random id", network::create)
             .takes::<NetworkChange>()
+            .conditional(Conditional::Tagged)
             .gives::<NetworkView>(201, "the new network"),
         get(NETWORK, "getNetwork", "One network", network::get)
             .conditional(Conditional::Read)
@@ -155,11 +156,8 @@ fn rules() -> Vec<Endpoint> {
             .takes_schema(schema::change)
             .heavy(|_| true)
             .conditional(Conditional::Change)
-            .gives_schema(
-                200,
-                "the rules as they are now; with `dryRun`, what would change",
-                schema::changed,
-            ),
+            .gives_schema(200, "the rules as they are now; with `dryRun`, what would change", schema::changed)
+            .or_gives_schema(200, schema::rules_dry_run),
         post("/api/v2/network/{network}/rules/test", "testRules", "Runs rule tests", rules::test)
             .takes_schema(schema::tests)
             .heavy(|_| true)

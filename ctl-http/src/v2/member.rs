@@ -97,6 +97,7 @@ fn save(
     change: MemberChange,
     peer: Option<&PeerStatus>,
 ) -> Result<(Answer, Option<Edit>), Problem> {
+    change.check_read_only(&member)?;
     change.apply(&mut member, (state.api.now)()).map_err(ApiError::Field)?;
     if member.revise(stored) {
         tx.members().replace(stored, &member)?;

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use zt_proto::Timestamp;
 use zt_proto::inet::EndpointText;
 
-use super::change::{Change, Object};
+use super::change::{Change, Object, ReadOnly};
 use super::etag::Version;
 use super::network_record::Checks;
-use super::problem::Invalid;
+use super::problem::{Invalid, Problem};
 use super::text::{Endpoint, Identity, Ip, NetworkText, Node};
 use crate::status::PeerStatus;
 
@@ -182,9 +182,51 @@ pub(crate) struct MemberChange {
     authentication_expiry_time: Change<u64>,
     remote_trace_target: Change<Node>,
     remote_trace_level: Change<u64>,
+    network: ReadOnly,
+    address: ReadOnly,
+    revision: ReadOnly,
+    creation_time: ReadOnly,
+    last_authorized_time: ReadOnly,
+    last_deauthorized_time: ReadOnly,
+    last_authorized_credential_type: ReadOnly,
+    sso_exempt: ReadOnly,
+    // These change by themselves, so whatever is sent is not looked at.
+    version: ReadOnly,
+    platform: ReadOnly,
+    online: ReadOnly,
+    last_seen: ReadOnly,
+    physical_address: ReadOnly,
 }
 
 impl MemberChange {
+    /// Returns what was sent of the fields that cannot be changed, and that do not change by themselves.
+    fn read_only(&self) -> [(&'static str, &ReadOnly); 8] {
+        [
+            ("network", &self.network),
+            ("address", &self.address),
+            ("revision", &self.revision),
+            ("creationTime", &self.creation_time),
+            ("lastAuthorizedTime", &self.last_authorized_time),
+            ("lastDeauthorizedTime", &self.last_deauthorized_time),
+            ("lastAuthorizedCredentialType", &self.last_authorized_credential_type),
+            ("ssoExempt", &self.sso_exempt),
+        ]
+    }
+
+    /// Checks that nobody tries to change what cannot be changed.
+    ///
+    /// # Errors
+    /// 422 with what differs from what is stored.
+    pub(crate) fn check_read_only(&self, stored: &Member) -> Result<(), Problem> {
+        ReadOnly::check(self.read_only(), || Ok(MemberView::new(stored, None, None)))
+    }
+
+    /// Refuses all of those, where there is nothing to compare them with; pointers begin with `place`.
+    pub(crate) fn without_read_only(&self, place: &str) -> Vec<Invalid> {
+        let sent = self.read_only().into_iter().filter(|(_, field)| field.is_there());
+        sent.map(|(name, _)| Invalid::new(format!("{place}/{name}"), "read-only: expected nothing")).collect()
+    }
+
     /// Returns a change that only authorizes or the opposite.
     pub(crate) fn authorization(authorized: bool) -> Self {
         Self { authorized: Change::Set(authorized), ..Self::default() }

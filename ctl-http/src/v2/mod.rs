@@ -33,6 +33,7 @@ pub(crate) mod strict;
 mod text;
 mod tokens;
 mod webhooks;
+mod wording;
 
 use std::sync::Arc;
 

@@ -77,6 +77,7 @@ pub(crate) fn create(state: &State, mut request: Request) -> Result<Answer, Prob
     state.write(|tx| {
         request.conditions.check(None)?;
         let mut network = Network::new(state.free_id(tx)?, now);
+        change.check_read_only(&network)?;
         change.apply(&mut network);
         save(tx, None, network)
     })
@@ -88,18 +89,19 @@ pub(crate) fn patch(state: &State, mut request: Request) -> Result<Answer, Probl
     let id = request.network()?;
     let change = read_change(&mut request)?;
     let is_dry = request.query.flag("dryRun")?.unwrap_or(false);
-    let changed = |stored: &Network| {
+    let changed = |stored: &Network| -> Result<Network, Problem> {
+        change.check_read_only(stored)?;
         let mut network = stored.clone();
         change.apply(&mut network);
-        network
+        Ok(network)
     };
     if is_dry {
-        return dry_run(state, id, &request, |stored| Ok(stored.map(changed)));
+        return dry_run(state, id, &request, |stored| stored.map(changed).transpose());
     }
     state.write(|tx| {
         let stored = find(tx, id)?;
         request.conditions.check(Some(version_of(&stored)))?;
-        let network = changed(&stored);
+        let network = changed(&stored)?;
         save(tx, Some(&stored), network)
     })
 }
@@ -118,6 +120,7 @@ pub(crate) fn put(state: &State, mut request: Request) -> Result<Answer, Problem
                 Network::new(id, now)
             }
         };
+        change.check_read_only(&network)?;
         change.apply(&mut network);
         Ok(network)
     };

@@ -11,9 +11,9 @@ use zt_proto::Timestamp;
 use zt_proto::config::Relay;
 use zt_proto::inet::EndpointText;
 
-use super::change::{Change, Object};
+use super::change::{Change, Object, ReadOnly};
 use super::etag::Version;
-use super::problem::Invalid;
+use super::problem::{Invalid, Problem};
 use super::text::{Endpoint, Ip, NetworkText, Node, Prefix};
 
 /// Bytes of a name or a domain: what members get.
@@ -240,6 +240,13 @@ pub(crate) struct NetworkChange {
     remote_trace_level: Change<u64>,
     #[schemars(range(min = 300_000, max = 7_200_000))]
     certificate_timeout_window_size: Change<u64>,
+    id: ReadOnly,
+    revision: ReadOnly,
+    creation_time: ReadOnly,
+    sso_enabled: ReadOnly,
+    // These change by themselves, so whatever is sent is not looked at.
+    member_count: ReadOnly,
+    authorized_member_count: ReadOnly,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -268,6 +275,20 @@ struct DnsChange {
 }
 
 impl NetworkChange {
+    /// Checks that nobody tries to change what cannot be changed.
+    ///
+    /// # Errors
+    /// 422 with what differs from what is stored.
+    pub(crate) fn check_read_only(&self, stored: &Network) -> Result<(), Problem> {
+        let fields = [
+            ("id", &self.id),
+            ("revision", &self.revision),
+            ("creationTime", &self.creation_time),
+            ("ssoEnabled", &self.sso_enabled),
+        ];
+        ReadOnly::check(fields, || Ok(NetworkView::new(stored, &MemberCounts::default())))
+    }
+
     /// Returns everything that is of its type and still cannot be used.
     pub(crate) fn invalid(&self) -> Vec<Invalid> {
         let mut checks = Checks::default();

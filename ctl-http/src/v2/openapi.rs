@@ -5,6 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::{Conditional, Endpoint, Meaning};
+use super::schema;
 
 const ABOUT: &str = "Networks, members and rules of a controller for ZeroTier networks. Bodies are read strictly: unknown \
                      fields and wrong types are 422. Errors are `application/problem+json` (RFC 9457) with a JSON pointer \
@@ -26,8 +27,8 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
             path.insert(method, operation);
         }
     }
-    let mut schemas = generator.take_definitions(true);
-    schemas.insert("Problem".to_owned(), problem());
+    schema::problem(&mut generator);
+    let schemas = generator.take_definitions(true);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -111,7 +112,7 @@ fn condition_parameters(conditional: Conditional) -> Vec<Value> {
     let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "description": description, "schema": { "type": "string" } });
     let none_match = header("If-None-Match", "`*`, or entity tags that the client has");
     match conditional {
-        Conditional::No => Vec::new(),
+        Conditional::No | Conditional::Tagged => Vec::new(),
         Conditional::Read => vec![none_match],
         Conditional::Change => {
             vec![header("If-Match", "the entity tag of the version that is to be changed"), none_match]
@@ -130,7 +131,7 @@ fn response(endpoint: &Endpoint, meaning: &Meaning, generator: &mut SchemaGenera
     }
     let mut headers = Map::new();
     let text = json!({ "schema": { "type": "string" } });
-    if endpoint.conditional != Conditional::No && meaning.status == 200 {
+    if endpoint.conditional != Conditional::No && matches!(meaning.status, 200 | 201) {
         headers.insert("ETag".to_owned(), text.clone());
     }
     if meaning.status == 201 {
@@ -148,29 +149,5 @@ fn refusal() -> Value {
         "description": "400 no JSON, 401 no valid token, 403 a token that may not, 404 no such thing, 405 another method, 409 in conflict with others, 412 another \
                         version, 413 too large, 422 cannot be used, 429 too many wrong tokens, 503 too busy, or the database cannot do it now, 507 the disk is full",
         "content": { "application/problem+json": { "schema": schema } },
-    })
-}
-
-/// Describes [`super::problem::Problem`].
-fn problem() -> Value {
-    json!({
-        "description": "What is wrong with a request (RFC 9457).",
-        "type": "object",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": { "type": "string" },
-            "title": { "type": "string" },
-            "status": { "type": "integer" },
-            "detail": { "type": "string" },
-            "errors": { "type": "array", "items": {
-                "type": "object",
-                "required": ["detail"],
-                "properties": {
-                    "pointer": { "type": "string", "description": "JSON pointer into the body" },
-                    "parameter": { "type": "string", "description": "of the query" },
-                    "detail": { "type": "string" },
-                },
-            } },
-        },
     })
 }

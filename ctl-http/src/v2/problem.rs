@@ -132,6 +132,11 @@ impl Problem {
         self.status
     }
 
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the pointers of the errors.
     #[cfg(test)]
     pub(crate) fn pointers(&self) -> Vec<String> {

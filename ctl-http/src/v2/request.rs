@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use warp::http::header::{ETAG, HeaderName, LOCATION};
@@ -62,7 +63,7 @@ impl Request {
         segment.ok_or_else(|| Problem::not_found(otherwise))
     }
 
-    pub(crate) fn read_body<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+    pub(crate) fn read_body<T: DeserializeOwned + JsonSchema>(&mut self) -> Result<T, Problem> {
         read_body(std::mem::replace(&mut self.body, Ok(Vec::new())))
     }
 

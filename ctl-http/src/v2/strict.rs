@@ -129,12 +129,13 @@ impl<'v> Fields<'v> {
     /// Ends the reading: fields that were not asked for are unknown.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         let fields = self.fields;
-        let known = self.taken.join(", ");
+        // Which there are is said once.
+        let mut known = format!(", expected one of {}", self.taken.join(", "));
         for name in fields.keys() {
             if self.taken.contains(&name.as_str()) {
                 continue;
             }
-            let detail = format!("unknown field, expected one of {known}");
+            let detail = format!("unknown field{}", std::mem::take(&mut known));
             self.refuse(Invalid::new(format!("/{}", escaped(name)), detail));
         }
         self.finish_open().map_err(Problem::fields)

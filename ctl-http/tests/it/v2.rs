@@ -119,6 +119,41 @@ fn bodies_are_read_strictly() {
 }
 
 #[test]
+fn record_that_was_read_and_edited_is_sent_back_as_a_whole() {
+    let server = start();
+    let settings = json!({ "joinTokens": [{ "token": "x" }], "dns": { "domain": "zt" }, "v6AssignMode": { "zt": true } });
+    ok(&send(&server, "PATCH", NETWORK, &[], &settings));
+    ok_or_created(&send(
+        &server,
+        "PUT",
+        LAPTOP,
+        &[],
+        &json!({ "authorized": true, "tags": [{ "id": 1, "value": 2 }] }),
+    ));
+    for (path, momentary) in [(NETWORK, "memberCount"), (LAPTOP, "lastSeen")] {
+        let mut record = ok(&server.get(path));
+        for method in ["PUT", "PATCH"] {
+            assert_eq!(
+                ok(&send(&server, method, path, &[], &record)),
+                record,
+                "{method} {path} changes nothing"
+            );
+        }
+        record["name"] = "edited".into();
+        record[momentary] = 77.into();
+        let edited = ok(&send(&server, "PUT", path, &[], &record));
+        assert_eq!(
+            (&edited["name"], &edited["revision"]),
+            (&json!("edited"), &json!(record["revision"].as_u64().unwrap() + 1))
+        );
+        let late = send(&server, "PUT", path, &[], &record);
+        assert_eq!(pointers(&late), ["/revision"]);
+        let words = problem(&late, 422)["detail"].as_str().unwrap().to_owned();
+        assert!(words.starts_with("/revision: read-only: expected "), "{words}");
+    }
+}
+
+#[test]
 fn path_that_takes_other_methods_says_which() {
     let server = start();
     let answer = send(&server, "POST", NETWORK, &[], &json!({}));
