@@ -65,12 +65,15 @@ impl VerifiedIdentities<'_> {
     /// It is not if no member has it, so that strangers leave nothing, and if there is another of this address: the
     /// first one stays until no member has the address.
     pub fn put(&self, identity: &PublicIdentity, now: Timestamp) -> Result<bool, StoreError> {
+        // Of most that are noted again after a start it is kept already.
+        if let Some(known) = self.get(identity.address)? {
+            return Ok(known == *identity);
+        }
         let sql = "INSERT INTO verified_identity (address, key, verified) SELECT ?1, ?2, ?3 \
-                   WHERE EXISTS (SELECT 1 FROM member WHERE address = ?1 AND identity = ?4) \
-                   ON CONFLICT (address) DO NOTHING";
+                   WHERE EXISTS (SELECT 1 FROM member WHERE address = ?1 AND identity = ?4)";
         let address = AddressColumn(identity.address);
-        self.tx.execute(sql, params![address, identity.key, U64Column(now.0), IdentityColumn(*identity)])?;
-        Ok(self.get(identity.address)?.as_ref() == Some(identity))
+        let values = params![address, identity.key, U64Column(now.0), IdentityColumn(*identity)];
+        Ok(self.tx.execute(sql, values)? > 0)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::clerk::Clerk;
 use crate::error::StoreError;
@@ -251,9 +251,27 @@ fn run_read<T, E: From<StoreError>>(
     caches: &Caches,
     f: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
-    f(&Tx::new(&transaction, false, caches))
+    let view = ReadView::begin(connection)?;
+    f(&Tx::new(view.0, false, caches))
+}
+
+/// A transaction that only reads, over when this is dropped. Its two statements are compiled once a connection, as a request
+/// takes hardly longer.
+struct ReadView<'a>(&'a Connection);
+
+impl<'a> ReadView<'a> {
+    fn begin(connection: &'a mut Connection) -> Result<Self, StoreError> {
+        let connection = &*connection;
+        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for ReadView<'_> {
+    fn drop(&mut self) {
+        // If that fails, whoever uses the connection next cannot begin, and says so.
+        drop(self.0.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute([])));
+    }
 }
 
 /// Sets what SQLite keeps per connection; `docs/storage.md` says why each.

@@ -10,7 +10,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 use crate::Tx;
 use crate::column::{AddressColumn, Columns, IpColumn, NetworkColumn, U64Column};
 use crate::error::{self, StoreError};
-use crate::member::{self, OfSpan, Span, TOGETHER, of_span};
+use crate::member::{self, OfSpan, Span, TOGETHER};
 
 /// Sightings that are kept of a member: the last one, and those before the last changes.
 pub const MAX_SIGHTINGS: usize = 8;
@@ -218,17 +218,29 @@ impl Sightings<'_> {
     fn forget_before(&self, network: NetworkId, member: Address, newest: i64) -> Result<(), StoreError> {
         let sql = "DELETE FROM member_sighting WHERE network = ?1 AND member = ?2 AND number <= ?3";
         let last = newest.saturating_sub_unsigned(MAX_SIGHTINGS as u64);
+        if last < 0 {
+            return Ok(()); // they count from 0
+        }
         let key = (NetworkColumn(network), AddressColumn(member));
         self.tx.execute(sql, params![key.0, key.1, last]).map(drop)
     }
 }
 
 // Beside max(), SQLite takes the other columns from the row that has it.
-const NEWEST: OfSpan = of_span!(
-    "SELECT member, ip, port, version_major, version_minor, version_revision, version_protocol, platform, first, \
-     last, max(number) FROM member_sighting WHERE network = ?1 AND member",
-    "GROUP BY member"
-);
+macro_rules! newest {
+    () => {
+        "SELECT member, ip, port, version_major, version_minor, version_revision, version_protocol, platform, first, \
+         last, max(number) FROM member_sighting WHERE network = ?1 AND member"
+    };
+}
+const NEWEST: OfSpan = OfSpan {
+    between: concat!(newest!(), " BETWEEN ?2 AND ?3 GROUP BY member"),
+    // In the order of an index, of which a join would not be known.
+    these: concat!(
+        newest!(),
+        " IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) GROUP BY member"
+    ),
+};
 
 fn decode(row: &Columns<'_>) -> Result<Sighting, StoreError> {
     let wire = match (row.get::<Option<IpColumn>>("ip")?, row.get("port")?) {

@@ -9,7 +9,7 @@ use crate::Tx;
 
 pub use narrow::MemberCounts;
 pub(crate) use read::version;
-pub(crate) use span::{OfSpan, Span, TOGETHER, of_span};
+pub(crate) use span::{OfSpan, Span, TOGETHER};
 
 /// The members of all networks, inside a transaction.
 pub struct Members<'a> {

@@ -78,6 +78,8 @@ impl Members<'_> {
         let mut tags = self.tags(span)?.into_iter().peekable();
         let mut capabilities = self.capabilities(span)?.into_iter().peekable();
         let mut members = self.rows(span)?;
+        // They come along an index, so they stand right already.
+        members.sort_by_key(|member| member.address);
         for member in &mut members {
             member.ip_assignments = take(&mut addresses, member.address);
             member.tags = take(&mut tags, member.address);
@@ -121,44 +123,53 @@ impl Members<'_> {
     }
 
     pub(super) fn addresses(&self, span: Span<'_>) -> Result<OfMembers<IpAddr>, StoreError> {
-        self.tx.query(span.sql(&ADDRESSES), span.params(), format_args!("address of {span}"), |row| {
-            Ok((row.get::<AddressColumn>("member")?.0, row.get::<IpColumn>("ip")?.0))
+        self.entries(&ADDRESSES, span, "address", |row| {
+            let place = row.get::<AddressColumn>("member")?.0;
+            Ok(((place, row.get::<i64>("position")?), row.get::<IpColumn>("ip")?.0))
         })
     }
 
     pub(super) fn tags(&self, span: Span<'_>) -> Result<OfMembers<(u32, u32)>, StoreError> {
-        self.tx.query(span.sql(&TAGS), span.params(), format_args!("tag of {span}"), |row| {
-            Ok((row.get::<AddressColumn>("member")?.0, (row.get("tag")?, row.get("value")?)))
+        self.entries(&TAGS, span, "tag", |row| {
+            let (member, tag) = (row.get::<AddressColumn>("member")?.0, row.get::<u32>("tag")?);
+            Ok(((member, tag), (tag, row.get("value")?)))
         })
     }
 
     pub(super) fn capabilities(&self, span: Span<'_>) -> Result<OfMembers<u32>, StoreError> {
-        self.tx.query(span.sql(&CAPABILITIES), span.params(), format_args!("capability of {span}"), |row| {
-            Ok((row.get::<AddressColumn>("member")?.0, row.get("capability")?))
+        self.entries(&CAPABILITIES, span, "capability", |row| {
+            let place = row.get::<AddressColumn>("member")?.0;
+            Ok(((place, row.get::<i64>("position")?), row.get("capability")?))
         })
+    }
+
+    /// Returns entries of members' lists in their order, each decoded with its member and its place in the list.
+    fn entries<T, P: Ord + Copy>(
+        &self,
+        query: &OfSpan,
+        span: Span<'_>,
+        what: &str,
+        decode: impl Fn(&Columns<'_>) -> Result<((Address, P), T), StoreError>,
+    ) -> Result<OfMembers<T>, StoreError> {
+        let record = format_args!("{what} of {span}");
+        let mut entries = self.tx.query(span.sql(query), span.params(), record, decode)?;
+        // They come along an index, so they stand right already.
+        entries.sort_by_key(|(place, _)| *place);
+        Ok(entries.into_iter().map(|((member, _), entry)| (member, entry)).collect())
     }
 }
 
 // In the order in which they are read.
 const ROWS: OfSpan = of_span!(
-    "SELECT address, identity, fingerprint, name, authorized, active_bridge, no_auto_assign, created, revision, \
+    "address, identity, fingerprint, name, authorized, active_bridge, no_auto_assign, created, revision, \
      last_authorized, last_deauthorized, credential, credential_token, sso_expires, sso_exempt, version_major, \
-     version_minor, version_revision, version_protocol, trace_target, trace_level \
-     FROM member WHERE network = ?1 AND address",
-    "ORDER BY address"
+     version_minor, version_revision, version_protocol, trace_target, trace_level",
+    "member",
+    "address"
 );
-const ADDRESSES: OfSpan = of_span!(
-    "SELECT member, ip FROM member_address WHERE network = ?1 AND member",
-    "ORDER BY member, position"
-);
-const TAGS: OfSpan = of_span!(
-    "SELECT member, tag, value FROM member_tag WHERE network = ?1 AND member",
-    "ORDER BY member, tag"
-);
-const CAPABILITIES: OfSpan = of_span!(
-    "SELECT member, capability FROM member_capability WHERE network = ?1 AND member",
-    "ORDER BY member, position"
-);
+const ADDRESSES: OfSpan = of_span!("member, position, ip", "member_address", "member");
+const TAGS: OfSpan = of_span!("member, tag, value", "member_tag", "member");
+const CAPABILITIES: OfSpan = of_span!("member, position, capability", "member_capability", "member");
 
 fn credential(row: &Columns<'_>) -> Result<Option<Credential>, StoreError> {
     let (kind, token) = (row.text("credential")?, row.text("credential_token")?);
@@ -214,6 +225,9 @@ mod tests {
         ] {
             let plan = query_plan::of(sql);
             assert!(plan.contains(index), "{sql}: {plan}");
+            let makes_a_table =
+                ["TEMP B-TREE", "SUBQUERY", "MATERIALIZE"].iter().any(|step| plan.contains(step));
+            assert!(!makes_a_table && plan.starts_with("SCAN 16-ROW VALUES CLAUSE"), "{sql}: {plan}");
         }
     }
 

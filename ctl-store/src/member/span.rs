@@ -1,13 +1,10 @@
 //! The members of a network that a query is about: those between two addresses, or those that are named.
 
 use std::fmt;
-use std::iter;
 
-use rusqlite::types::Null;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Params, ToSql, params_from_iter};
 use zt_proto::{Address, NetworkId};
-
-use crate::column::{AddressColumn, NetworkColumn};
 
 /// Members that are asked for by name in one query.
 pub(crate) const TOGETHER: usize = 16;
@@ -33,15 +30,31 @@ pub(crate) struct OfSpan {
     pub(crate) these: &'static str,
 }
 
-/// Writes a query with and without the column that is to be the address of one of the members.
+/// Writes a query for both ways to name members, of columns of a table in which the members stand in this column.
+///
+/// Behind `IN`, SQLite makes a table of those that are named before it looks for the first; what it joins with `VALUES` it
+/// takes as it stands there. Rows come in no order.
 macro_rules! of_span {
-    ($before:literal, $after:literal) => {
+    ($columns:literal, $table:literal, $member:literal) => {
         OfSpan {
-            between: concat!($before, " BETWEEN ?2 AND ?3 ", $after),
+            between: concat!(
+                "SELECT ",
+                $columns,
+                " FROM ",
+                $table,
+                " WHERE network = ?1 AND ",
+                $member,
+                " BETWEEN ?2 AND ?3"
+            ),
             these: concat!(
-                $before,
-                " IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ",
-                $after
+                "SELECT ",
+                $columns,
+                " FROM (VALUES (?2), (?3), (?4), (?5), (?6), (?7), (?8), (?9), (?10), (?11), (?12), \
+                 (?13), (?14), (?15), (?16), (?17)) AS named CROSS JOIN ",
+                $table,
+                " ON network = ?1 AND ",
+                $member,
+                " = named.column1"
             ),
         }
     };
@@ -72,19 +85,41 @@ impl<'a> Span<'a> {
     }
 
     pub(crate) fn params(self) -> impl Params {
-        let network: Box<dyn ToSql> = Box::new(NetworkColumn(self.network));
-        let mut params = vec![network];
-        let mut add = |address| params.push(Box::new(AddressColumn(address)));
-        match self.whom {
-            Whom::Between(first, last) => [first, last].into_iter().for_each(add),
-            Whom::These(addresses) => {
-                addresses.iter().copied().for_each(&mut add);
-                // Nobody has no address.
-                let missing = TOGETHER.saturating_sub(addresses.len());
-                params.extend(iter::repeat_with(|| Box::new(Null) as Box<dyn ToSql>).take(missing));
+        let address = |address: Address| Param::Address(address.octets());
+        let mut params = [const { Param::Nobody }; 1 + TOGETHER];
+        let mut places = params.iter_mut();
+        let mut add = |param| places.next().into_iter().for_each(|place| *place = param);
+        add(Param::Network(self.network.octets()));
+        let count = match self.whom {
+            Whom::Between(first, last) => {
+                [first, last].into_iter().map(address).for_each(add);
+                2
             }
-        }
-        params_from_iter(params)
+            Whom::These(addresses) => {
+                addresses.iter().copied().map(address).for_each(add);
+                TOGETHER
+            }
+        };
+        params_from_iter(params.into_iter().take(1 + count))
+    }
+}
+
+/// A parameter, which takes no memory of its own.
+#[derive(Clone, Copy)]
+enum Param {
+    Network([u8; 8]),
+    Address([u8; 5]),
+    /// Nobody has no address.
+    Nobody,
+}
+
+impl ToSql for Param {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Network(octets) => ValueRef::Blob(octets),
+            Self::Address(octets) => ValueRef::Blob(octets),
+            Self::Nobody => ValueRef::Null,
+        }))
     }
 }
 
