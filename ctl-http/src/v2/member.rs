@@ -98,6 +98,7 @@ fn save(
     peer: Option<&PeerStatus>,
 ) -> Result<(Answer, Option<Edit>), Problem> {
     change.check_read_only(&member)?;
+    let change = change.without_repeated_decision(&member);
     change.apply(&mut member, (state.api.now)()).map_err(ApiError::Field)?;
     if member.revise(stored) {
         tx.members().replace(stored, &member)?;

@@ -221,6 +221,15 @@ impl MemberChange {
         ReadOnly::check(self.read_only(), || Ok(MemberView::new(stored, None, None)))
     }
 
+    /// Makes no decision of `authorized` in a record that comes back as it was shown: to say false of a node that waits is
+    /// to refuse it for good.
+    #[must_use]
+    pub(crate) fn without_repeated_decision(self, stored: &Member) -> Self {
+        let is_whole = self.read_only().into_iter().any(|(_, field)| field.is_there());
+        let is_repeated = is_whole && !stored.authorized && self.authorized == Change::Set(false);
+        if is_repeated { Self { authorized: Change::Keep, ..self } } else { self }
+    }
+
     /// Refuses all of those, where there is nothing to compare them with; pointers begin with `place`.
     pub(crate) fn without_read_only(&self, place: &str) -> Vec<Invalid> {
         let sent = self.read_only().into_iter().filter(|(_, field)| field.is_there());
