@@ -20,6 +20,8 @@ use super::{Link, Node, Now};
 const CONTACT_INTERVAL: Duration = Duration::from_secs(5);
 /// Worlds that are looked at in one answer; each costs the check of a signature.
 const MAX_WORLDS: usize = 8;
+/// Bytes of worlds in one answer to HELLO: clients before 1.2.6 take packets of 5,680 bytes. No world is longer.
+const MAX_UPDATES_LEN: usize = 5_000;
 
 /// The planet, the moons, and this node's place on them.
 #[derive(Debug)]
@@ -46,7 +48,8 @@ impl Roots {
     }
 
     /// Returns, as they are handed out, the planet and the moons of which a peer says that it has an older version
-    /// (`vl1.md` §10.2.4): the planet only if it is the peer's, a moon also if the peer has none of it yet.
+    /// (`vl1.md` §10.2.4): the planet only if it is the peer's, a moon also if the peer has none of it yet. As many as one
+    /// packet takes: a peer that has taken these no longer asks for them with its next HELLO.
     pub(super) fn updates_for(&self, planet: Option<WorldVersion>, moons: &[WorldVersion]) -> Vec<u8> {
         let is_behind = |world: &World, known: &WorldVersion| {
             known.id == world.id && known.id != 0 && known.timestamp < world.timestamp
@@ -54,7 +57,13 @@ impl Roots {
         let planet = self.planet.iter().filter(|world| planet.is_some_and(|known| is_behind(world, &known)));
         let moons = self.moons.iter().filter(|moon| moons.iter().any(|known| is_behind(moon, known)));
         let mut serialized = Vec::new();
-        planet.chain(moons).for_each(|world| world.write(&mut serialized));
+        for world in planet.chain(moons) {
+            let before = serialized.len();
+            world.write(&mut serialized);
+            if serialized.len() > MAX_UPDATES_LEN {
+                serialized.truncate(before);
+            }
+        }
         serialized
     }
 

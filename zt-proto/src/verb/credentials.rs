@@ -21,8 +21,9 @@ pub struct NetworkCredentials {
 }
 
 impl NetworkCredentials {
-    /// Revocations that fit into one packet, with room to spare. Receivers drop a second packet within a second.
-    pub const MAX_REVOCATIONS: usize = 60;
+    /// Revocations that fit into one packet for clients of 1.2.0 to 1.2.4, the first that know them. Receivers drop a second
+    /// packet within a second.
+    pub const MAX_REVOCATIONS: usize = 37;
 
     /// Reads the payload, which may end after any group.
     pub fn parse(payload: &[u8]) -> Result<Self, DecodeError> {
@@ -69,4 +70,38 @@ fn write_group<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&T, &mut Vec<u8
     let count = u16::try_from(items.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&count.to_be_bytes());
     items.iter().take(count.into()).for_each(|item| write(item, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::{CredentialType, Signature};
+    use crate::packet::fragment::max_packet_len;
+    use crate::packet::{DEFAULT_MTU, MAX_FRAGMENTS_BEFORE_1_2_6, PAYLOAD_OFFSET};
+    use crate::{Address, NetworkId, Timestamp};
+
+    /// Clients of 1.2.0 to 1.2.4 know revocations, and take four datagrams a packet (`vl1.md` §7.2).
+    #[test]
+    fn a_packet_with_the_most_revocations_reaches_the_oldest_clients_that_know_them() {
+        let revocation = Revocation {
+            id: u32::MAX,
+            network: NetworkId(u64::MAX),
+            credential_id: u32::MAX,
+            threshold: Timestamp(u64::MAX),
+            flags: u64::MAX,
+            target: Address::MAX,
+            signed_by: Address::MAX,
+            credential_type: CredentialType::Membership,
+            signature: Signature([0xff; 96]),
+        };
+        let packet_len = |count| {
+            let mut payload = Vec::new();
+            let revocations = vec![revocation.clone(); count];
+            NetworkCredentials { revocations, ..NetworkCredentials::default() }.write(&mut payload);
+            PAYLOAD_OFFSET + payload.len()
+        };
+        let max = max_packet_len(DEFAULT_MTU, MAX_FRAGMENTS_BEFORE_1_2_6);
+        assert!(packet_len(NetworkCredentials::MAX_REVOCATIONS) <= max);
+        assert!(packet_len(NetworkCredentials::MAX_REVOCATIONS + 1) > max, "there is room for more");
+    }
 }

@@ -9,7 +9,7 @@ use zt_proto::Timestamp;
 use zt_proto::verb::Verb;
 use zt_proto::verb::hello::{Hello, NodeVersion};
 use zt_proto::verb::ok::{OkHello, OkReply};
-use zt_proto::world::{World, WorldKind};
+use zt_proto::world::{World, WorldKind, WorldVersion};
 
 use super::super::{Event, Node, Now};
 use super::client::{Client, Received};
@@ -175,4 +175,41 @@ fn of_many_worlds_in_one_answer_the_first_eight_are_looked_at() {
     let taken = events(&mut node);
     assert_eq!(taken.len(), 8, "{taken:?}");
     assert_eq!(version_of(&node).map(|(_, timestamp)| timestamp.0), Some(10_007));
+}
+
+/// Clients before 1.2.6 take packets of 5,680 bytes.
+#[test]
+fn of_more_worlds_than_an_old_client_takes_in_one_packet_the_next_answer_has_the_rest() {
+    let mut node = Node::new(Arc::new(identity("R")), Some(planet(&identity("R"), 1_000)), [7; 32], at(0));
+    let endpoints: Vec<_> = (1..=8).map(|n| format!("[2001:db8::{n}]:9993").parse().unwrap()).collect();
+    let moons: Vec<_> = (1..=16)
+        .map(|id| {
+            let mut moon = moon("B", "10.0.0.3:9993");
+            (moon.id, moon.roots[0].endpoints) = (id, endpoints.clone());
+            moon.roots.extend([moon.roots[0].clone(), moon.roots[0].clone()]);
+            moon
+        })
+        .collect();
+    node.set_moons(at(0), moons.clone());
+    let outdated = |world: &World| WorldVersion { id: world.id, timestamp: Timestamp(0) };
+    let mut known: Vec<_> = moons.iter().map(outdated).collect();
+    let mut behind = Some(outdated(node.planet().unwrap()));
+    for answers in 1.. {
+        let updates = node.roots.updates_for(behind, &known);
+        assert!(updates.len() <= 5_000, "{}", updates.len());
+        let answer = OkHello { world_data: &updates, ..OkHello::parse(&[0; 13]).unwrap() };
+        let mut got = 0;
+        for world in answer.worlds().map(Result::unwrap) {
+            got += 1;
+            match known.iter_mut().find(|known| known.id == world.id) {
+                Some(known) => *known = world.version(),
+                None => assert!(behind.take().is_some() && answers == 1, "the planet comes first"),
+            }
+        }
+        if got == 0 {
+            assert!(answers > 2, "{answers}");
+            break;
+        }
+    }
+    assert!(known.iter().all(|known| known.timestamp.0 == 7_000) && behind.is_none());
 }
