@@ -146,14 +146,19 @@ impl Node {
         from: Address,
         payload: &[u8],
     ) -> Result<(), Ignored> {
-        self.check_multicast(now, from)?;
-        for like in multicast_like::parse(payload) {
-            if !self.is_entitled(now, from, like.network) {
-                return Err(Ignored::OnlyAsRoot);
-            }
-            self.groups.subscribe((like.network, like.group), from, now.mono);
+        if !self.peers.get_mut(&from).is_some_and(|peer| peer.take_like(now.mono)) {
+            return Err(Ignored::RateLimited("multicast groups"));
         }
-        Ok(())
+        // A client names the groups of all its networks in one packet, whoever is their controller.
+        let (mut is_any, mut is_any_taken) = (false, false);
+        for like in multicast_like::parse(payload) {
+            is_any = true;
+            if self.is_entitled(now, from, like.network) {
+                is_any_taken = true;
+                self.groups.subscribe((like.network, like.group), from, now.mono);
+            }
+        }
+        if is_any && !is_any_taken { Err(Ignored::OnlyAsRoot) } else { Ok(()) }
     }
 
     /// Tells who wants a group and may do so still; nothing if nobody else does.
@@ -163,7 +168,9 @@ impl Node {
         request: RequestId,
         payload: &[u8],
     ) -> Result<(), Ignored> {
-        self.check_multicast(now, request.from)?;
+        if !self.peers.get_mut(&request.from).is_some_and(|peer| peer.take_gather(now.mono)) {
+            return Err(Ignored::RateLimited("questions about multicast groups"));
+        }
         let MulticastGather { network, group, limit, .. } = MulticastGather::parse(payload)?;
         if !self.is_entitled(now, request.from, network) {
             return Err(Ignored::OnlyAsRoot);
@@ -183,11 +190,6 @@ impl Node {
         GatherAnswer { network, group, known, members }.write(&mut answer);
         self.send_ok(now, request, Verb::MULTICAST_GATHER, &answer);
         Ok(())
-    }
-
-    fn check_multicast(&mut self, now: Present, from: Address) -> Result<(), Ignored> {
-        let is_allowed = self.peers.get_mut(&from).is_some_and(|peer| peer.take_multicast(now.mono));
-        if is_allowed { Ok(()) } else { Err(Ignored::RateLimited("multicast groups")) }
     }
 
     fn is_entitled(&self, now: Present, from: Address, network: NetworkId) -> bool {

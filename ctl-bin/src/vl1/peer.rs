@@ -39,8 +39,10 @@ const UNCONFIRMED_ECHO_LIMIT: Limit = Limit { burst: 8, interval: Duration::from
 const WHOIS_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(10) };
 /// Configuration requests of one peer, over all its networks.
 const CONFIG_REQUEST_LIMIT: Limit = Limit { burst: 1024, interval: Duration::from_millis(50) };
-/// Announcements and questions about multicast groups of one peer.
-const MULTICAST_LIMIT: Limit = Limit { burst: 64, interval: Duration::from_millis(100) };
+/// Questions about multicast groups of one peer: a client asks for one with each contact (`vl1.md` §10.14).
+const GATHER_LIMIT: Limit = WHOIS_LIMIT;
+/// Announcements of multicast groups of one peer: some 70 groups each, once a minute.
+const LIKE_LIMIT: Limit = Limit { burst: 64, interval: Duration::from_millis(100) };
 
 /// A node that got a configuration within this time may ask about the multicast groups of the network.
 const CONFIGURED_FOR: Duration = Duration::from_secs(180);
@@ -94,7 +96,8 @@ struct Rare {
     tests: Vec<(Link, Moment)>,
     unconfirmed_echo: Bucket,
     whois: Bucket,
-    multicast: Bucket,
+    gather: Bucket,
+    like: Bucket,
 }
 
 impl Rare {
@@ -106,14 +109,15 @@ impl Rare {
             tests: Vec::new(),
             unconfirmed_echo: Bucket::full(now),
             whois: Bucket::full(now),
-            multicast: Bucket::full(now),
+            gather: Bucket::full(now),
+            like: Bucket::full(now),
         }
     }
 
     /// Says whether another one would do the same from now on.
     fn is_over(&self, now: Moment) -> bool {
         let since = |when: Moment| now.saturating_duration_since(when);
-        let buckets = [self.unconfirmed_echo, self.whois, self.multicast];
+        let buckets = [self.unconfirmed_echo, self.whois, self.gather, self.like];
         buckets.iter().all(|bucket| bucket.is_full(now))
             && self.pushes.is_over(now)
             && self.told_paths.is_none_or(|last| since(last) >= TELL_INTERVAL)
@@ -237,6 +241,11 @@ impl Peer {
         self.configured.iter().any(|(known, since)| *known == network && is_current(*since))
     }
 
+    /// Says whether the peer got a configuration for any network lately.
+    pub(super) fn is_member(&self, now: Moment) -> bool {
+        self.configured.iter().any(|(_, since)| now.saturating_duration_since(*since) <= CONFIGURED_FOR)
+    }
+
     /// Takes up a path that has proven to work; returns the link of the path that had to give way.
     pub(super) fn learn(&mut self, link: Link, now: Moment) -> Option<Link> {
         if let Some(rare) = &mut self.rare {
@@ -354,8 +363,12 @@ impl Peer {
         self.config_requests.take(CONFIG_REQUEST_LIMIT, now)
     }
 
-    pub(super) fn take_multicast(&mut self, now: Moment) -> bool {
-        self.rare(now).multicast.take(MULTICAST_LIMIT, now)
+    pub(super) fn take_gather(&mut self, now: Moment) -> bool {
+        self.rare(now).gather.take(GATHER_LIMIT, now)
+    }
+
+    pub(super) fn take_like(&mut self, now: Moment) -> bool {
+        self.rare(now).like.take(LIKE_LIMIT, now)
     }
 }
 
@@ -429,7 +442,7 @@ mod tests {
     #[test]
     fn what_is_over_takes_no_memory_and_what_is_not_stays() {
         type Deed = fn(&mut Peer, Moment);
-        let deeds: [(Deed, u64); 7] = [
+        let deeds: [(Deed, u64); 8] = [
             (|peer, now| assert!(peer.take_test(link(1, 9993), now)), 1_000),
             (|peer, now| peer.keep(vec![1], now), 5_001),
             (|peer, now| assert!(peer.take_push(now)), 30_001),

@@ -176,8 +176,9 @@ impl Node {
         if reply.in_re_verb == Verb::WHOIS {
             return self.on_ok_whois(now, request.from, reply.payload);
         }
-        // It names ECHO, whatever was pushed (`vl2.md` §4.2).
-        if reply.in_re_verb == Verb::ECHO && asked.verb == Verb::NETWORK_CONFIG {
+        // By a slip of the reference it names ECHO, whatever was pushed (`vl1.md` §10.11).
+        let is_named = matches!(reply.in_re_verb, Verb::ECHO | Verb::NETWORK_CONFIG);
+        if is_named && asked.verb == Verb::NETWORK_CONFIG {
             let ConfigAcknowledgement { network, update_id } = ConfigAcknowledgement::parse(reply.payload)?;
             self.emit(Event::ConfigAcknowledged { member: request.from, network, update_id });
         }

@@ -229,6 +229,25 @@ fn an_echo_that_is_answered_with_its_content_acknowledges_nothing() {
     assert_eq!(events(&mut node), []);
 }
 
+/// `vl1.md` §10.11: that it names ECHO is a slip of the reference.
+#[test]
+fn an_acknowledgement_may_name_what_it_acknowledges() {
+    let mut node = leaf();
+    let mut client = Client::new("A", "10.0.0.2:9993");
+    sign_on(&mut node, &mut client, at(0));
+    node.push_config(at(100), client.address(), NETWORK, &[b"one".to_vec()]);
+    let pushed = client.receive(&mut node);
+    let mut payload = Vec::new();
+    ConfigAcknowledgement { network: NETWORK, update_id: 77 }.write(&mut payload);
+    let mut ok = Vec::new();
+    let (in_re_verb, in_re_packet) = (Verb::NETWORK_CONFIG, pushed[0].packet);
+    OkReply { in_re_verb, in_re_packet, payload: &payload }.write(&mut ok);
+    client.say(&mut node, at(200), Verb::OK, &ok).unwrap();
+    let acknowledged =
+        Event::ConfigAcknowledged { member: client.address(), network: NETWORK, update_id: 77 };
+    assert_eq!(events(&mut node), [acknowledged]);
+}
+
 /// After a restart no peer is known, but the database knows who was a member.
 #[test]
 fn a_packet_of_a_forgotten_member_is_read_once_its_identity_is_recalled() {
@@ -412,4 +431,32 @@ fn a_member_that_is_told_to_be_none_may_not_ask_for_the_groups_of_the_network_an
         let answer = OkReply::parse(&answer.payload).unwrap();
         assert_eq!(GatherAnswer::parse(answer.payload).unwrap().members, [c.address()]);
     }
+}
+
+/// Clients are on several networks, and name the groups of all of them in one packet, at every controller.
+#[test]
+fn groups_of_a_foreign_network_do_not_keep_out_those_beside_them() {
+    let mut node = leaf();
+    let mut members = [Client::new("A", "10.0.0.2:9993"), Client::new("B", "10.0.0.3:9993")];
+    let group = MulticastGroup { mac: Mac([0xff; 6]), adi: 0 };
+    let foreign = Like { network: NetworkId(1), group };
+    let (mut likes, mut only_foreign, mut gather) = (Vec::new(), Vec::new(), Vec::new());
+    multicast_like::write(&[foreign, Like { network: NETWORK, group }, foreign], &mut likes);
+    multicast_like::write(&[foreign, foreign], &mut only_foreign);
+    MulticastGather { network: NETWORK, group, limit: 10, membership: None }.write(&mut gather);
+    for member in &mut members {
+        sign_on(&mut node, member, at(0));
+        let chunk = [&NETWORK.octets()[..], b"the rest of it"].concat();
+        node.push_config(at(100), member.address(), NETWORK, &[chunk]);
+        member.receive(&mut node);
+        member.say(&mut node, at(200), Verb::MULTICAST_LIKE, &likes).unwrap();
+        let refused = member.say(&mut node, at(300), Verb::MULTICAST_LIKE, &only_foreign);
+        assert_eq!(refused, Err(Ignored::OnlyAsRoot));
+    }
+    assert_eq!(node.groups.len(), 2, "those of the foreign network are not kept");
+    let [a, b] = &mut members;
+    a.say(&mut node, at(400), Verb::MULTICAST_GATHER, &gather).unwrap();
+    let answer = a.receive(&mut node).remove(0);
+    let answer = OkReply::parse(&answer.payload).unwrap();
+    assert_eq!(GatherAnswer::parse(answer.payload).unwrap().members, [b.address()]);
 }

@@ -218,3 +218,30 @@ fn an_introduction_goes_over_the_path_that_it_names_to_the_other() {
         assert!(letter.endpoint.is_ipv6(), "IPv6 before IPv4");
     }
 }
+
+/// It asks for the group of each address, so that 500 contacts are 500 questions.
+#[test]
+fn a_client_that_contacts_very_many_after_its_start_finds_all_of_them_at_once() {
+    let (mut node, mut a, mut b) = root_with_two();
+    let network = NetworkId(0x7d82_73c3_5800_0001);
+    let group = |adi| MulticastGroup { mac: Mac([0xff; 6]), adi };
+    for first in (0..1_000).step_by(50) {
+        let likes: Vec<_> = (first..first + 50).map(|adi| Like { network, group: group(adi) }).collect();
+        let mut payload = Vec::new();
+        multicast_like::write(&likes, &mut payload);
+        a.say(&mut node, at(100), Verb::MULTICAST_LIKE, &payload).unwrap();
+    }
+    let mut answers = 0;
+    for adi in 0..1_000 {
+        let mut question = Vec::new();
+        MulticastGather { network, group: group(adi), limit: 10, membership: None }.write(&mut question);
+        b.say(&mut node, at(200), Verb::MULTICAST_GATHER, &question).unwrap();
+        answers += b.receive(&mut node).len();
+    }
+    assert_eq!(answers, 1_000);
+    // But not more and more of them.
+    let mut question = Vec::new();
+    MulticastGather { network, group: group(0), limit: 10, membership: None }.write(&mut question);
+    let more = (0..1_000).filter(|_| b.say(&mut node, at(200), Verb::MULTICAST_GATHER, &question).is_ok());
+    assert_eq!(more.count(), 24);
+}
