@@ -85,11 +85,13 @@ impl Node {
         Ok(())
     }
 
-    /// Tells a peer that has to go through a root where this node can be reached directly.
+    /// Tells a peer that has to go through a root where this node can be reached directly, if it is a member of a network:
+    /// addresses of this machine's interfaces are nobody else's business (`vl1.md` §10.15, §13.8).
     pub(super) fn tell_direct_paths(&mut self, now: Present, to: Address) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         let takes = peer.version.is_none_or(|version| version.protocol >= PROTOCOL_WITH_PUSHES);
-        if peer.is_told_paths(now.mono) || !takes || peer.best_path(now.mono).is_some() {
+        let is_reached = || peer.best_path(now.mono).is_some();
+        if !takes || !peer.is_member(now.mono) || peer.is_told_paths(now.mono) || is_reached() {
             return;
         }
         let mut addresses = self.surface.believed(now.mono);

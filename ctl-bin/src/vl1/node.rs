@@ -279,6 +279,14 @@ impl Node {
         }
     }
 
+    /// Answers a request for a network that is gone with its last configuration, which makes nobody a member.
+    pub fn reply_farewell(&mut self, now: Now, request: RequestId, chunks: &[Vec<u8>]) {
+        let now = self.start.present(now);
+        for chunk in chunks {
+            self.send_ok(now, request, Verb::NETWORK_CONFIG_REQUEST, chunk);
+        }
+    }
+
     /// Answers a request with a configuration for `network`, given as payloads that stand each behind
     /// [`RequestId::config_envelope`] already.
     pub fn reply_prepared(&mut self, now: Now, request: RequestId, network: NetworkId, payloads: &[Payload]) {
@@ -363,8 +371,10 @@ impl Node {
 
     /// Notes for which network a peer gets a configuration.
     fn note_configured(&mut self, now: Present, to: Address, network: Option<NetworkId>) {
-        if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to)) {
-            peer.note_configured(network, now.mono);
+        if let (Some(network), Some(peer)) = (network, self.peers.get_mut(&to))
+            && peer.note_configured(network, now.mono)
+        {
+            self.tell_direct_paths(now, to);
         }
     }
 

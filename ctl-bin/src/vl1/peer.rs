@@ -213,21 +213,24 @@ impl Peer {
         expired
     }
 
-    /// Notes that the peer gets a configuration for `network`.
-    pub(super) fn note_configured(&mut self, network: NetworkId, now: Moment) {
+    /// Notes that the peer gets a configuration for `network`. Says whether it got none for it lately.
+    pub(super) fn note_configured(&mut self, network: NetworkId, now: Moment) -> bool {
         // Most are in one network, and ask again and again.
         if let [(known, since)] = &mut *self.configured
             && *known == network
         {
+            let is_current = now.saturating_duration_since(*since) <= CONFIGURED_FOR;
             *since = now;
-            return;
+            return !is_current;
         }
+        let is_new = !self.is_configured(network, now);
         self.configured.retain(|(known, since)| {
             *known != network && now.saturating_duration_since(*since) <= CONFIGURED_FOR
         });
         if self.configured.len() < MAX_CONFIGURED {
             self.configured.push((network, now));
         }
+        is_new
     }
 
     /// Notes that the peer is told to be no member of `network`.
@@ -448,7 +451,8 @@ mod tests {
             (|peer, now| assert!(peer.take_push(now)), 30_001),
             (Peer::note_told_paths, 15_000),
             (|peer, now| assert!(peer.take_whois(now)), 10),
-            (|peer, now| assert!(peer.take_multicast(now)), 100),
+            (|peer, now| assert!(peer.take_gather(now)), 10),
+            (|peer, now| assert!(peer.take_like(now)), 100),
             (|peer, now| assert!(peer.take_echo(link(1, 9993), now)), 166),
         ];
         for (n, (deed, over)) in deeds.into_iter().enumerate() {

@@ -151,7 +151,7 @@ impl Controller {
                 let (code, details) = (refusal.error_code(), refusal.details());
                 let farewell = farewell.map(|issued| issued.reply(self.update_id(), &self.secret));
                 outbox.push(Box::new(move |node, now| {
-                    node.reply_config(now, id, &farewell.unwrap_or_default());
+                    node.reply_farewell(now, id, &farewell.unwrap_or_default());
                     node.reply_error(now, id, code, network, &details);
                 }));
                 if refusal != Refusal::UnknownNetwork {

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use zt_proto::Address;
 use zt_proto::verb::Verb;
+use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::push_direct_paths::{self, DirectPath};
 use zt_proto::verb::rendezvous::Rendezvous;
+use zt_proto::{Address, NetworkId};
 
-use super::super::{Ignored, Link, Node, Now};
+use super::super::{Event, Ignored, Link, Node, Now};
 use super::client::Client;
 use super::upstream::{leaf_under, route, to_relay};
 use super::{at, identity, leaf, root, sign_on, transmits};
@@ -179,6 +180,7 @@ fn an_introduction_to_somebody_whose_identity_is_not_asked_for_is_not_lost_eithe
     }
 }
 
+/// A stranger is not told, even if it asks for a network that is gone, and a member as soon as it counts as one.
 #[test]
 fn a_member_that_comes_through_a_root_is_told_where_the_node_is_and_not_too_often() {
     let (mut node, above) = leaf_under("A");
@@ -191,12 +193,21 @@ fn a_member_that_comes_through_a_root_is_told_where_the_node_is_and_not_too_ofte
     client.deliver(&mut node, at(100), hello).unwrap();
     super::verify_identities(&mut node, at(100));
     transmits(&mut node);
+    let network = NetworkId(0x7d82_73c3_5800_0001);
     let mut told = Vec::new();
-    for seconds in 1..=40 {
+    for seconds in 1..=240 {
         let mut packet =
             client.packet(Verb::NETWORK_CONFIG_REQUEST, &[0; 8], zt_crypto::armor::Suite::AesGmacSiv);
         zt_proto::packet::HeaderMut::of(&mut packet).unwrap().set_hops(1);
         client.deliver(&mut node, at(seconds * 1_000), packet).unwrap();
+        if seconds == 10 {
+            let Some(Event::ConfigRequested(asked)) = node.poll_event() else { panic!("no request") };
+            node.reply_farewell(at(10_000), asked.request, &[network.octets().to_vec()]);
+        } else if seconds == 20 {
+            node.push_config(at(20_000), client.address(), network, &[network.octets().to_vec()]);
+        } else if seconds == 60 {
+            node.push_error(at(60_000), client.address(), ErrorCode::NETWORK_ACCESS_DENIED, network);
+        }
         for message in route(&mut node, &mut client) {
             if message.verb == Verb::PUSH_DIRECT_PATHS {
                 let paths = push_direct_paths::parse(&message.payload).unwrap();
@@ -207,7 +218,7 @@ fn a_member_that_comes_through_a_root_is_told_where_the_node_is_and_not_too_ofte
             }
         }
     }
-    assert_eq!(told.iter().map(|(seconds, _)| *seconds).collect::<Vec<_>>(), [1, 16, 31]);
+    assert_eq!(told.iter().map(|(seconds, _)| *seconds).collect::<Vec<_>>(), [20, 35, 50]);
     // As the root sees the node, then what its own machine says.
     assert_eq!(told[0].1, ["10.0.0.1:9993", "9.9.9.9:777"]);
 }
