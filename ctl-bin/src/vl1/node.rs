@@ -340,11 +340,12 @@ impl Node {
 
     /// Sends a configuration that nobody asked for, as signed chunks; [`Event::ConfigAcknowledged`] says that it came.
     ///
-    /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4).
+    /// A peer of protocol below 8 gets the network id alone, which makes it ask (`vl2.md` §8.4). So does one for which there
+    /// are no chunks, because it has said that it takes none: it may be known through a root only, without its version.
     pub fn push_config(&mut self, now: Now, to: Address, network: NetworkId, chunks: &[Vec<u8>]) {
         let now = self.start.present(now);
         self.note_configured(now, to, network_of(chunks));
-        self.push(now, to, network, |node| {
+        self.push(now, to, network, !chunks.is_empty(), |node| {
             chunks.iter().for_each(|chunk| node.send(now, to, Verb::NETWORK_CONFIG, chunk));
         });
     }
@@ -355,14 +356,21 @@ impl Node {
         if !payloads.is_empty() {
             self.note_configured(now, to, Some(network));
         }
-        self.push(now, to, network, |node| {
+        self.push(now, to, network, !payloads.is_empty(), |node| {
             payloads.iter().for_each(|payload| node.send_prepared(now, to, Verb::NETWORK_CONFIG, payload));
         });
     }
 
-    /// Sends chunks by `send`, or what makes a peer ask that would not take them.
-    fn push(&mut self, now: Present, to: Address, network: NetworkId, send: impl FnOnce(&mut Self)) {
-        if self.is_modern(to) {
+    /// Sends chunks by `send`, or what makes a peer ask that would not take them, or for which there are none.
+    fn push(
+        &mut self,
+        now: Present,
+        to: Address,
+        network: NetworkId,
+        has_chunks: bool,
+        send: impl FnOnce(&mut Self),
+    ) {
+        if has_chunks && self.is_modern(to) {
             send(self);
         } else {
             self.send(now, to, Verb::NETWORK_CONFIG, &network.octets());

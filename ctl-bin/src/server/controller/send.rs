@@ -102,7 +102,8 @@ impl Controller {
                     pushed.push((about, Arc::clone(&seen.metadata)));
                     continue;
                 }
-                // It never acknowledges anything; but it asks again.
+                // It never acknowledges anything; but it asks again, if not in vain.
+                Some(_) if lock(&self.pushes).put_off(due, now.mono) => continue,
                 Some(_) => {
                     outbox.push(Box::new(move |node, now| node.push_config(now, member, network, &[])))
                 }

@@ -25,6 +25,9 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// A slice takes one core; where there are others, a pause of so small a part of it is enough for who runs on the same.
 const SMALL_PAUSE: u32 = 4;
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// What is asked sooner after the last request is not answered (`vl2.md` §10.1), so who is made to ask is so only when this
+/// is over. Whoever asks by itself meanwhile gets what is.
+const ASKS_AFTER: Duration = Duration::from_millis(1100);
 
 /// A push that is to be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +191,19 @@ impl Pushes {
             self.awaited.insert(due.key, Awaited { update_id, attempt, until });
             self.by_end.insert((until, due.key));
         }
+    }
+
+    /// Puts a push off that makes its receiver ask; says whether it did: not a second time, nor if too many wait.
+    pub(super) fn put_off(&mut self, due: Due, now: Instant) -> bool {
+        self.forget(due.key);
+        let is_put_off = due.attempt == 0 && self.awaited.len() < MAX_AWAITED;
+        if is_put_off {
+            let until = now + ASKS_AFTER;
+            // Nobody acknowledges it: no update has this id.
+            self.awaited.insert(due.key, Awaited { update_id: 0, attempt: 1, until });
+            self.by_end.insert((until, due.key));
+        }
+        is_put_off
     }
 
     /// Notes that there was nothing to push, or that nobody can acknowledge it.

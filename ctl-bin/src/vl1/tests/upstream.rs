@@ -121,6 +121,21 @@ fn a_request_through_a_root_by_somebody_unknown_is_answered_through_it() {
     assert_eq!(received, [(Verb::PUSH_DIRECT_PATHS, 1), (Verb::OK, 1)]);
 }
 
+/// `vl2.md` §8.4: by what it asks with, not by what is known of it as a peer.
+#[test]
+fn an_old_client_is_made_to_ask_though_its_version_is_not_known_behind_a_root() {
+    let (mut node, mut above) = leaf_under("A");
+    let mut member = Client::new("B", "8.8.8.8:9993");
+    to_relay(&mut member, &above);
+    node.push_config(at(100), member.address(), NETWORK, &[]);
+    let asked = questions(&mut node, &mut above);
+    answer(&mut node, &mut above, at(200), asked[0].0, member.secret.public()).unwrap();
+    verify_identities(&mut node, at(210));
+    let received = route(&mut node, &mut member);
+    let received: Vec<_> = received.iter().map(|message| (message.verb, message.payload.clone())).collect();
+    assert_eq!(received, [(Verb::NETWORK_CONFIG, NETWORK.octets().to_vec())]);
+}
+
 /// `known-flaws.md` rows 1 and 9.
 #[test]
 fn an_identity_that_nobody_asked_for_is_ignored_even_from_a_root() {

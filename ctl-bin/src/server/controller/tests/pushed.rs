@@ -180,14 +180,21 @@ fn a_removed_network_costs_each_member_one_push_and_who_returns_is_told_later() 
     assert!(matches!(answer, Answer::Refusal(Refusal::UnknownNetwork, None)), "it never was here");
 }
 
-/// `vl2.md` §8.4. They never acknowledge, so nothing is repeated.
+/// `vl2.md` §8.4. They never acknowledge, so nothing is repeated. Within a second of its last request it would ask in vain.
 #[test]
 fn a_client_before_1_2_is_only_made_to_ask() {
     let mut fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
     let (key, old) = ((NETWORK, identity(5).address), RequestMetadata::parse(b"v=6"));
     lock(&fixture.controller.members).note(key, old, None, Standing::Admitted, fixture.now.mono);
+    let before = clock::now().mono;
     fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
+    assert_eq!(fixture.send_all(), 0, "too soon");
+    let due = lock(&fixture.controller.pushes).next_due(before);
+    assert!(due.is_some_and(|due| due > before + Duration::from_secs(1)));
+    while fixture.controller.send_due().is_some() {
+        std::thread::yield_now();
+    }
     assert_eq!(fixture.send_all(), 1);
     assert_eq!(fixture.figure(|tally| &tally.decisions), 0);
     assert_eq!(lock(&fixture.controller.pushes).next_due(fixture.now.mono), None);
