@@ -127,6 +127,9 @@ CREATE INDEX member_bridge ON member (network, address) WHERE active_bridge = 1 
 -- Finds the identity of a node whatever its networks: without it, that reads every member there is.
 CREATE INDEX member_identity ON member (address) WHERE identity IS NOT NULL;
 
+-- Finds the sessions that end now, of which there are few at a time, and where nobody logs in none.
+CREATE INDEX member_session ON member (sso_expires) WHERE sso_expires > 0;
+
 CREATE TABLE member_address (
     network  BLOB NOT NULL,                                                 -- member.network
     member   BLOB NOT NULL,                                                 -- member.address

@@ -14,7 +14,8 @@ pub enum Change {
     NetworkRemoved(NetworkId),
     /// The member needs a new configuration, or is still to be refused.
     Member { network: NetworkId, member: Address },
-    /// The member was authorized and no longer is, or is gone: its certificate must be revoked.
+    /// The member was authorized and no longer is, or is gone, or its session was made to end earlier: its certificate must be
+    /// revoked.
     MemberRevoked { network: NetworkId, member: Address },
 }
 
@@ -34,12 +35,37 @@ impl Change {
         let is_authorized = after.is_some_and(|member| member.authorized);
         let record = after.or(before)?;
         let (network, member) = (record.network, record.address);
-        if was_authorized && !is_authorized {
+        let expiry = |member: Option<&Member>| member.map(|member| member.authentication_expiry);
+        // A session that ends at its time is found by that.
+        let is_cut_short = is_authorized && expiry(after) < expiry(before);
+        if was_authorized && (!is_authorized || is_cut_short) {
             Some(Self::MemberRevoked { network, member })
         } else if after.is_some() && before != after {
             Some(Self::Member { network, member })
         } else {
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zt_proto::Timestamp;
+
+    use super::*;
+    use crate::member::Credential;
+
+    #[test]
+    fn who_is_logged_out_is_revoked_and_who_logs_in_again_is_not() {
+        let (network, address) = (NetworkId(1), Address::from_low_bits(2));
+        let until = |expiry| {
+            let mut member = Member::new(network, address, Timestamp(1));
+            member.authorize(Credential::Api, Timestamp(1));
+            Member { authentication_expiry: Timestamp(expiry), ..member }
+        };
+        let change = |before, after| Change::of_member(Some(&until(before)), Some(&until(after)));
+        assert_eq!(change(200, 0), Some(Change::MemberRevoked { network, member: address }));
+        assert_eq!(change(200, 300), Some(Change::Member { network, member: address }));
+        assert_eq!(change(200, 200), None);
     }
 }

@@ -20,6 +20,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../migrations/0008_keep_what_removed_networks_leave.sql")),
     M::up(include_str!("../migrations/0009_number_caused_entries.sql")),
     M::up(include_str!("../migrations/0010_add_webhooks.sql")),
+    M::up(include_str!("../migrations/0011_find_ended_sessions.sql")),
 ];
 
 /// The version that brought the table of the lease, which is the same since.

@@ -418,6 +418,7 @@ async fn run_controller(
     helpers.spawn(worlds.follow(command_sender.clone()));
     if args.is_controller() {
         helpers.spawn(takeover::run(takeover, store.clone(), command_sender.clone()));
+        helpers.spawn(work::end_sessions(Arc::clone(&controller)));
     }
     helpers.spawn(work::follow_changes(Arc::clone(&controller), changes));
     helpers.spawn(work::send(Arc::clone(&controller)));

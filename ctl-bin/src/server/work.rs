@@ -39,6 +39,8 @@ const MAX_QUEUED: usize = 512;
 /// A member that was started again asks as soon as it has said HELLO.
 const ASKS_WITHIN: Duration = Duration::from_secs(1);
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
+/// As often as the original looks (`vl2.md` §11.5).
+const SESSIONS_INTERVAL: Duration = Duration::from_millis(500);
 /// What is noted and not saved is lost in a crash: these seconds of last seen data.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 const AUDIT_SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -278,6 +280,19 @@ pub(super) async fn tidy(controller: SharedController) {
         let controller = Arc::clone(&controller);
         if let Err(error) = spawn_blocking(move || controller.tidy(clock::now())).await {
             error!(%error, "not tidied up");
+        }
+    }
+}
+
+/// Revokes members when their sessions end, whether they ask or not.
+pub(super) async fn end_sessions(controller: SharedController) {
+    let mut ticks = interval(SESSIONS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let controller = Arc::clone(&controller);
+        if let Err(error) = spawn_blocking(move || controller.end_sessions(clock::now())).await {
+            error!(%error, "sessions not ended");
         }
     }
 }

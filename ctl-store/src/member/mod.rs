@@ -2,6 +2,7 @@
 
 mod narrow;
 mod read;
+mod session;
 mod span;
 mod write;
 

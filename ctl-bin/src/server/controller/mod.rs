@@ -65,6 +65,8 @@ pub(super) struct Controller {
     /// Locked after `members`, where both are.
     pushes: Mutex<Pushes>,
     revocations: Mutex<Revocations>,
+    /// Whose session ended until then is revoked.
+    sessions_looked_at: Mutex<Timestamp>,
     /// Rings when there is something to send that nobody asked for.
     pub(super) outgoing: Notify,
     pub(super) tally: Tally,
@@ -112,6 +114,7 @@ impl Controller {
             turns: Turns::default(),
             pushes: Mutex::new(Pushes::new(available_parallelism().map_or(1, usize::from), now.mono)),
             revocations: Mutex::default(),
+            sessions_looked_at: Mutex::new(now.wall),
             outgoing: Notify::new(),
             tally,
             events,

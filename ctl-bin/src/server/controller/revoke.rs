@@ -26,7 +26,9 @@ impl Controller {
     pub(super) fn restore_revocations(&self, now: Now) -> Result<(), StoreError> {
         let since = before(now.wall, millis(REVOKED_FOR));
         let (revoked, gone) = self.store.read(|tx| {
-            Ok::<_, StoreError>((tx.revoked().list_since(since)?, tx.revoked().networks_gone_since(since)?))
+            let mut revoked = tx.revoked().list_since(since)?;
+            revoked.extend(tx.members().sessions_ended(since, now.wall)?);
+            Ok::<_, StoreError>((revoked, tx.revoked().networks_gone_since(since)?))
         })?;
         if revoked.is_empty() && gone.is_empty() {
             return Ok(());
@@ -41,6 +43,27 @@ impl Controller {
             lock(&self.revocations).network_removed(network, threshold, now.mono + left(since, now));
         }
         Ok(())
+    }
+
+    /// Revokes the members whose session has ended since the last look: the others know nothing of sessions
+    /// (`vl2.md` §11.5).
+    pub(in super::super) fn end_sessions(&self, now: Now) {
+        let mut looked_at = lock(&self.sessions_looked_at);
+        let ended = match self.store.read(|tx| tx.members().sessions_ended(*looked_at, now.wall)) {
+            Ok(ended) => ended,
+            // They are found by the next look.
+            Err(error) => return error!(%error, "sessions that ended not looked up"),
+        };
+        *looked_at = now.wall.max(*looked_at);
+        drop(looked_at);
+        for of_network in ended.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let Some((network, ..)) = of_network.first() else { continue };
+            let members: Vec<_> = of_network.iter().map(|(_, member, _)| *member).collect();
+            self.revoke(*network, &members, now);
+        }
+        if !ended.is_empty() {
+            self.outgoing.notify_one();
+        }
     }
 
     /// Makes what members were issued void, and has them and the others told.

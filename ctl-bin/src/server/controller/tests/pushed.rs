@@ -240,6 +240,37 @@ fn identities_are_asked_of_the_node_and_nobody_waits_for_one_that_has_stopped() 
     });
 }
 
+/// `vl2.md` §11.5. Nor does it ask: it may be gone.
+#[test]
+fn the_others_are_told_when_a_session_ends_whose_member_does_not_ask() {
+    let disk = OnDisk::with_network(true);
+    let mut fixture = disk.fixture();
+    let network = Network { sso_enabled: true, ..Network::new(NETWORK, Timestamp(1)) };
+    fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
+    let expiry = |millis| fixture.now.wall.plus_millis(millis);
+    let logged_in = |node, expiry| Member { authentication_expiry: expiry, ..authorized(node) };
+    for member in [logged_in(5, expiry(5)), logged_in(6, expiry(9_000_000))] {
+        fixture.put(&member);
+    }
+    fixture.note(6, Standing::Admitted);
+    fixture.controller.end_sessions(fixture.at(4));
+    assert_eq!((fixture.send_all(), fixture.figure(|tally| &tally.revocation_packets)), (0, 0));
+    fixture.controller.end_sessions(fixture.at(5));
+    fixture.send_all();
+    assert_eq!(fixture.figure(|tally| &tally.revocation_packets), 1);
+    fixture.controller.end_sessions(fixture.at(6));
+    assert_eq!(fixture.send_all(), 0, "once");
+    // Nor is it forgotten when the controller is started again meanwhile.
+    let next = Fixture::new(disk.open(), fixture.at(7));
+    let catch_up = |fixture: &Fixture, now: Now| {
+        lock(&fixture.controller.revocations).catch_up(NETWORK, identity(6).address, now.mono)
+    };
+    assert!(catch_up(&next, fixture.at(7)));
+    drop(next);
+    let later = fixture.at(5 + millis(REVOKED_FOR));
+    assert!(!catch_up(&Fixture::new(disk.open(), later), later), "no certificate is as old");
+}
+
 /// Pushing tells what is; it records nobody.
 #[test]
 fn a_push_leaves_no_record_of_a_stranger() {
