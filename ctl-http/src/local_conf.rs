@@ -50,6 +50,13 @@ impl LocalConf {
         Ok(Self { content, allowed_sources })
     }
 
+    /// Returns the networks of `physical` that are to be trusted paths, which this node does not serve.
+    pub fn trusted_paths(&self) -> Vec<&str> {
+        let physical = self.content.get("physical").and_then(Value::as_object).into_iter().flatten();
+        let is_trusted = |of: &Value| of.get("trustedPathId").is_some_and(|id| *id != 0);
+        physical.filter(|(_, of)| is_trusted(of)).map(|(network, _)| network.as_str()).collect()
+    }
+
     /// Returns the content without the settings, and the settings.
     pub(crate) fn parts(&self) -> (Map<String, Value>, Map<String, Value>) {
         let mut content = self.content.clone();

@@ -17,10 +17,17 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reads the file as it is at the start; one that cannot be read counts as none.
 pub(super) fn read(home: &Home) -> LocalConf {
-    load(home).unwrap_or_else(|reason| {
+    let conf = load(home).unwrap_or_else(|reason| {
         warn!(%reason, "local.conf is not used");
         LocalConf::default()
-    })
+    });
+    for network in conf.trusted_paths() {
+        warn!(
+            network,
+            "trustedPathId of local.conf is not used: what clients send over a trusted path is dropped"
+        );
+    }
+    conf
 }
 
 /// Tells of every change. A file that cannot be read leaves in force what was.
@@ -48,7 +55,8 @@ pub(super) async fn follow(home: Arc<Home>, conf: watch::Sender<Arc<LocalConf>>)
     }
 }
 
-fn load(home: &Home) -> Result<LocalConf, String> {
+/// Reads the file, if there is one.
+pub(super) fn load(home: &Home) -> Result<LocalConf, String> {
     let text = home.local_conf(MAX_LOCAL_CONF).map_err(|error| error.to_string())?;
     LocalConf::parse(&text.unwrap_or_default()).map_err(|error| error.to_string())
 }

@@ -176,6 +176,17 @@ fn another_token_and_another_planet_than_those_in_use_are_found() {
 
 /// Which planet was meant is not known then, and the public roots are not to hear of who wanted none.
 #[test]
+fn a_trusted_path_is_named_as_what_is_not_served() {
+    let (_folder, home) = home();
+    drop(serve(&home, free_port()));
+    assert!(!told(doctor(&home, &[])).1.contains("local.conf"));
+    let physical = r#"{"physical": {"10.1.0.0/16": {"trustedPathId": 101}, "10.2.0.0/16": {"mtu": 1400}}}"#;
+    fs::write(home.join("local.conf"), physical).unwrap();
+    let (_, said) = told(doctor(&home, &[]));
+    assert!(said.contains("trusted path 10.1.0.0/16") && !said.contains("10.2.0.0"), "{said}");
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_named_and_no_root_is_asked() {
     let (_folder, home) = home();
     drop(serve(&home, free_port()));

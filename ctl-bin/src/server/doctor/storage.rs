@@ -10,7 +10,7 @@ use zt_crypto::IdentitySecret;
 use zt_proto::Timestamp;
 
 use super::super::home::{AUTHTOKEN, DATABASE, Home, IDENTITY_PUBLIC, IDENTITY_SECRET, kept_mode};
-use super::super::worlds;
+use super::super::{local_conf, worlds};
 use super::{Findings, Patient};
 use crate::cli::table::counted;
 use crate::cli::times;
@@ -81,6 +81,7 @@ pub(super) fn check_files(home: &Home, findings: &mut Findings) -> Option<Identi
         }
     }
     check_token(home, findings);
+    check_local_conf(home, findings);
     let secret = check_identity(home, findings)?;
     if findings.0.len() == before {
         let (dir, owner) = (dir.display(), name(owner));
@@ -100,6 +101,22 @@ fn check_mode(path: &Path, mode: u32, wanted: u32, findings: &mut Findings) {
 fn name(user: u32) -> String {
     let found = User::from_uid(Uid::from_raw(user)).ok().flatten();
     found.map_or_else(|| format!("user {user}"), |user| user.name)
+}
+
+fn check_local_conf(home: &Home, findings: &mut Findings) {
+    const CHECK: &str = "local.conf";
+    match local_conf::load(home) {
+        Ok(conf) => {
+            for network in conf.trusted_paths() {
+                findings.warn(
+                    CHECK,
+                    format!("trusted path {network}: this program has none, and drops what comes so"),
+                    "take trustedPathId out here, and at the clients for the network in which this machine is",
+                );
+            }
+        }
+        Err(reason) => findings.warn(CHECK, format!("not used: {reason}"), "mend it, or remove it"),
+    }
 }
 
 fn check_token(home: &Home, findings: &mut Findings) {
