@@ -288,7 +288,7 @@ fn a_path_that_expired_is_the_last_resort_and_not_for_ever() {
         client.say(&mut node, now, Verb::NETWORK_CONFIG_REQUEST, &[0; 8]).unwrap();
         node.handle_timeout(now);
         transmits(&mut node);
-        node.push_config(now, client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+        node.push_config(now, client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
         reached.push((seconds, transmits(&mut node).iter().any(|transmit| transmit.link == direct)));
     }
     let expected: Vec<_> = (200..=800).step_by(50).map(|seconds| (seconds, seconds <= 500)).collect();
@@ -318,16 +318,16 @@ fn when_a_root_sees_another_address_all_paths_of_that_reach_prove_themselves_ane
     assert_eq!(node.surface_addresses(at(2_000))[0], "10.0.0.77:9993".parse().unwrap());
     transmits(&mut node);
     // Until the path answers, the way is through the root.
-    node.push_config(at(2_000), client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
-    assert_eq!(destinations(&mut node), [above.link.remote]);
-    node.push_config(at(2_000), elsewhere.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+    node.push_config(at(2_000), client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
+    assert_eq!(destinations(&mut node), [above.link.remote; 2], "where this node is, and the configuration");
+    node.push_config(at(2_000), elsewhere.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
     assert_eq!(destinations(&mut node), [elsewhere.link.remote], "a path of another reach is not doubted");
     node.handle_timeout(at(2_100));
     let proofs = client.receive(&mut node);
     assert_eq!(proofs.len(), 1, "{proofs:?}");
     let answer = client.answer(&proofs[0]).unwrap();
     client.deliver(&mut node, at(2_110), answer).unwrap();
-    node.push_config(at(2_120), client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+    node.push_config(at(2_120), client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
     assert_eq!(destinations(&mut node), [client.link.remote]);
 }
 
@@ -338,7 +338,7 @@ fn what_an_ordinary_peer_says_of_this_node_changes_nothing() {
     sign_on(&mut node, &mut client, at(0));
     report(&mut node, &mut client, at(1_000), "10.0.0.66:9993");
     client.receive(&mut node);
-    node.push_config(at(1_000), client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+    node.push_config(at(1_000), client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
     assert_eq!(destinations(&mut node), [client.link.remote]);
 }
 
@@ -375,7 +375,7 @@ fn a_path_that_fails_gives_way_to_the_root_until_it_answers_again() {
             }
         }
         transmits(&mut node);
-        node.push_config(now, client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+        node.push_config(now, client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
         let is_direct = destinations(&mut node) == [client.link.remote];
         if ways.last().is_none_or(|(_, last)| *last != is_direct) {
             ways.push((ms, is_direct));
@@ -410,7 +410,7 @@ fn a_path_over_which_only_recorded_packets_come_gives_way() {
         }
         // What goes to the old port is lost.
         client.answer_everything(&mut node, now);
-        node.push_config(now, client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
+        node.push_config(now, client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
         if destinations(&mut node) == [new.remote] {
             moved.get_or_insert(ms);
         } else {
@@ -443,6 +443,6 @@ fn a_recorded_answer_to_an_earlier_question_proves_nothing() {
         client.deliver(&mut node, at(ms), recorded.clone()).ok();
     }
     transmits(&mut node);
-    node.push_config(at(42_000), client.address(), zt_proto::NetworkId(1), &[b"signed chunk".to_vec()]);
-    assert_eq!(destinations(&mut node), [above.link.remote]);
+    node.push_config(at(42_000), client.address(), NetworkId(1), &[b"signed chunk".to_vec()]);
+    assert_eq!(destinations(&mut node), [above.link.remote; 2]);
 }
