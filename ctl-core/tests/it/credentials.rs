@@ -147,15 +147,15 @@ fn a_revocation_takes_away_the_membership_up_to_its_threshold() {
 
 /// `known-flaws.md` row 14.
 #[test]
-fn revocations_share_packets_by_sixties() {
+fn as_many_revocations_share_a_packet_as_clients_of_1_2_0_take() {
     let controller = controller();
     let revocations: Vec<_> =
         (0..121).map(|id| revoke(NETWORK, asker().address, NOW, id, &controller)).collect();
     let payloads = revocation_payloads(&revocations);
     let parsed: Vec<_> = payloads.iter().map(|payload| NetworkCredentials::parse(payload).unwrap()).collect();
     let counts: Vec<_> = parsed.iter().map(|credentials| credentials.revocations.len()).collect();
-    assert_eq!(counts, [60, 60, 1]);
-    assert!(payloads.iter().all(|payload| payload.len() < 9740));
+    assert_eq!(counts, [37, 37, 37, 10]);
+    assert!(payloads.iter().all(|payload| payload.len() <= 5_680 - 28));
     let all: Vec<_> = parsed.into_iter().flat_map(|credentials| credentials.revocations).collect();
     assert_eq!(all, revocations);
     assert_eq!(revocation_payloads(&[]), Vec::<Vec<u8>>::new());
