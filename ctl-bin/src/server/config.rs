@@ -129,6 +129,9 @@ pub(crate) struct ServeArgs {
     /// Serves although another controller with this database seems to run; only if it is certain that it does not
     #[arg(long)]
     pub take_over: bool,
+    /// Makes an empty database where the one of this home is gone; only if no networks are to be served any more
+    #[arg(long)]
+    pub new_database: bool,
     /// Pages of the write-ahead log from which on they are moved into the database; 0 leaves that to another program, as
     /// Litestream asks for
     #[arg(long, value_name = "N", env = "CTL_CHECKPOINT_PAGES",

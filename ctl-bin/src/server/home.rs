@@ -80,6 +80,12 @@ pub(crate) enum HomeError {
     IdentityGone { dir: PathBuf, name: &'static str },
     #[error("{} is damaged: {reason}; restore it from a backup, or move it away", path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("{} is gone; put it back, or start again to do without it", path.display())]
+    Vanished { path: PathBuf },
+    #[error(
+        "{} is gone, and this home has served before; put the database back into its place, or make a home of a backup (`ctl-bin \
+         restore FILE --home DIR`); with --new-database an empty one is made, without networks and members", path.display())]
+    DatabaseGone { path: PathBuf },
     #[error("--planet: {reason}")]
     NamedPlanet { reason: String },
     #[error(
@@ -165,6 +171,21 @@ impl Home {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.dir.join(DATABASE)
+    }
+
+    /// Makes certain that no empty database takes the place of one that was lost: where the API of a controller was reached,
+    /// there was one.
+    ///
+    /// # Errors
+    /// [`HomeError::DatabaseGone`]
+    pub(crate) fn require_database(&self) -> Result<(), HomeError> {
+        let path = self.database();
+        // What cannot be looked at is not gone, and said by who opens it. A link is there also if it leads nowhere.
+        let is_gone = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_gone && self.dir.join(API_URL).exists() {
+            return Err(HomeError::DatabaseGone { path });
+        }
+        Ok(())
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {

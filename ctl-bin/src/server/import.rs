@@ -72,7 +72,10 @@ impl From<LeaseError> for MoveInError {
         match error {
             LeaseError::Held { hint } => Self::Served { hint },
             LeaseError::Store(error) => Self::Store(error),
-            LeaseError::Lost { .. } | LeaseError::Gone | LeaseError::Unreadable(_) => Self::Lease(error),
+            LeaseError::Lost { .. }
+            | LeaseError::Gone
+            | LeaseError::Displaced
+            | LeaseError::Unreadable(_) => Self::Lease(error),
         }
     }
 }

@@ -37,6 +37,11 @@ pub(crate) enum LeaseError {
     Held { hint: String },
     #[error("another controller has taken over this database: {hint}; this one has stopped serving")]
     Lost { hint: String },
+    #[error(
+        "the database is not in its place any more: it was moved, removed or replaced by another file; this controller has \
+         stopped serving, since nothing that it saved would be found again"
+    )]
+    Displaced,
     #[error("the lease was removed from the database by somebody; this controller has stopped serving")]
     Gone,
     #[error(
@@ -239,7 +244,13 @@ async fn keep(store: Store, holder: Holder) -> LeaseError {
         ticks.tick().await;
         let (store, holder) = (store.clone(), holder.clone());
         let begun = clock::now();
-        let renewed = spawn_blocking(move || holder.renew_or_read(&store, begun.wall)).await;
+        let renewed = spawn_blocking(move || {
+            if !store.is_in_place() {
+                return Err(LeaseError::Displaced);
+            }
+            holder.renew_or_read(&store, begun.wall)
+        });
+        let renewed = renewed.await;
         match renewed {
             Ok(Ok(())) => certain = begun.mono,
             Ok(Err(LeaseError::Store(error))) => {

@@ -30,14 +30,16 @@ pub(super) fn read(home: &Home) -> LocalConf {
     conf
 }
 
-/// Tells of every change. A file that cannot be read leaves in force what was.
+/// Tells of every change. A file that cannot be read leaves in force what was, and so does one that is gone or empty: it may
+/// be being written, and what it forbade is not to be allowed meanwhile.
 pub(super) async fn follow(home: Arc<Home>, conf: watch::Sender<Arc<LocalConf>>) {
     let mut last_reason = String::new();
     loop {
         sleep(INTERVAL).await;
         let home = Arc::clone(&home);
-        let Ok(read) = spawn_blocking(move || load(&home)).await else { continue };
-        match read {
+        let Ok(read) = spawn_blocking(move || find(&home)).await else { continue };
+        let is_nothing_new = **conf.borrow() == LocalConf::default();
+        match read.and_then(|read| read.map_or_else(|| absent(is_nothing_new), Ok)) {
             Ok(read) => {
                 last_reason.clear();
                 let changed = **conf.borrow() != read;
@@ -55,8 +57,21 @@ pub(super) async fn follow(home: Arc<Home>, conf: watch::Sender<Arc<LocalConf>>)
     }
 }
 
-/// Reads the file, if there is one.
+fn absent(is_nothing_new: bool) -> Result<LocalConf, String> {
+    if is_nothing_new {
+        return Ok(LocalConf::default());
+    }
+    Err("it is gone or empty; write {} into it to have nothing in force, or start again".to_owned())
+}
+
+/// Reads the file; what is not there or empty says nothing.
 pub(super) fn load(home: &Home) -> Result<LocalConf, String> {
+    find(home).map(Option::unwrap_or_default)
+}
+
+/// Reads the file; `None` if it is not there or empty.
+fn find(home: &Home) -> Result<Option<LocalConf>, String> {
     let text = home.local_conf(MAX_LOCAL_CONF).map_err(|error| error.to_string())?;
-    LocalConf::parse(&text.unwrap_or_default()).map_err(|error| error.to_string())
+    let text = text.filter(|text| !text.trim_ascii().is_empty());
+    text.map(|text| LocalConf::parse(&text)).transpose().map_err(|error| error.to_string())
 }

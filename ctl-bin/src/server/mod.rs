@@ -304,6 +304,9 @@ async fn run_controller(
         None => TcpListener::bind(address).await.map_err(|source| api_error(address, source))?,
     };
     let address = listener.local_addr()?;
+    if !args.new_database {
+        home.require_database()?;
+    }
     // Whoever cannot serve takes nothing away from another that can.
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
     let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;

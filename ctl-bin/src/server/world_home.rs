@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use zt_crypto::WorldKey;
 use zt_proto::world::{World, WorldKind};
@@ -19,7 +20,7 @@ impl Home {
     /// # Errors
     /// If a file named like a moon is none, or another one.
     pub(super) fn moons(&self) -> Result<Vec<World>, HomeError> {
-        let folder = self.path().join(MOONS);
+        let folder = self.moons_folder();
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -46,6 +47,14 @@ impl Home {
         Ok(moons)
     }
 
+    pub(super) fn moons_folder(&self) -> PathBuf {
+        self.path().join(MOONS)
+    }
+
+    pub(super) fn has_moons_folder(&self) -> bool {
+        self.moons_folder().is_dir()
+    }
+
     /// Returns the moon of that id, if there is one and it can be updated with `key`.
     ///
     /// # Errors
@@ -60,7 +69,7 @@ impl Home {
 
     /// Puts a moon into place.
     pub(super) fn write_moon(&self, moon: &World) -> Result<(), HomeError> {
-        let folder = self.path().join(MOONS);
+        let folder = self.moons_folder();
         fs::create_dir_all(&folder)
             .map_err(|source| self.io("make the directory", MOONS, source, WRITABLE))?;
         self.replace(&name_of(moon.id), &world_file::to_bytes(moon), 0o644)

@@ -17,7 +17,7 @@ use zt_proto::world::{World, WorldKind};
 use zt_proto::{Address, Timestamp};
 
 use super::config::Role;
-use super::home::{Home, HomeError};
+use super::home::{Home, HomeError, PLANET};
 use super::udp::Command;
 use super::world_file;
 
@@ -99,6 +99,8 @@ pub(super) struct WorldFiles {
     roles: Vec<Role>,
     own: Address,
     current: Worlds,
+    /// Whether there was a planet in the home when it was read last.
+    has_planet: bool,
     signal: Signal,
 }
 
@@ -113,9 +115,9 @@ impl WorldFiles {
         roles: Vec<Role>,
         own: Address,
     ) -> Result<Self, super::StartError> {
-        let current = load(&home, source.as_ref())?;
+        let (current, has_planet) = read(&home, source.as_ref())?;
         check_roles(&roles, &current, own)?;
-        Ok(Self { home, source, roles, own, current, signal: signal(SignalKind::hangup())? })
+        Ok(Self { home, source, roles, own, current, has_planet, signal: signal(SignalKind::hangup())? })
     }
 
     pub(super) fn current(&self) -> &Worlds {
@@ -133,7 +135,15 @@ impl WorldFiles {
                 _ = self.signal.recv() => {}
             }
             let (home, source) = (Arc::clone(&self.home), self.source.clone());
-            let loaded = spawn_blocking(move || load(&home, source.as_ref())).await;
+            let (had_planet, had_moons) = (self.has_planet, !self.current.moons.is_empty());
+            let loaded =
+                spawn_blocking(move || read_again(&home, source.as_ref(), had_planet, had_moons)).await;
+            let loaded = loaded.map(|loaded| {
+                loaded.map(|(worlds, has_planet)| {
+                    self.has_planet = has_planet;
+                    worlds
+                })
+            });
             let refused = match loaded {
                 Ok(Ok(worlds)) if worlds == self.current => String::new(),
                 Ok(Ok(worlds)) => match check_roles(&self.roles, &worlds, self.own) {
@@ -184,21 +194,46 @@ pub(super) fn builtin_timestamp() -> Timestamp {
 /// The file in the home counts unless another source is named, and also then if it is a later version of that: roots send
 /// such versions. The built-in planet counts if there is nothing else, or if what there is, is an earlier version.
 pub(super) fn load(home: &Home, source: Option<&PlanetSource>) -> Result<Worlds, HomeError> {
+    read(home, source).map(|(worlds, _)| worlds)
+}
+
+/// Does that, and says whether there is a planet in the home.
+fn read(home: &Home, source: Option<&PlanetSource>) -> Result<(Worlds, bool), HomeError> {
     let builtin = || World::parse(&mut Reader::new(EARTH)).ok();
+    let own = if source == Some(&PlanetSource::None) { None } else { home.planet()? };
+    let has_planet = own.is_some();
     let planet = match source {
         Some(PlanetSource::None) => None,
-        Some(PlanetSource::Builtin) => later(builtin(), home.planet()?),
+        Some(PlanetSource::Builtin) => later(builtin(), own),
         Some(PlanetSource::File(file)) => {
             let named = world_file::read(file, Some(WorldKind::Planet))
                 .map_err(|error| HomeError::NamedPlanet { reason: error.to_string() })?;
-            later(Some(named), home.planet()?)
+            later(Some(named), own)
         }
-        None => match home.planet()? {
+        None => match own {
             Some(planet) => later(Some(planet), builtin()),
             None => builtin(),
         },
     };
-    Ok(Worlds { planet, moons: home.moons()? })
+    Ok((Worlds { planet, moons: home.moons()? }, has_planet))
+}
+
+/// Reads planet and moons while the node lives on what was read before: a planet that is gone, or the whole folder of the
+/// moons, is no other choice but a loss, and nobody is to be led to the public roots by it.
+fn read_again(
+    home: &Home,
+    source: Option<&PlanetSource>,
+    had_planet: bool,
+    had_moons: bool,
+) -> Result<(Worlds, bool), HomeError> {
+    let (worlds, has_planet) = read(home, source)?;
+    if had_planet && !has_planet {
+        return Err(HomeError::Vanished { path: home.path().join(PLANET) });
+    }
+    if had_moons && !home.has_moons_folder() {
+        return Err(HomeError::Vanished { path: home.moons_folder() });
+    }
+    Ok((worlds, has_planet))
 }
 
 /// Returns the second if it is a later version of the first.

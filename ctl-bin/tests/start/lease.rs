@@ -187,6 +187,14 @@ fn a_controller_that_was_killed_is_replaced_at_once_at_home_and_after_its_lease_
 }
 
 #[test]
+fn a_controller_whose_database_is_gone_or_replaced_ends() {
+    let (_folder, home) = home();
+    let (first, _) = serve(&home, free_port());
+    fs::rename(home.join("controller.db"), home.join("elsewhere.db")).unwrap();
+    wait_for(&first, "error: the database is not in its place any more");
+}
+
+#[test]
 fn a_controller_that_was_stopped_leaves_no_lease() {
     let (folder, home) = home();
     let mut first = command(&home, free_port()).stdout(Stdio::piped()).spawn().unwrap();

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::program::{command, fail, free_port, home, refused, serve};
+use crate::program::{START_LIMIT, command, fail, free_port, home, refused, serve};
 
 #[test]
 fn a_udp_port_in_use_is_named() {
@@ -88,6 +88,25 @@ fn a_lost_identity_is_not_replaced_by_a_new_one() {
     assert!(error.contains("identity.public but no identity.secret") && error.contains("backup"), "{error}");
     assert_eq!(fs::read(home.join("identity.public")).unwrap(), public);
     assert!(!home.join("identity.secret").exists());
+}
+
+#[test]
+fn a_lost_database_is_not_replaced_by_an_empty_one_unless_somebody_says_so() {
+    let (_folder, home) = home();
+    let (mut process, _) = serve(&home, free_port());
+    process.kill();
+    for suffix in ["", "-wal", "-shm"] {
+        // The last two may be gone already.
+        fs::remove_file(home.join(format!("controller.db{suffix}"))).unwrap_or(());
+    }
+    let error = fail(&home, free_port());
+    for words in ["controller.db is gone", "ctl-bin restore", "--new-database"] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(!home.join("controller.db").exists());
+    let mut command = command(&home, free_port());
+    let process = crate::process::Process::spawn("anew", command.arg("--new-database"));
+    process.wait_for(0, START_LIMIT, "ready", |line| line.text.starts_with("ready:").then_some(()));
 }
 
 #[test]

@@ -54,6 +54,24 @@ fn local_conf_is_read_again_when_it_changes_and_not_used_while_it_is_wrong() {
     write(r#"{"settings":{"allowManagementFrom":["10.0.0.0/9"]}}"#);
     process.wait_for(begin, START_LIMIT, "read again", |line| line.text.contains("read again").then_some(()));
     assert_eq!(conf()["settings"]["allowManagementFrom"], json!(["10.0.0.0/9"]));
+    // Whoever writes it may have begun with an empty one, or with none.
+    for text in [None, Some("")] {
+        let begin = process.mark();
+        match text {
+            None => fs::remove_file(home.join("local.conf")).unwrap(),
+            Some(text) => write(text),
+        }
+        if text.is_none() {
+            process.wait_for(begin, START_LIMIT, "a warning", |line| {
+                line.text.contains("gone or empty").then_some(())
+            });
+        }
+        assert_eq!(conf()["settings"]["allowManagementFrom"], json!(["10.0.0.0/9"]));
+    }
+    let begin = process.mark();
+    write("{}");
+    process.wait_for(begin, START_LIMIT, "read again", |line| line.text.contains("read again").then_some(()));
+    assert_eq!(conf()["settings"].get("allowManagementFrom"), None);
 }
 
 /// `http-api.md` §12, §13: what tools and Prometheus look for in a home, and where it leads them.

@@ -181,6 +181,15 @@ fn a_running_root_takes_up_a_rolled_planet_by_itself() {
     });
     let (_, status) = get(&home, port, "/status");
     assert_eq!(format!("{:010x}", status["planetWorldId"].as_u64().unwrap()), own_address(&home));
+    // A file that is gone leads nobody to other roots.
+    fs::write(home.join("planet"), &good).unwrap();
+    let mark = process.mark();
+    fs::remove_file(home.join("planet")).unwrap();
+    process.wait_for(mark, START_LIMIT, "an error about the planet", |line| {
+        (line.text.contains("the old ones stay") && line.text.contains("is gone")).then_some(())
+    });
+    let (_, status) = get(&home, port, "/status");
+    assert_eq!(format!("{:010x}", status["planetWorldId"].as_u64().unwrap()), own_address(&home));
     fs::write(home.join("planet"), good).unwrap();
 }
 

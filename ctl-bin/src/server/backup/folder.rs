@@ -13,6 +13,8 @@ const PREFIX: &str = "ctl-bin-";
 const TIME: &str = "%Y%m%dT%H%M%S";
 pub(super) const PLAIN: &str = ".tar.zst";
 pub(super) const ENCRYPTED: &str = ".tar.zst.age";
+/// A backup whose time is further ahead of the clock was made while that was wrong, and says nothing about how old it is.
+const AHEAD_MILLIS: u64 = 120_000;
 /// Ends the name of a backup that is not complete.
 pub(super) const PARTIAL: &str = ".partial";
 
@@ -66,11 +68,34 @@ pub(super) fn list(folder: &Path, controller: Address) -> io::Result<Vec<(Timest
     Ok(found)
 }
 
-/// Removes the oldest backups of `controller` until `keep` are left; returns those that went.
-pub(super) fn rotate(folder: &Path, controller: Address, keep: usize) -> io::Result<Vec<PathBuf>> {
+/// Returns when the newest backup of `controller` was made, and one that seems to be of the future, if there is any: that
+/// was made while the clock was ahead, and is not the newest.
+pub(super) fn newest(
+    folder: &Path,
+    controller: Address,
+    now: Timestamp,
+) -> io::Result<(Option<Timestamp>, Option<PathBuf>)> {
     let mut found = list(folder, controller)?;
-    let surplus = found.len().saturating_sub(keep);
-    found.truncate(surplus);
+    let future = found.split_off(found.partition_point(|(time, _)| !is_ahead(*time, now)));
+    Ok((found.last().map(|(time, _)| *time), future.into_iter().next().map(|(_, path)| path)))
+}
+
+fn is_ahead(time: Timestamp, now: Timestamp) -> bool {
+    time > now.plus_millis(AHEAD_MILLIS)
+}
+
+/// Removes the oldest backups of `controller` until `keep` are left, of which `made`, of the time `now`, is one; returns
+/// those that went. What seems to be of the future stays and does not count: nobody knows how old it is.
+pub(super) fn rotate(
+    folder: &Path,
+    controller: Address,
+    keep: usize,
+    (made, now): (&Path, Timestamp),
+) -> io::Result<Vec<PathBuf>> {
+    let mut found = list(folder, controller)?;
+    found.retain(|(time, path)| path != made && !is_ahead(*time, now));
+    let others = keep.saturating_sub(1);
+    found.truncate(found.len().saturating_sub(others));
     for (_, path) in &found {
         fs::remove_file(path)?;
     }
@@ -128,7 +153,8 @@ mod tests {
         for name in expected.iter().chain(&others) {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let gone = rotate(folder.path(), controller(), 2).unwrap();
+        let made = folder.path().join(&expected[4]);
+        let gone = rotate(folder.path(), controller(), 2, (&made, time(5))).unwrap();
         assert_eq!(gone, [0, 1, 2].map(|n: usize| folder.path().join(&expected[n])));
         expected.drain(..3);
         expected.extend(others);
@@ -137,5 +163,30 @@ mod tests {
         let mut left: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
         left.sort();
         assert_eq!(left, expected);
+    }
+
+    /// The clock was years ahead when it was made, and is right again.
+    #[test]
+    fn backup_of_the_future_is_not_the_newest_and_has_none_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp(1_795_375_457_042);
+        let path = |time| folder.path().join(name(controller(), time, false));
+        let put = |time| fs::write(path(time), "").unwrap();
+        let ago = |hours: u64| Timestamp(now.0 - hours * 3_600_000);
+        let future = [now.plus_millis(AHEAD_MILLIS + 1), now.plus_millis(200_000_000_000)];
+        future.into_iter().for_each(put);
+        assert_eq!(newest(folder.path(), controller(), now).unwrap(), (None, Some(path(future[0]))));
+        // A little ahead is what clocks are.
+        let others = [ago(2), ago(1), now.plus_millis(AHEAD_MILLIS)];
+        others.into_iter().for_each(put);
+        let found = newest(folder.path(), controller(), now).unwrap();
+        assert_eq!(found, (Some(others[2]), Some(path(future[0]))));
+        put(now);
+        let gone = rotate(folder.path(), controller(), 2, (&path(now), now)).unwrap();
+        assert_eq!(gone, [path(others[0]), path(others[1])]);
+        assert_eq!(rotate(folder.path(), controller(), 1, (&path(now), now)).unwrap(), [path(others[2])]);
+        let left: Vec<_> =
+            list(folder.path(), controller()).unwrap().into_iter().map(|(time, _)| time).collect();
+        assert_eq!(left, [now, future[0], future[1]]);
     }
 }

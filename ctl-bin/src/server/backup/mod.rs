@@ -193,9 +193,11 @@ fn make(
     }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(unwritable(folder))?;
     let removed = match destination {
-        Destination::Folder(folder, Some(keep)) => folder::rotate(folder, controller, (*keep).max(1))
-            .map_err(|source| BackupError::Rotation { made: name.clone(), source })?
-            .len(),
+        Destination::Folder(folder, Some(keep)) => {
+            folder::rotate(folder, controller, (*keep).max(1), (&name, now))
+                .map_err(|source| BackupError::Rotation { made: name.clone(), source })?
+                .len()
+        }
         Destination::Folder(_, None) | Destination::File(_) => 0,
     };
     let files = manifest.files.len();

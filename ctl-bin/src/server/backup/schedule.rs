@@ -42,10 +42,21 @@ async fn keep(home: &Home, controller: Address, args: &Arc<ScheduleArgs>) {
     let Some(folder) = args.backup_dir.clone() else { return std::future::pending().await };
     let every = args.backup_every.0;
     let mut wait = FIRST_AFTER;
+    let mut is_future_told = false;
     loop {
         sleep(wait).await;
-        let newest = match newest(&folder, controller) {
-            Ok(newest) => newest,
+        let newest = match folder::newest(&folder, controller, clock::wall()) {
+            Ok((newest, future)) => {
+                if let Some(path) = future.as_ref().filter(|_| !is_future_told) {
+                    warn!(
+                        path = %path.display(),
+                        "a backup seems to be of the future: it was made while the clock was ahead; it does not count, and is \
+                         not removed"
+                    );
+                }
+                is_future_told = future.is_some();
+                newest
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 error!(folder = %folder.display(), %error, "backups cannot be looked at");
@@ -70,11 +81,7 @@ async fn keep(home: &Home, controller: Address, args: &Arc<ScheduleArgs>) {
     }
 }
 
-fn newest(folder: &std::path::Path, controller: Address) -> io::Result<Option<Timestamp>> {
-    Ok(folder::list(folder, controller)?.last().map(|(time, _)| *time))
-}
-
-/// Returns how long until a backup is due. One that seems to be of the future was made before the clock was set back.
+/// Returns how long until a backup is due.
 fn time_left(newest: Option<Timestamp>, every: Duration, now: Timestamp) -> Duration {
     let Some(newest) = newest else { return Duration::ZERO };
     let age = Duration::from_millis(now.0.saturating_sub(newest.0));

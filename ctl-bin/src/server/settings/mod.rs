@@ -24,7 +24,7 @@ use super::config::{self, Cli, HomeArgs, ServeArgs};
 use super::home::{READABLE, SETTINGS};
 
 /// Flags of `serve` that a file cannot have: by which it is itself found, and what is said for one start.
-const FLAGS_ALONE: [&str; 3] = ["home", "config", "take-over"];
+const FLAGS_ALONE: [&str; 4] = ["home", "config", "take-over", "new-database"];
 
 /// Prints and checks the configuration of `serve`
 ///
