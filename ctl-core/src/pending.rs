@@ -101,9 +101,9 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Says whether it is time to note on record that the node asked again.
+    /// Says whether it is time to note on record that the node asked again; also if the clock was ahead when it last asked.
     pub fn is_to_be_noted(&self, now: Timestamp) -> bool {
-        now.millis_since(self.last_asked) >= NOTED_EVERY
+        now.millis_since(self.last_asked) >= NOTED_EVERY || self.last_asked > now
     }
 }
 
@@ -159,7 +159,10 @@ impl Room {
         } else {
             return Admission::Free;
         };
-        if oldest.is_some_and(|oldest| now.millis_since(oldest) >= SAFE_FOR) {
+        // If even that is of the future, the clock was ahead when it asked, and nobody knows when that was.
+        if oldest.is_some_and(|oldest| {
+            now.millis_since(oldest) >= SAFE_FOR || oldest > now.plus_millis(NOTED_EVERY)
+        }) {
             Admission::InsteadOfOldest(among)
         } else {
             Admission::Full
@@ -224,6 +227,8 @@ mod tests {
             assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
             oldest(&mut full, silent_for(SAFE_FOR - 1));
             assert_eq!(full.admit(source, NOW), Admission::Full, "{among:?}");
+            oldest(&mut full, Some(NOW.plus_millis(NOTED_EVERY + 1)));
+            assert_eq!(full.admit(source, NOW), Admission::InsteadOfOldest(among));
             oldest(&mut full, silent_for(SAFE_FOR));
             assert_eq!(full.admit(source, NOW), Admission::InsteadOfOldest(among));
         }
@@ -249,6 +254,6 @@ mod tests {
         let pending = Pending { member: Address::NONE, first_asked: NOW, last_asked: NOW, source: SOURCE };
         assert!(!pending.is_to_be_noted(NOW.plus_millis(NOTED_EVERY - 1)));
         assert!(pending.is_to_be_noted(NOW.plus_millis(NOTED_EVERY)));
-        assert!(!pending.is_to_be_noted(Timestamp(0)), "the clock went back");
+        assert!(pending.is_to_be_noted(Timestamp(NOW.0 - 1)), "the clock was ahead");
     }
 }

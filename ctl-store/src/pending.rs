@@ -99,6 +99,17 @@ impl PendingMembers<'_> {
         Ok(!self.tx.query(sql, [U64Column(time.0)], "a pending member", |_| Ok(()))?.is_empty())
     }
 
+    /// Has strangers that seem to have asked after `time` have asked `now`: the clock was ahead. Returns how many those were.
+    pub fn bring_back(&self, time: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+        self.tx.execute(BRING_BACK, [U64Column(time.0), U64Column(now.0)])
+    }
+
+    /// Says whether there are any of these.
+    pub fn is_any_after(&self, time: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM pending WHERE last_asked > ?1 LIMIT 1";
+        Ok(!self.tx.query(sql, [U64Column(time.0)], "a pending member", |_| Ok(()))?.is_empty())
+    }
+
     /// Removes the stranger that asked longest ago, with its record: the one of those that share `among` with a
     /// stranger of `network` that asks from `source`.
     pub fn remove_oldest(&self, among: Among, network: NetworkId, source: Source) -> Result<(), StoreError> {
@@ -150,6 +161,7 @@ const REMOVE_OLDEST_OF_NETWORK: &str = "DELETE FROM member WHERE authorized = 0 
                                          ORDER BY last_asked LIMIT 1)";
 const REMOVE_OLDEST_IN_ALL: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
                                     (SELECT network, member FROM pending ORDER BY last_asked LIMIT 1)";
+const BRING_BACK: &str = "UPDATE pending SET last_asked = ?2 WHERE last_asked > ?1";
 const REMOVE_UNTIL: &str = "DELETE FROM member WHERE authorized = 0 AND (network, address) IN \
                             (SELECT network, member FROM pending WHERE last_asked <= ?1 ORDER BY last_asked LIMIT ?2)";
 

@@ -20,6 +20,10 @@ pub const MAX_DEAD_DELIVERIES: u64 = 100;
 /// Bytes of a description, and of the reason of a failure; the rest of a reason is cut.
 pub const MAX_HOOK_TEXT_BYTES: usize = 1024;
 
+/// No delivery is put off for so long, in milliseconds: one that is to wait longer was put off while the clock was ahead, and
+/// is due.
+const PUT_OFF_FOR: u64 = 2 * 60 * 60 * 1000;
+
 /// The id of a webhook, a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WebhookId([u8; 16]);
@@ -69,6 +73,19 @@ pub struct Backlog {
     pub waiting: u64,
     /// When the next attempt is due; `None`: nothing waits.
     pub next: Option<Timestamp>,
+}
+
+impl Backlog {
+    /// Returns for how many milliseconds nothing is due; `None`: nothing waits.
+    pub fn millis_left(&self, now: Timestamp) -> Option<u64> {
+        let left = self.next?.0.saturating_sub(now.0);
+        Some(if left > PUT_OFF_FOR { 0 } else { left })
+    }
+}
+
+/// Returns the last time until which a delivery can have been put off.
+fn latest(now: Timestamp) -> U64Column {
+    U64Column(now.0.saturating_add(PUT_OFF_FOR).min(i64::MAX.cast_unsigned()))
 }
 
 /// What came of an attempt.
@@ -180,10 +197,12 @@ impl Webhooks<'_> {
 
     /// Returns up to `limit` deliveries of a webhook that are due, the oldest first.
     pub fn due(&self, id: WebhookId, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        let sql = format!("{DELIVERY} WHERE webhook = ?1 AND dead = 0 AND next <= ?2 ORDER BY id LIMIT ?3");
+        let sql = format!(
+            "{DELIVERY} WHERE webhook = ?1 AND dead = 0 AND (next <= ?2 OR next > ?4) ORDER BY id LIMIT ?3"
+        );
         self.tx.query(
             &sql,
-            params![id.0, U64Column(now.0), limit],
+            params![id.0, U64Column(now.0), limit, latest(now)],
             "what waits for a webhook",
             decode_delivery,
         )
@@ -238,8 +257,8 @@ impl Webhooks<'_> {
 
     /// Puts off everything that waits for a webhook: its receiver does not answer at all.
     pub fn hold(&self, id: WebhookId, until: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE webhook_delivery SET next = ?2 WHERE webhook = ?1 AND dead = 0 AND next < ?2";
-        self.tx.execute(sql, params![id.0, U64Column(until.0)]).map(drop)
+        let sql = "UPDATE webhook_delivery SET next = ?2 WHERE webhook = ?1 AND dead = 0 AND (next < ?2 OR next > ?3)";
+        self.tx.execute(sql, params![id.0, U64Column(until.0), latest(until)]).map(drop)
     }
 
     /// Says whether there is any webhook at all.
@@ -415,6 +434,26 @@ mod tests {
                 assert_eq!(hook.delivered, NOW);
                 assert_eq!(hook.failure, dead[0].failure);
                 assert_eq!(hook.failure.unwrap().len(), MAX_HOOK_TEXT_BYTES);
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn what_was_noted_or_put_off_while_the_clock_was_ahead_is_due() {
+        let connections = Connections::in_memory().unwrap();
+        connections
+            .write(|tx| {
+                let (hooks, id) = (tx.webhooks(), webhook(1).id);
+                hooks.put(&webhook(1))?;
+                assert_eq!(hooks.backlog(id)?.millis_left(NOW), None);
+                hooks.enqueue(id, &["{}".to_owned()], NOW.plus_millis(31_536_000_000))?;
+                assert_eq!(hooks.backlog(id)?.millis_left(NOW), Some(0));
+                assert_eq!(hooks.due(id, NOW, 9)?.len(), 1);
+                // Its receiver does not answer: it waits as others do.
+                hooks.hold(id, NOW.plus_millis(3_600_000))?;
+                assert_eq!(hooks.backlog(id)?.millis_left(NOW), Some(3_600_000));
+                assert_eq!(hooks.due(id, NOW, 9)?, []);
                 Ok::<_, StoreError>(())
             })
             .unwrap();

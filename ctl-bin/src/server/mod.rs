@@ -65,7 +65,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ctl_http::{Access, Api, Events, Metrics, Serving, Token};
-use ctl_store::StoreError;
+use ctl_store::{Store, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tokio::net::TcpListener;
@@ -74,6 +74,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
+use zt_proto::Address;
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
@@ -143,6 +144,12 @@ pub(crate) enum StartError {
     Lease(#[from] lease::LeaseError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "the networks of this database ({count}) are of another controller, {other}, whose identity is not the one of this home \
+         ({own}): nobody would find them here; put the identity.secret of {other} into the home, which is in its backups, or \
+         serve in another home"
+    )]
+    ForeignNetworks { count: usize, other: Address, own: Address },
     #[error(
         "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
          stop it, or choose another port with --port"
@@ -311,6 +318,9 @@ async fn run_controller(
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
     let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;
     let store = lease.store().clone();
+    if args.is_controller() {
+        require_own_networks(&store, secret.address())?;
+    }
     home.write_port(address.port())?;
     home.write_api_url(&announce::url(address, args.api.is_tls()))?;
 
@@ -489,6 +499,26 @@ async fn ended(tasks: &mut JoinSet<()>) {
 async fn hang_up(mut hangup: Signal, reload: watch::Sender<()>) {
     while hangup.recv().await.is_some() {
         reload.send_replace(());
+    }
+}
+
+/// Refuses a database beside which lies the identity of another controller.
+fn require_own_networks(store: &Store, own: Address) -> Result<(), StartError> {
+    let networks = store.read(|tx| tx.networks().list())?;
+    let foreign = networks.iter().filter(|network| network.controller() != own).count();
+    match networks.first() {
+        Some(first) if foreign == networks.len() => {
+            Err(StartError::ForeignNetworks { count: foreign, other: first.controller(), own })
+        }
+        Some(_) | None => {
+            if foreign > 0 {
+                warn!(
+                    networks = foreign,
+                    "networks of another controller are in the database; nobody finds them here"
+                );
+            }
+            Ok(())
+        }
     }
 }
 

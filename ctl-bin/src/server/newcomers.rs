@@ -72,6 +72,19 @@ impl Newcomers {
         *self.sources.entry((network, source)).or_insert(0) += 1;
         Ok(true)
     }
+
+    /// Takes back that a node was admitted: it could not be saved, and will ask again.
+    pub(super) fn give_back(&mut self, network: NetworkId, source: Source) {
+        // Where it does not count as its own, it counts as relayed.
+        let own = (network, source);
+        let counted = if self.sources.contains_key(&own) { own } else { (network, Source::Relayed) };
+        if let Some(count) = self.sources.get_mut(&counted).filter(|count| **count > 0) {
+            *count -= 1;
+            if let Some(room) = self.rooms.get_mut(&network) {
+                room.left += 1;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +120,20 @@ mod tests {
         }
         assert!(newcomers.asks(NETWORK, source(2), start), "another source");
         assert!(newcomers.asks(NETWORK, source(1), start + HOUR));
+    }
+
+    #[test]
+    fn who_could_not_be_saved_takes_no_place() {
+        let start = clock::now().mono;
+        let mut newcomers = Newcomers::new(start);
+        newcomers.give_back(NETWORK, source(1));
+        for _ in 0..2 * MAX_OF_SOURCE {
+            assert!(newcomers.asks(NETWORK, source(1), start));
+            newcomers.give_back(NETWORK, source(1));
+        }
+        assert!((0..MAX_OF_SOURCE).all(|_| newcomers.asks(NETWORK, source(1), start)));
+        assert!(!newcomers.asks(NETWORK, source(1), start));
+        assert_eq!(newcomers.rooms[&NETWORK].left, MAX_MEMBERS - u64::from(MAX_OF_SOURCE));
     }
 
     /// `known-flaws.md` row 7.

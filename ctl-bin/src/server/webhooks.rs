@@ -47,13 +47,11 @@ pub(super) async fn run(store: Store, events: Events, mut rng: ChaCha20Rng) {
     let mut running = JoinSet::new();
     loop {
         let reading = store.clone();
-        let looked = spawn_blocking(move || look(&reading)).await;
-        let now = clock::wall();
+        let looked = spawn_blocking(move || look(&reading, clock::wall())).await;
         let mut wait = LOOK_EVERY;
         match looked {
             Ok(Ok(found)) => {
-                for (webhook, next) in found {
-                    let left = Duration::from_millis(next.0.saturating_sub(now.0));
+                for (webhook, left) in found {
                     if busy.contains(&webhook) {
                         continue;
                     }
@@ -96,12 +94,13 @@ pub(super) async fn run(store: Store, events: Events, mut rng: ChaCha20Rng) {
     }
 }
 
-/// Returns for which webhooks something waits, and until when.
-fn look(store: &Store) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+/// Returns for which webhooks something waits, and for how long.
+fn look(store: &Store, now: Timestamp) -> Result<Vec<(WebhookId, Duration)>, StoreError> {
     store.read(|tx| {
         let mut found = Vec::new();
         for webhook in tx.webhooks().list()?.iter().filter(|webhook| webhook.enabled) {
-            found.extend(tx.webhooks().backlog(webhook.id)?.next.map(|next| (webhook.id, next)));
+            let left = tx.webhooks().backlog(webhook.id)?.millis_left(now);
+            found.extend(left.map(|left| (webhook.id, Duration::from_millis(left))));
         }
         Ok(found)
     })

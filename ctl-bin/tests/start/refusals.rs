@@ -110,6 +110,22 @@ fn a_lost_database_is_not_replaced_by_an_empty_one_unless_somebody_says_so() {
 }
 
 #[test]
+fn a_database_of_another_identity_is_refused() {
+    let (folder, home) = home();
+    let (mut process, network) = crate::backup::serve_network(&home, free_port());
+    process.kill();
+    let other = folder.path().join("other");
+    let (mut process, _) = serve(&other, free_port());
+    process.kill();
+    for name in ["identity.secret", "identity.public"] {
+        fs::copy(other.join(name), home.join(name)).unwrap();
+    }
+    let address = network.trim_start_matches("/controller/network/").get(..10).unwrap();
+    let error = fail(&home, free_port());
+    assert!(error.contains("of another controller") && error.contains(address), "{error}");
+}
+
+#[test]
 fn a_planet_of_somebody_else_is_not_replaced() {
     let (folder, home) = home();
     let create = |home: &std::path::Path| {

@@ -118,6 +118,8 @@ fn strangers_that_no_longer_ask_go_with_their_records_in_small_steps() {
     }
     let until = NOW.plus_millis(4);
     assert!(!store.read(|tx| tx.pending().is_any_until(NOW)).unwrap());
+    assert!(store.read(|tx| tx.pending().is_any_after(until)).unwrap());
+    assert!(!store.read(|tx| tx.pending().is_any_after(NOW.plus_millis(5))).unwrap());
     assert!(store.read(|tx| tx.pending().is_any_until(until)).unwrap());
     let mut steps = Vec::new();
     for _ in 0..3 {

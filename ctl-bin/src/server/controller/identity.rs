@@ -222,7 +222,7 @@ impl Controller {
 
     /// Removes old entries of the audit log.
     pub(in super::super) fn sweep_audit_log(&self, now: Now) {
-        match self.store.write_aside(|tx| tx.audit().sweep(now.wall)) {
+        match self.store.write_aside(|tx| tx.audit().sweep(self.certain_time(now))) {
             Ok(0) => {}
             Ok(entries) => info!(entries, "old entries of the audit log removed"),
             Err(error) => warn!(%error, "old entries of the audit log not removed"),

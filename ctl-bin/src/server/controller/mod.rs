@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use ctl_core::pending::FORGOTTEN_AFTER;
+use ctl_core::pending::{FORGOTTEN_AFTER, SAFE_FOR};
 use ctl_core::{Change, Memo};
 use ctl_http::Events;
 use ctl_store::{Store, StoreError};
@@ -79,6 +79,8 @@ pub(super) struct Controller {
     /// Asks the node.
     identities: Identities,
     node: mpsc::Sender<Command>,
+    /// When it was started, by the clock that is set and by the one that is not; no earlier than the database was last used.
+    began: Now,
 }
 
 /// A controller that the tasks of the server share.
@@ -122,6 +124,7 @@ impl Controller {
             too_long: AtomicU64::new(0),
             identities,
             node,
+            began: Now { wall: if allowed == Timestamp(0) { now.wall } else { allowed }, ..now },
         };
         // Whatever was issued before is no newer.
         controller.memo.issue_time(allowed);
@@ -205,7 +208,7 @@ impl Controller {
                 self.allow_issuing(&mut allowance, until);
             }
         }
-        if let Err(error) = self.sweep_store(now.wall) {
+        if let Err(error) = self.sweep_store(now) {
             error!(%error, "old records not removed");
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
@@ -218,9 +221,21 @@ impl Controller {
         }
     }
 
+    /// Returns the time by which it is judged how old something is that is to be removed then: that which has passed for
+    /// certain since the database was last used, so that a start with a clock that is ahead removes nothing.
+    fn certain_time(&self, now: Now) -> Timestamp {
+        let passed = now.mono.saturating_duration_since(self.began.mono);
+        now.wall.min(self.began.wall.plus_millis(millis(passed)))
+    }
+
     /// Removes strangers that no longer ask and revocations that no longer matter, in small transactions.
-    fn sweep_store(&self, now: Timestamp) -> Result<(), StoreError> {
+    fn sweep_store(&self, now: Now) -> Result<(), StoreError> {
         let limit = SWEPT_AT_ONCE as usize;
+        let (wall, now) = (now.wall, self.certain_time(now));
+        let ahead = wall.plus_millis(SAFE_FOR);
+        if self.store.read(|tx| tx.pending().is_any_after(ahead))? {
+            self.store.write_aside(|tx| tx.pending().bring_back(ahead, wall))?;
+        }
         let strangers = before(now, FORGOTTEN_AFTER);
         if self.store.read(|tx| tx.pending().is_any_until(strangers))? {
             while self.store.write_aside(|tx| tx.pending().remove_until(strangers, SWEPT_AT_ONCE))? == limit {

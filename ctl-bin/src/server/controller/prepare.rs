@@ -197,6 +197,10 @@ impl Controller {
             Err(error) => {
                 let (is_outage, error) = (error.is_outage(), AnswerError::from(error));
                 let serve = |(case, decided): (&Case<T>, Decided)| {
+                    if changed(&decided.decision).is_some_and(|new| is_newcomer(new, decided.stored.as_ref()))
+                    {
+                        lock(&self.newcomers).give_back(case.request.network, case.source);
+                    }
                     if !is_outage || !can_wait(decided.stored.as_ref(), &decided.decision) {
                         return Err(error.clone());
                     }

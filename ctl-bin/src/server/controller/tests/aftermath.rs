@@ -1,5 +1,6 @@
 //! What was revoked and what is removed: after a restart, and when it is made again.
 
+use ctl_store::AuditEntry;
 use zt_proto::credential::Signature;
 use zt_proto::verb::credentials::NetworkCredentials;
 
@@ -35,8 +36,48 @@ fn what_was_revoked_before_a_restart_reaches_members_that_return_after_it() {
 
     let late = Fixture::new(store, fixture.at(1_000 + millis(REVOKED_FOR)));
     assert!(!lock(&late.controller.revocations).catch_up(NETWORK, identity(9).address, late.now.mono));
-    late.controller.tidy(late.now);
+    late.controller.tidy(late.at(millis(REVOKED_FOR)));
     assert!(late.controller.store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap().is_empty());
+}
+
+/// The clock is a year ahead when the controller is started, and right again later.
+#[test]
+fn a_start_with_a_clock_that_is_ahead_removes_nothing_that_is_not_old() {
+    let store = Store::in_memory().unwrap();
+    put_network(&store, true);
+    let fixture = Fixture::new(store.clone(), clock::now());
+    fixture.ask(5, source(1), fixture.now);
+    let entry = AuditEntry {
+        time: fixture.now.wall,
+        actor: "admin".to_owned(),
+        action: "member.update",
+        network: Some(NETWORK),
+        member: None,
+        before: None,
+        after: None,
+    };
+    store.write(|tx| tx.audit().add(&entry)).unwrap();
+    store.write(|tx| tx.revoked().note(NETWORK, identity(4).address, fixture.now.wall)).unwrap();
+    let year = 400 * 24 * 60 * 60 * 1000;
+    let ahead = Fixture::new(store.clone(), Now { wall: fixture.now.wall.plus_millis(year), ..fixture.now });
+    let sweep = |fixture: &Fixture, now| {
+        fixture.controller.tidy(now);
+        fixture.controller.sweep_audit_log(now);
+        let revoked = store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap().len();
+        let log = store.read(|tx| tx.audit().page(None, 9)).unwrap();
+        (fixture.pending().len(), revoked, log.iter().filter(|entry| entry.actor == "admin").count())
+    };
+    assert_eq!(sweep(&ahead, ahead.at(60_000)), (1, 1, 1));
+    // What is old by then is, however late that is.
+    assert_eq!(sweep(&ahead, ahead.at(year)), (0, 0, 0));
+    // Who asked meanwhile is no stranger of the future for long.
+    ahead.ask(6, source(1), ahead.now);
+    let again = Fixture::new(store.clone(), fixture.at(120_000));
+    again.controller.tidy(again.now);
+    let [stranger] = &store.read(|tx| tx.pending().list(NETWORK)).unwrap()[..] else {
+        panic!("one is there")
+    };
+    assert_eq!((stranger.member, stranger.last_asked), (identity(6).address, again.now.wall));
 }
 
 /// `known-flaws.md` row 13. The certificates of the old network name the new one as well, since they name its id.
