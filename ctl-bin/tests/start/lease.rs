@@ -95,7 +95,10 @@ fn older_home() -> (TempDir, PathBuf, PathBuf) {
     }
     let connection = Connection::open(&database).unwrap();
     connection.pragma_update(None, "foreign_keys", false).unwrap();
-    connection.execute_batch(include_str!("../../../ctl-store/testdata/v5.sql")).unwrap();
+    // Of this controller, which would not serve those of another one.
+    let own = fs::read_to_string(home.join("identity.public")).unwrap()[..10].to_owned();
+    let content = include_str!("../../../ctl-store/testdata/v5.sql").replace("8056c2e21c", &own);
+    connection.execute_batch(&content.replace("8056C2E21C", &own.to_uppercase())).unwrap();
     connection.execute_batch("DELETE FROM lease; PRAGMA journal_mode = WAL").unwrap();
     (folder, home, database)
 }
