@@ -130,7 +130,9 @@ fn record_that_was_read_and_edited_is_sent_back_as_a_whole() {
         &[],
         &json!({ "authorized": true, "tags": [{ "id": 1, "value": 2 }] }),
     ));
-    for (path, momentary) in [(NETWORK, "memberCount"), (LAPTOP, "lastSeen")] {
+    server.join("a940ad429a0000f1");
+    let asked = format!("{NETWORK}/member/{MEMBER}");
+    for (path, momentary) in [(NETWORK, "memberCount"), (LAPTOP, "lastSeen"), (&asked, "online")] {
         let mut record = ok(&server.get(path));
         for method in ["PUT", "PATCH"] {
             assert_eq!(
@@ -151,6 +153,15 @@ fn record_that_was_read_and_edited_is_sent_back_as_a_whole() {
         let words = problem(&late, 422)["detail"].as_str().unwrap().to_owned();
         assert!(words.starts_with("/revision: read-only: expected "), "{words}");
     }
+    let foreign =
+        send(&server, "PATCH", NETWORK, &[], &json!({ "id": "a940ad429a0000f2", "ssoEnabled": true }));
+    assert_eq!(pointers(&foreign), ["/id", "/ssoEnabled"]);
+    let bulk =
+        json!({ "entries": [{ "address": "1111111111", "action": "change", "change": { "revision": 1 } }] });
+    let bulk = send(&server, "POST", &format!("{NETWORK}/member/bulk"), &[], &bulk);
+    assert_eq!(pointers(&bulk), ["/entries/0/change/revision"]);
+    let denied = ok(&send(&server, "PATCH", &asked, &[], &json!({ "authorized": false })));
+    assert_ne!(denied["lastDeauthorizedTime"], 0, "by itself it is a decision");
 }
 
 #[test]
