@@ -13,7 +13,7 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::certify::{Earlier, certify};
 use crate::client::Client;
-use crate::config::{Kept, NetworkPart, UnsignedConfig, Whole, write_old};
+use crate::config::{Kept, NetworkPart, Times, UnsignedConfig, Whole, write_old};
 
 /// With its header and signature a chunk of this size fills one UDP packet, which every client that takes
 /// chunks can receive. Still enough for the largest dictionary: clients count up to 474 chunks.
@@ -152,8 +152,11 @@ impl UnsignedConfig {
     ) -> Result<Issued, ConfigTooLong> {
         let mut config = self.build_own();
         let certified = certify(&mut config, earlier, signer);
+        // Which is never more than a fifth of the longest credential window.
+        let certified_before = u32::try_from(self.issued.millis_since(certified)).unwrap_or(u32::MAX);
+        let times = Times::new(self.issued, certified_before);
         let text = if self.client.is_modern() {
-            let text = Kept::new(part, self.client, &config.write_own());
+            let text = Kept::new(part, self.client, &config, times);
             let (max, got) = (NetworkConfig::MAX_LEN, text.len(self.client));
             if got > max {
                 return Err(ConfigTooLong { max, got });
@@ -166,8 +169,6 @@ impl UnsignedConfig {
             let (dictionary, left_out) = write_old(&config, &self.network, self.client).map_err(too_long)?;
             Kept::whole(part, dictionary, left_out)
         };
-        // Which is never more than a fifth of the longest credential window.
-        let certified_before = u32::try_from(self.issued.millis_since(certified)).unwrap_or(u32::MAX);
         Ok(Issued { timestamp: self.issued, text, certified_before, client: self.client })
     }
 }
@@ -187,7 +188,7 @@ impl Issued {
 
     /// Returns the time of its oldest certificate: the same, unless the member had it before.
     pub fn certified(&self) -> Timestamp {
-        Timestamp(self.timestamp.0.saturating_sub(self.certified_before.into()))
+        Times::new(self.timestamp, self.certified_before).certified
     }
 
     fn network(&self) -> NetworkId {
@@ -214,7 +215,7 @@ impl Issued {
 
     /// Returns the whole dictionary, in the form of its client.
     pub fn dictionary(&self) -> Vec<u8> {
-        self.text.text(self.client, self.timestamp)
+        self.dictionary_at(self.timestamp)
     }
 
     /// Returns about how many bytes it takes besides what it shares with others.
@@ -254,7 +255,11 @@ impl Issued {
     /// Returns the dictionary with another time of issue. Those that are kept whole say their own: they are sent once, or
     /// not in chunks.
     fn dictionary_at(&self, timestamp: Timestamp) -> Vec<u8> {
-        self.text.text(self.client, timestamp)
+        self.text.text(self.client, self.times(timestamp))
+    }
+
+    fn times(&self, issued: Timestamp) -> Times {
+        Times { issued, ..Times::new(self.timestamp, self.certified_before) }
     }
 
     /// Returns the payloads of an answer whose chunks were signed by [`Issued::sign_sending`] of this configuration.
@@ -280,16 +285,16 @@ impl Issued {
     /// Returns the same, each payload behind `envelope` and compressed. If it is one chunk, as most are, that is put together
     /// from what was compressed when it was issued.
     pub fn compressed(&self, sending: &Sending, envelope: &[u8]) -> Vec<Payload> {
-        if let (Kept::Shared(own), Signatures::One(signature)) = (&self.text, &sending.signatures)
+        if let (Kept::Shared(shared), Signatures::One(signature)) = (&self.text, &sending.signatures)
             && let Ok(length) = u16::try_from(self.text.len(self.client))
         {
             let mut bytes =
-                Vec::with_capacity(envelope.len() + own.written_len(self.client) + ConfigChunk::OVERHEAD);
+                Vec::with_capacity(envelope.len() + shared.written_len(self.client) + ConfigChunk::OVERHEAD);
             let mut block = BlockWriter::new(&mut bytes);
             block.plain(envelope);
             block.plain(&self.network().octets());
             block.plain(&length.to_be_bytes());
-            own.write(self.client, sending.timestamp, &mut block);
+            shared.write(self.client, self.times(sending.timestamp), &mut block);
             let part = ChunkPart {
                 signature: *signature,
                 ..ChunkPart::unsigned(sending.update_id, u32::from(length), 0)
@@ -413,6 +418,6 @@ mod tests {
     /// Each member that asked has one, in an allocation with two counters.
     #[test]
     fn what_is_kept_of_a_configuration_besides_its_text_is_small() {
-        assert!(size_of::<Issued>() <= 56, "{}", size_of::<Issued>());
+        assert!(size_of::<Issued>() <= 40, "{}", size_of::<Issued>());
     }
 }

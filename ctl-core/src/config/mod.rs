@@ -3,7 +3,9 @@
 mod kept;
 mod largest;
 mod old;
+mod packed;
 mod shared;
+mod template;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use zt_proto::credential::{
 use zt_proto::rules;
 use zt_proto::{Address, PublicIdentity, Timestamp};
 
-pub(crate) use kept::{Kept, Whole};
+pub(crate) use kept::{Kept, Times, Whole};
 pub(crate) use old::write_old;
 pub(crate) use shared::NetworkPart;
 

@@ -1,5 +1,6 @@
 //! The part of a configuration that is the same for all members of a network.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use zt_proto::compression::Compressed;
@@ -10,11 +11,16 @@ use zt_proto::{Address, NetworkId};
 use super::cut;
 use super::kept::add_line;
 use super::old::Whitelist;
+use super::template::Template;
 use crate::client::Client;
 use crate::network::Network;
 
 /// Of what one member has for itself, so much is kept to tell others by.
 const MAX_MODEL: usize = 4096;
+/// Forms in which members of a network are told what is theirs, mostly by how many addresses, tags and capabilities they have.
+const MAX_TEMPLATES: usize = 8;
+/// What the templates of all of them may take, in bytes; that of a member with one address takes 1.2 KB.
+const MAX_TEMPLATES_BYTES: usize = 8_192;
 
 /// What all members of a network are told alike, built and written once for each state of the network.
 #[derive(Debug)]
@@ -38,7 +44,11 @@ pub(crate) struct SharedText {
     pub entries: SharedEntries,
     pub routes: Compressed,
     pub rules_and_dns: Compressed,
-    /// What the first member had for itself: of others is kept in what they differ from it.
+    /// By what most members are told, in the order in which they were made.
+    templates: [OnceLock<Template>; MAX_TEMPLATES],
+    /// No more are made.
+    has_all_templates: AtomicBool,
+    /// What the first member without one had for itself: of others is kept in what they differ from it.
     model: OnceLock<Box<[u8]>>,
 }
 
@@ -52,10 +62,49 @@ impl SharedText {
             Compressed::new(&text)
         };
         let (routes, rules_and_dns) = (behind_line_ends(&[routes]), behind_line_ends(&[rules, dns]));
-        Self { entries, routes, rules_and_dns, model: OnceLock::new() }
+        Self {
+            entries,
+            routes,
+            rules_and_dns,
+            templates: Default::default(),
+            has_all_templates: AtomicBool::new(false),
+            model: OnceLock::new(),
+        }
     }
 
-    /// Returns what members are told by; nothing before there is one.
+    /// Returns the template of that number; it stays as long as this.
+    pub(super) fn template(&self, number: u8) -> Option<&Template> {
+        self.templates.get(usize::from(number))?.get()
+    }
+
+    /// Returns the number of the template by which a member can be told, and what `keep` keeps of it then; makes one if there
+    /// is none and room for another.
+    pub(super) fn find_template<K>(
+        &self,
+        make: impl Fn() -> Option<Template>,
+        keep: impl Fn(&Template) -> Option<K>,
+    ) -> Option<(u8, K)> {
+        let mut room = MAX_TEMPLATES_BYTES;
+        for (number, place) in (0..).zip(&self.templates) {
+            let known = place.get().or_else(|| {
+                if self.has_all_templates.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let made = make().filter(|made| made.size_bytes() <= room && keep(made).is_some());
+                self.has_all_templates.store(made.is_none(), Ordering::Relaxed);
+                // Somebody else may have made one meanwhile.
+                made.map(|made| place.get_or_init(|| made))
+            });
+            let template = known?;
+            if let Some(kept) = keep(template) {
+                return Some((number, kept));
+            }
+            room = room.saturating_sub(template.size_bytes());
+        }
+        None
+    }
+
+    /// Returns what members are told by without a template; nothing before there is one.
     pub(crate) fn model(&self) -> &[u8] {
         self.model.get().map_or(&[], |model| model)
     }
@@ -65,9 +114,9 @@ impl SharedText {
         self.model.get_or_init(|| own.get(..MAX_MODEL).unwrap_or(own).into())
     }
 
-    /// Returns about how many bytes it takes, the model as if it were as long as it may be: it comes later.
+    /// Returns about how many bytes the entries take.
     fn size_bytes(&self) -> usize {
-        self.entries.size_bytes() + self.routes.size_bytes() + self.rules_and_dns.size_bytes() + MAX_MODEL
+        self.entries.size_bytes() + self.routes.size_bytes() + self.rules_and_dns.size_bytes()
     }
 }
 
@@ -131,8 +180,10 @@ impl NetworkPart {
 
     /// Returns about how many bytes it takes.
     pub(crate) fn size_bytes(&self) -> usize {
+        // Of model and templates as much as they may take: they come later.
+        let later = MAX_MODEL + MAX_TEMPLATES_BYTES;
         // What the network itself takes is about what it takes in writing.
-        2 * (self.text.size_bytes() + self.text_without_rules.size_bytes())
+        2 * (self.text.size_bytes() + self.text_without_rules.size_bytes() + later)
             + self.bridges.len() * size_of::<Address>()
             + self.network.rules_source.len()
             + self.network.rule_tests.len()

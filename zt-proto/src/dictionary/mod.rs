@@ -4,6 +4,7 @@
 mod old;
 
 use std::borrow::Cow;
+use std::iter;
 
 pub use old::OldDictionary;
 
@@ -108,6 +109,30 @@ fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
         }));
     }
     Cow::Owned(plain)
+}
+
+/// Returns how bytes stand in a value: as themselves, or as a backslash and a letter.
+pub fn escaped(value: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * value.len());
+    for byte in value {
+        text.extend(escape(*byte).map(|_| ESCAPE));
+        text.push(escape(*byte).unwrap_or(*byte));
+    }
+    text
+}
+
+/// Returns of each byte how it stands in an escaped value; the concatenation is the value.
+pub fn symbols(mut escaped: &[u8]) -> impl Iterator<Item = &[u8]> {
+    iter::from_fn(move || {
+        let length = match escaped {
+            [] => return None,
+            [ESCAPE, _, ..] => 2,
+            _ => 1,
+        };
+        let (symbol, behind) = escaped.split_at_checked(length)?;
+        escaped = behind;
+        Some(symbol)
+    })
 }
 
 /// Returns what stands behind a backslash in place of a byte that has to be escaped.

@@ -10,7 +10,7 @@ use zt_proto::config::{ConfigDns, NetworkConfig, Sso, TextConfig};
 use zt_proto::credential::{
     Capability, CertificateOfMembership, CertificateOfOwnership, Revocation, Signature, Tag,
 };
-use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary};
+use zt_proto::dictionary::{Dictionary, DictionaryWriter, OldDictionary, escaped, symbols};
 use zt_proto::packet::{Datagram, FragmentHeader, MAX_PAYLOAD, PacketHeader, VERB_OFFSET, fragment};
 use zt_proto::rules;
 use zt_proto::verb::circuit_test::{CircuitTest, CircuitTestReport};
@@ -374,6 +374,15 @@ proptest! {
         if !expected.is_empty() {
             prop_assert_eq!(decompress(&block, expected.len()), Ok(expected));
         }
+    }
+
+    #[test]
+    fn values_are_escaped_as_dictionaries_have_them(value in vec(prop_oneof![any::<u8>(), Just(0), Just(b'\n'), Just(b'\\')], 0..99)) {
+        let text = escaped(&value);
+        let written = DictionaryWriter::new().bytes("k", &value).finish();
+        prop_assert_eq!([b"k=".as_slice(), &text].concat(), written);
+        let each: Vec<_> = value.iter().map(|byte| escaped(&[*byte])).collect();
+        prop_assert_eq!(symbols(&text).collect::<Vec<_>>(), each);
     }
 
     #[test]
