@@ -1,5 +1,6 @@
 //! Connections: one that writes, a few that read, and what is set on each of them.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -50,10 +51,14 @@ impl Default for OpenOptions {
 struct FileId(u64, u64);
 
 impl FileId {
-    /// `None` if there is no file at `path`.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self(metadata.dev(), metadata.ino()))
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self(metadata.dev(), metadata.ino()))
+    }
+
+    /// Says whether this file is at `path`. If that cannot be told, for now, it is not gone.
+    fn is_at(self, path: &Path) -> bool {
+        Self::of(path).map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |found| found == self)
     }
 }
 
@@ -103,7 +108,7 @@ impl Connections {
             .error_handler(Box::new(r2d2::NopErrorHandler)) // who waits gets the error
             .build_unchecked(manager);
         Ok(Self {
-            opened: FileId::of(&path),
+            opened: FileId::of(&path).ok(),
             path: Some(path),
             writer: Writer::new(writer),
             readers: Some(readers),
@@ -127,7 +132,7 @@ impl Connections {
 
     /// See [`crate::Store::is_in_place`].
     pub(crate) fn is_in_place(&self) -> bool {
-        self.path.as_deref().is_none_or(|path| self.opened.is_some() && FileId::of(path) == self.opened)
+        self.path.as_deref().is_none_or(|path| self.opened.is_some_and(|opened| opened.is_at(path)))
     }
 
     pub(crate) fn caches(&self) -> &Caches {

@@ -80,15 +80,27 @@ impl Revoked<'_> {
     }
 }
 
-const LIST_SINCE: &str = "SELECT network, member, since FROM revoked WHERE since > ?1 \
-                          AND EXISTS (SELECT 1 FROM network WHERE network.id = revoked.network) AND NOT EXISTS \
-                          (SELECT 1 FROM member WHERE member.network = revoked.network \
-                           AND member.address = revoked.member AND member.authorized = 1) \
-                          ORDER BY since, network, member";
-const OF_NETWORK_SINCE: &str = "SELECT member, since FROM revoked WHERE network = ?1 AND since > ?2 AND NOT EXISTS \
-                                (SELECT 1 FROM member WHERE member.network = revoked.network \
-                                 AND member.address = revoked.member AND member.authorized = 1) \
-                                ORDER BY since, member";
+/// Says whether a member is in again: authorized, and where members log in, with a session that ends later than it was revoked.
+macro_rules! is_in_again {
+    () => {
+        "EXISTS (SELECT 1 FROM member WHERE member.network = revoked.network \
+         AND member.address = revoked.member AND member.authorized = 1 \
+         AND (member.sso_exempt = 1 OR member.sso_expires > revoked.since OR member.sso_expires < 0 OR NOT EXISTS \
+         (SELECT 1 FROM network WHERE network.id = revoked.network AND network.sso_enabled = 1)))"
+    };
+}
+
+const LIST_SINCE: &str = concat!(
+    "SELECT network, member, since FROM revoked WHERE since > ?1 \
+     AND EXISTS (SELECT 1 FROM network WHERE network.id = revoked.network) AND NOT ",
+    is_in_again!(),
+    " ORDER BY since, network, member"
+);
+const OF_NETWORK_SINCE: &str = concat!(
+    "SELECT member, since FROM revoked WHERE network = ?1 AND since > ?2 AND NOT ",
+    is_in_again!(),
+    " ORDER BY since, member"
+);
 const GONE_SINCE: &str = "SELECT network, max(since) AS since FROM revoked WHERE since > ?1 AND NOT EXISTS \
                           (SELECT 1 FROM network WHERE network.id = revoked.network) \
                           GROUP BY network ORDER BY network";

@@ -293,6 +293,10 @@ async fn run_controller(
         TlsFiles::of(&args.api.tls).map(|files| files.load().map(|loaded| (files, loaded))).transpose()?;
     let home = Arc::new(Home::open(&args.home.home)?);
     let lock = home.lock()?;
+    // Before anything is made that a home without it should not have.
+    if !args.new_database {
+        home.require_database()?;
+    }
     let secret = Arc::new(home.identity(&mut rng)?);
     let worlds =
         WorldFiles::open(Arc::clone(&home), args.planet.clone(), args.role.clone(), secret.address())?;
@@ -311,9 +315,6 @@ async fn run_controller(
         None => TcpListener::bind(address).await.map_err(|source| api_error(address, source))?,
     };
     let address = listener.local_addr()?;
-    if !args.new_database {
-        home.require_database()?;
-    }
     // Whoever cannot serve takes nothing away from another that can.
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
     let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;

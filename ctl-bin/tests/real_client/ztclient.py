@@ -184,9 +184,10 @@ class Node:
         # its loop (an exported function) here as well.
         z.cbRun.restype, z.cbRun.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
         threading.Thread(target=lambda: z.cbRun(None), daemon=True).start()
-        # Until the node has its identity, joining a network is a null pointer access.
+        # Until the node has its identity, joining a network or orbiting a moon is a null pointer access. Before
+        # that the library says 0, and at first an error, which is negative.
         t0 = time.monotonic()
-        while not z.zts_node_get_id():
+        while not 0 < z.zts_node_get_id() < 1 << 40:
             if time.monotonic() - t0 > 60:
                 raise SystemExit("libzt: the node did not start (port in use?)")
             time.sleep(0.01)

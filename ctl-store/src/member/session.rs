@@ -23,9 +23,9 @@ impl Members<'_> {
     }
 }
 
-/// The first condition is that of the index.
+/// The third condition is that of the index. The search begins at the first lower bound that is named.
 const ENDED: &str = "SELECT network, address, sso_expires FROM member \
-                     WHERE sso_expires > 0 AND sso_expires > ?1 AND sso_expires <= ?2 \
+                     WHERE sso_expires > ?1 AND sso_expires <= ?2 AND sso_expires > 0 \
                      AND authorized = 1 AND sso_exempt = 0 AND EXISTS \
                      (SELECT 1 FROM network WHERE network.id = member.network AND network.sso_enabled = 1) \
                      ORDER BY network, address";
@@ -77,5 +77,6 @@ mod tests {
     fn sessions_that_ended_are_found_without_a_look_at_the_others() {
         let plan = query_plan::of(ENDED);
         assert!(plan.contains("SEARCH member USING INDEX member_session"), "{plan}");
+        assert_eq!(query_plan::begins_with_parameter(ENDED), Some(1), "behind those that ended before");
     }
 }

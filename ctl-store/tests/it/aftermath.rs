@@ -1,7 +1,7 @@
 //! What remains of members and networks that are gone, and strangers that may never be more.
 
-use ctl_core::Member;
 use ctl_core::pending::{Among, Pending, Room, Source};
+use ctl_core::{Member, Network};
 use ctl_store::Store;
 use zt_proto::{NetworkId, Timestamp};
 
@@ -150,6 +150,26 @@ fn only_who_is_still_without_authorization_is_listed_as_revoked() {
     assert!(store.read(|tx| tx.revoked().is_any_until(NOW.plus_millis(1))).unwrap());
     assert_eq!(store.write(|tx| tx.revoked().forget_until(NOW.plus_millis(4), 2)).unwrap(), 2);
     assert_eq!(store.write(|tx| tx.revoked().forget_until(NOW.plus_millis(4), 2)).unwrap(), 1);
+}
+
+#[test]
+fn who_was_logged_out_is_listed_as_revoked_until_its_next_session() {
+    let store = store();
+    let revoked = NOW.plus_millis(5);
+    let listed = |sso_enabled, sso_exempt, millis: u64| {
+        put_network(&store, &Network { sso_enabled, ..network(NETWORK) });
+        let authentication_expiry = Timestamp(millis);
+        put_member(&store, &Member { authorized: true, sso_exempt, authentication_expiry, ..member(1) })
+            .unwrap();
+        store.write(|tx| tx.revoked().note(NETWORK, address(1), revoked)).unwrap();
+        let all = store.read(|tx| tx.revoked().list_since(NOW)).unwrap();
+        let of_network = store.read(|tx| tx.revoked().of_network_since(NETWORK, NOW)).unwrap();
+        assert_eq!(all.len(), of_network.len());
+        !all.is_empty()
+    };
+    assert!(listed(true, false, 0) && listed(true, false, revoked.0));
+    assert!(!listed(true, false, revoked.0 + 1) && !listed(true, false, u64::MAX), "logged in again");
+    assert!(!listed(true, true, 0) && !listed(false, false, 0), "who need not log in");
 }
 
 /// `known-flaws.md` row 13.

@@ -231,9 +231,11 @@ impl Controller {
     /// Removes strangers that no longer ask and revocations that no longer matter, in small transactions.
     fn sweep_store(&self, now: Now) -> Result<(), StoreError> {
         let limit = SWEPT_AT_ONCE as usize;
+        // A clock that is wrong at the start was set by then.
+        let is_set = millis(now.mono.saturating_duration_since(self.began.mono)) >= SAFE_FOR;
         let (wall, now) = (now.wall, self.certain_time(now));
         let ahead = wall.plus_millis(SAFE_FOR);
-        if self.store.read(|tx| tx.pending().is_any_after(ahead))? {
+        if is_set && self.store.read(|tx| tx.pending().is_any_after(ahead))? {
             self.store.write_aside(|tx| tx.pending().bring_back(ahead, wall))?;
         }
         let strangers = before(now, FORGOTTEN_AFTER);

@@ -28,6 +28,7 @@ impl Controller {
         let (revoked, gone) = self.store.read(|tx| {
             let mut revoked = tx.revoked().list_since(since)?;
             revoked.extend(tx.members().sessions_ended(since, now.wall)?);
+            revoked.sort_by_key(|(.., since)| *since);
             Ok::<_, StoreError>((revoked, tx.revoked().networks_gone_since(since)?))
         })?;
         if revoked.is_empty() && gone.is_empty() {
@@ -49,17 +50,21 @@ impl Controller {
     /// (`vl2.md` §11.5).
     pub(in super::super) fn end_sessions(&self, now: Now) {
         let mut looked_at = lock(&self.sessions_looked_at);
-        let ended = match self.store.read(|tx| tx.members().sessions_ended(*looked_at, now.wall)) {
+        // However far the clock was set: what ended before that does not matter any more.
+        let since = before(now.wall, millis(REVOKED_FOR)).max(*looked_at);
+        let ended = match self.store.read(|tx| tx.members().sessions_ended(since, now.wall)) {
             Ok(ended) => ended,
             // They are found by the next look.
             Err(error) => return error!(%error, "sessions that ended not looked up"),
         };
-        *looked_at = now.wall.max(*looked_at);
+        // Also back, where the clock was ahead: else nobody's end would be seen until then.
+        *looked_at = now.wall;
         drop(looked_at);
         for of_network in ended.chunk_by(|(one, ..), (other, ..)| one == other) {
             let Some((network, ..)) = of_network.first() else { continue };
             let members: Vec<_> = of_network.iter().map(|(_, member, _)| *member).collect();
-            self.revoke(*network, &members, now);
+            // Who is away is asked to log in when it asks.
+            self.make_void(*network, &members, now);
         }
         if !ended.is_empty() {
             self.outgoing.notify_one();
@@ -68,6 +73,20 @@ impl Controller {
 
     /// Makes what members were issued void, and has them and the others told.
     pub(super) fn revoke(&self, network: NetworkId, members: &[Address], now: Now) {
+        let away = self.make_void(network, members, now);
+        // After a restart members are connected before they ask.
+        for members in away.chunks(TOLD_AT_ONCE) {
+            let members = members.to_vec();
+            self.command(move |node, now| {
+                for member in members {
+                    node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
+                }
+            });
+        }
+    }
+
+    /// Makes what members were issued void, and has the others told, and those of them that are online; returns who is not.
+    fn make_void(&self, network: NetworkId, members: &[Address], now: Now) -> Vec<Address> {
         let until = now.mono + REVOKED_FOR;
         let revoke = |member: &Address| {
             info!(%network, %member, "member revoked");
@@ -79,19 +98,9 @@ impl Controller {
             let known = lock(&self.members);
             members.iter().copied().partition(|member| known.online((network, *member), now.mono).is_some())
         };
-        {
-            let mut pushes = lock(&self.pushes);
-            online.into_iter().for_each(|member| pushes.member((network, member)));
-        }
-        // After a restart members are connected before they ask.
-        for members in away.chunks(TOLD_AT_ONCE) {
-            let members = members.to_vec();
-            self.command(move |node, now| {
-                for member in members {
-                    node.push_error(now, member, ErrorCode::NETWORK_ACCESS_DENIED, network);
-                }
-            });
-        }
+        let mut pushes = lock(&self.pushes);
+        online.into_iter().for_each(|member| pushes.member((network, member)));
+        away
     }
 
     /// Makes what a member was issued void, and returns what the others are to be told.

@@ -115,7 +115,7 @@ fn check_local_conf(home: &Home, findings: &mut Findings) {
                 );
             }
         }
-        Err(reason) => findings.warn(CHECK, format!("not used: {reason}"), "mend it, or remove it"),
+        Err(reason) => findings.warn(CHECK, format!("not used: {reason}"), "mend it, or write {} into it"),
     }
 }
 
@@ -160,6 +160,9 @@ fn check_identity(home: &Home, findings: &mut Findings) -> Option<IdentitySecret
 pub(super) fn check_database(patient: &Patient, findings: &mut Findings) {
     const CHECK: &str = "database";
     let path = patient.home.database();
+    if let Err(error) = patient.home.require_database() {
+        return findings.error(CHECK, error.to_string(), "docs/backup.md, \"Restoring\"");
+    }
     if !path.exists() {
         let what = format!("there is no {DATABASE} yet");
         return findings.warn(

@@ -50,6 +50,16 @@ struct Awaited {
     until: Instant,
 }
 
+impl Awaited {
+    /// Says whether nothing was sent yet that could be acknowledged.
+    fn is_put_off(&self) -> bool {
+        self.update_id == PUT_OFF
+    }
+}
+
+/// No update has this id.
+const PUT_OFF: u64 = 0;
+
 /// The members of a network that a change has not reached yet: ranges of addresses, both ends included.
 ///
 /// Two at most: a change in the middle of a pass begins a new round at that place.
@@ -195,12 +205,15 @@ impl Pushes {
 
     /// Puts a push off that makes its receiver ask; says whether it did: not a second time, nor if too many wait.
     pub(super) fn put_off(&mut self, due: Due, now: Instant) -> bool {
+        if self.awaited.get(&due.key).is_some_and(Awaited::is_put_off) && due.attempt == 0 {
+            // Since the first of several changes.
+            return true;
+        }
         self.forget(due.key);
         let is_put_off = due.attempt == 0 && self.awaited.len() < MAX_AWAITED;
         if is_put_off {
             let until = now + ASKS_AFTER;
-            // Nobody acknowledges it: no update has this id.
-            self.awaited.insert(due.key, Awaited { update_id: 0, attempt: 1, until });
+            self.awaited.insert(due.key, Awaited { update_id: PUT_OFF, attempt: 1, until });
             self.by_end.insert((until, due.key));
         }
         is_put_off
@@ -213,7 +226,10 @@ impl Pushes {
 
     /// Takes an acknowledgement; says whether it was waited for.
     pub(super) fn acknowledged(&mut self, key: Key, update_id: u64) -> bool {
-        let is_awaited = self.awaited.get(&key).is_some_and(|awaited| awaited.update_id == update_id);
+        let is_awaited = self
+            .awaited
+            .get(&key)
+            .is_some_and(|awaited| awaited.update_id == update_id && !awaited.is_put_off());
         if is_awaited {
             self.forget(key);
         }

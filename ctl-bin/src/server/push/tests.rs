@@ -191,6 +191,28 @@ fn only_the_acknowledgement_of_the_last_push_counts() {
 }
 
 #[test]
+fn what_was_put_off_is_put_off_once_and_nobody_acknowledges_it() {
+    let start = clock::now().mono;
+    let (members, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
+    let mut pushes = Pushes::new(2, start);
+    for millis in [0, 500, 1_000] {
+        let now = start + Duration::from_millis(millis);
+        pushes.member(key);
+        let due = pushes.take(&members, now).unwrap();
+        assert!(pushes.put_off(due, now));
+        assert!(!pushes.acknowledged(key, 0));
+    }
+    assert_eq!(
+        pushes.next_due(start),
+        Some(start + ASKS_AFTER),
+        "changes that follow do not put it off again"
+    );
+    let due = pushes.take(&members, start + ASKS_AFTER).unwrap();
+    assert!(!pushes.put_off(due, start + ASKS_AFTER));
+    assert_eq!(pushes.next_due(start), None);
+}
+
+#[test]
 fn a_new_change_begins_the_patience_anew_and_a_drop_ends_it() {
     let start = clock::now().mono;
     let (members, key) = (online(&[NETWORK], 1, start), (NETWORK, node(1)));
