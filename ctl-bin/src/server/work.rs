@@ -39,8 +39,8 @@ const MAX_QUEUED: usize = 512;
 /// A member that was started again asks as soon as it has said HELLO.
 const ASKS_WITHIN: Duration = Duration::from_secs(1);
 const TIDY_INTERVAL: Duration = Duration::from_secs(30);
-/// As often as the original looks (`vl2.md` §11.5).
-const SESSIONS_INTERVAL: Duration = Duration::from_millis(500);
+/// A fourth as often as the original looks (`vl2.md` §11.5): a session lasts hours, and each look is a thread that is woken.
+const SESSIONS_INTERVAL: Duration = Duration::from_secs(2);
 /// What is noted and not saved is lost in a crash: these seconds of last seen data.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 const AUDIT_SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);

@@ -72,7 +72,7 @@ mod tests {
         assert!(ended(201, 1_000).is_empty());
     }
 
-    /// It is looked for twice a second.
+    /// It is looked for every two seconds.
     #[test]
     fn sessions_that_ended_are_found_without_a_look_at_the_others() {
         let plan = query_plan::of(ENDED);
