@@ -1,7 +1,7 @@
 //! Tables that were large once give back the room that they no longer need: after a storm of HELLOs they would keep megabytes
 //! of it for ever.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
 /// So many entries have room in every table.
@@ -29,6 +29,14 @@ impl<T> Room for VecDeque<T> {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> Room for HashMap<K, V, S> {
+    fn give_back(&mut self) {
+        if let Some(room) = needed(self.len(), self.capacity()) {
+            self.shrink_to(room);
+        }
+    }
+}
+
+impl<K: Eq + Hash, S: BuildHasher> Room for HashSet<K, S> {
     fn give_back(&mut self) {
         if let Some(room) = needed(self.len(), self.capacity()) {
             self.shrink_to(room);

@@ -4,15 +4,12 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Key;
+use crate::room::Room;
 
 /// Requests of one node for one network are answered no more often (`vl2.md` §10.1).
 pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(1000);
 /// Requests that are let through within a second; no machine answers so many.
 const MAX_GATED: usize = 262_144;
-/// Room for so many times as many as there are is given back.
-const SPARSE: usize = 8;
-/// Room for so few never is.
-const FEW: usize = 1024;
 
 /// Whose last request is no older than a second, be it that no such network exists: strangers choose what is in it.
 #[derive(Debug, Default)]
@@ -45,11 +42,8 @@ impl Gate {
             self.order.pop_front();
             self.keys.remove(&key);
         }
-        let len = self.keys.len();
-        if self.keys.capacity() / SPARSE > len.max(FEW) {
-            self.keys.shrink_to(2 * len);
-            self.order.shrink_to(2 * len);
-        }
+        self.keys.give_back();
+        self.order.give_back();
     }
 }
 
@@ -74,9 +68,6 @@ mod tests {
         assert!(gate.keys.capacity().max(gate.order.capacity()) <= 4 * MAX_GATED);
         assert!(gate.pass((NetworkId(0), node), start + Duration::from_secs(60)));
         assert_eq!(gate.keys.len(), 1);
-        assert!(
-            gate.keys.capacity().max(gate.order.capacity()) <= SPARSE * FEW * 2,
-            "the room is not given back"
-        );
+        assert!(gate.keys.capacity().max(gate.order.capacity()) <= 16_384, "the room is not given back");
     }
 }
