@@ -6,7 +6,7 @@ use std::mem;
 
 use ctl_core::member::ClientVersion;
 use ctl_core::record::{Reading, entry_version, write_member, write_network};
-use ctl_core::{Member, Network};
+use ctl_core::{Change, Member, Network};
 use serde_json::{Map, Value};
 use zt_crypto::VerifiedIdentity;
 use zt_proto::inet::EndpointText;
@@ -230,7 +230,7 @@ fn save_member(
         addresses.push(ip);
     }
     member.ip_assignments = addresses;
-    let outcome = match stored {
+    let outcome = match &stored {
         None => Outcome::Added,
         Some(stored) => {
             if undated.created {
@@ -239,7 +239,7 @@ fn save_member(
             if undated.last_authorized && stored.authorized {
                 member.last_authorized = stored.last_authorized;
             }
-            let stored = (&stored, tx.members().extra(id, address)?);
+            let stored = (stored, tx.members().extra(id, address)?);
             compare(
                 options,
                 || stored.0 == &member && stored.1 == extra,
@@ -250,6 +250,11 @@ fn save_member(
     if matches!(outcome, Outcome::Added | Outcome::Replaced { .. }) {
         tx.members().put(&member)?;
         tx.members().put_extra(id, address, &extra)?;
+        let change = Change::of_member(stored.as_ref(), Some(&member));
+        if matches!(change, Some(Change::MemberRevoked { .. })) {
+            // Nobody serves meanwhile: the next start tells the others.
+            tx.revoked().note(id, address, options.now)?;
+        }
     }
     if matches!(outcome, Outcome::Added) {
         tx.sightings().put(id, address, &sightings(&extra, member.version))?;

@@ -8,9 +8,10 @@ use ctl_store::import::{Kind, NoteKind, Options, detect};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
+use zt_proto::Timestamp;
 
 use super::legacy::database;
-use super::{content, files, has_note, import, options};
+use super::{IMPORT_TIME, content, files, has_note, import, options};
 
 const ID: &str = "8056c2e21c000001";
 const IDENTITY: &str = "97f6703e6c:0:0009947a19122084cce686862e01b41033c9eee3acb3ee3e64b9f4762da808005e72b25562a1c84f3c\
@@ -173,6 +174,30 @@ fn record_that_is_here_and_differs_stays_unless_told_otherwise() {
     assert_eq!(network.created, before.networks[&ID.parse().unwrap()].0.created);
     let report = import(records.directory.path(), &store, options()).unwrap();
     assert_eq!((report.networks.unchanged, report.members.unchanged), (1, 1));
+}
+
+/// Who was let in by the record that was here may still be believed by the others (`vl2.md` §11.3).
+#[test]
+fn member_that_loses_its_authorization_is_revoked_and_one_that_keeps_it_is_not() {
+    let (records, others) = (Records::new(), Records::new());
+    records.network(ID);
+    others.network(ID);
+    for member in ["1111111111", "2222222222"] {
+        records.member(ID, member, &[]);
+        let record = json!({ "id": member, "authorized": member != "1111111111", "name": "another" });
+        others.write(&format!("{ID}/member/{member}.json"), record.to_string());
+    }
+    let store = Store::in_memory().unwrap();
+    import(records.directory.path(), &store, options()).unwrap();
+    let revoked = || store.read(|tx| tx.revoked().list_since(Timestamp(0))).unwrap();
+    import(others.directory.path(), &store, options()).unwrap();
+    assert_eq!(revoked(), [], "nothing was replaced");
+    let overwrite = Options { overwrite: true, ..options() };
+    let report = import(others.directory.path(), &store, overwrite).unwrap();
+    assert_eq!(report.members.replaced, 2);
+    assert_eq!(revoked(), [(ID.parse().unwrap(), "1111111111".parse().unwrap(), IMPORT_TIME)]);
+    import(records.directory.path(), &store, overwrite).unwrap();
+    assert_eq!(revoked(), [], "it is authorized again");
 }
 
 #[test]
