@@ -18,6 +18,7 @@ use crate::extract::{self, MAX_BODY};
 use crate::gate::MAX_URI;
 use crate::heavy::TooHeavy;
 use crate::serve::BodyTimedOut;
+use crate::status::NodeEnded;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,9 @@ pub(crate) enum ApiError {
     /// Others take long, and too many wait.
     #[error(transparent)]
     TooHeavy(TooHeavy),
+    /// There is no node to ask any more.
+    #[error(transparent)]
+    Stopping(#[from] NodeEnded),
     /// Every network id that was tried is in use.
     #[error("no free network id was found")]
     NoFreeId,
@@ -129,6 +133,7 @@ impl ApiError {
             | Self::RuleTestsLost(_)
             | Self::Contended
             | Self::TooHeavy(_)
+            | Self::Stopping(_)
             | Self::ForeignNetwork { .. }
             | Self::NoMember(_)
             | Self::TooLarge
@@ -151,7 +156,7 @@ impl ApiError {
         if let Self::TooManyFailures { seconds } = self {
             return u32::try_from(*seconds).ok();
         }
-        if let Self::TooHeavy(_) = self {
+        if let Self::TooHeavy(_) | Self::Stopping(_) = self {
             return Some(5);
         }
         let Self::Store(error) = self else { return None };
@@ -182,7 +187,7 @@ impl ApiError {
             | Self::NoMember(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::AddressTaken { .. } | Self::Contended => StatusCode::CONFLICT,
-            Self::NoFreeId | Self::TooHeavy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoFreeId | Self::TooHeavy(_) | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(error) if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Task(_) | Self::BrokenOff => StatusCode::INTERNAL_SERVER_ERROR,

@@ -60,7 +60,7 @@ pub use log_levels::LogLevels;
 pub use metrics::Metrics;
 pub use serve::{Limits, Serving};
 pub use settings::{Setting, SettingSource};
-pub use status::{FlowStatus, NodeStatus, PathStatus, PeerRole, PeerStatus, Peers, PlanetStatus};
+pub use status::{FlowStatus, NodeEnded, NodeStatus, PathStatus, PeerRole, PeerStatus, Peers, PlanetStatus};
 
 use access::Caller;
 use error::ApiError;

@@ -292,7 +292,7 @@ impl State {
             Ok::<_, ctl_store::StoreError>(Records { networks, members })
         });
         // Whoever watches wants to see all the rest just when the database fails.
-        let peers = self.api.peers.after(None, MAX_PEER_SERIES);
+        let peers = self.api.peers.after(None, MAX_PEER_SERIES).unwrap_or_default();
         self.api.metrics.write(&self.node(), &peers, records.ok())
     }
 }

@@ -34,7 +34,7 @@ impl Pages for All {
         if self.after.is_none() {
             out.push(b'[');
         }
-        let page = self.state.api.peers.after(self.after, PAGE);
+        let page = self.state.api.peers.after(self.after, PAGE)?;
         for peer in &page {
             streamed::append(out, self.after.is_none(), &view::peer::render(peer))?;
             self.after = Some(peer.address);

@@ -59,11 +59,22 @@ pub trait Peers: Send + Sync {
     fn some(&self, addresses: &[Address]) -> BTreeMap<Address, PeerStatus>;
 
     /// Returns those that follow `last` in the order of their addresses, at most `limit`.
-    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus>;
+    ///
+    /// # Errors
+    /// If the node has ended: what is missing then would look like the end of a list.
+    fn after(&self, last: Option<Address>, limit: usize) -> Result<Vec<PeerStatus>, NodeEnded>;
 
     /// Shows all to `look`, ascending by address.
-    fn each(&self, look: &mut dyn FnMut(&PeerStatus));
+    ///
+    /// # Errors
+    /// If the node has ended; until then `look` may have seen some.
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) -> Result<(), NodeEnded>;
 }
+
+/// The node cannot be asked any more, as the controller stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the controller stops; send the request again when it runs")]
+pub struct NodeEnded;
 
 /// A root set, and the forms in which clients take it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use ctl_store::StoreError;
@@ -101,9 +101,11 @@ async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: ChunkSender) {
         });
         match page.await.map_err(ApiError::Task).flatten() {
             Ok((rest, text, step)) => {
-                permit.send(Ok(text.into()));
+                if !text.is_empty() {
+                    permit.send(Ok(text.into()));
+                }
                 if step == Step::Done {
-                    return;
+                    return finish(&chunks).await;
                 }
                 pages = rest;
             }
@@ -116,17 +118,27 @@ async fn feed<P: Pages>(first: Vec<u8>, mut pages: P, chunks: ChunkSender) {
     }
 }
 
-/// Where the parts of a body come from.
+/// Ends a body: without this it is broken off, as where the program stops meanwhile.
+pub(crate) async fn finish(chunks: &ChunkSender) {
+    // Who is gone needs no end.
+    drop(chunks.send(Ok(Bytes::new())).await);
+}
+
+/// Where the parts of a body come from. None of them is empty but [`finish`]'s.
 pub(crate) type ChunkSender = mpsc::Sender<Result<Bytes, BrokenOff>>;
 
 /// A body that comes in parts, each made when the one before was taken.
 #[derive(Debug)]
-pub(crate) struct Chunks(mpsc::Receiver<Result<Bytes, BrokenOff>>);
+pub(crate) struct Chunks {
+    parts: mpsc::Receiver<Result<Bytes, BrokenOff>>,
+    /// Whether the last part came, or that it never will was said.
+    has_ended: bool,
+}
 
 impl Chunks {
     pub(crate) fn new() -> (ChunkSender, Self) {
         let (sender, receiver) = mpsc::channel(1);
-        (sender, Self(receiver))
+        (sender, Self { parts: receiver, has_ended: false })
     }
 
     /// Returns an answer with this body.
@@ -139,7 +151,20 @@ impl Stream for Chunks {
     type Item = Result<Bytes, BrokenOff>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let part = ready!(self.parts.poll_recv(context));
+        self.has_ended = match &part {
+            Some(Ok(part)) => part.is_empty(),
+            Some(Err(BrokenOff)) | None => true,
+        };
+        Poll::Ready(match part {
+            Some(Ok(_)) if self.has_ended => None,
+            // Whoever made the parts ended before their end.
+            None => Some(Err(BrokenOff)),
+            part @ Some(_) => part,
+        })
     }
 }
 
@@ -154,3 +179,28 @@ impl fmt::Display for BrokenOff {
 }
 
 impl std::error::Error for BrokenOff {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn body_whose_end_does_not_come_is_broken_off() {
+        for is_whole in [true, false] {
+            let (sender, mut chunks) = Chunks::new();
+            let made = tokio::spawn(async move {
+                sender.send(Ok("[1".into())).await.unwrap();
+                if is_whole {
+                    finish(&sender).await;
+                }
+            });
+            let mut next = async || poll_fn(|context| Pin::new(&mut chunks).poll_next(context)).await;
+            assert_eq!(next().await.unwrap().unwrap(), "[1");
+            assert_eq!(next().await.is_none(), is_whole);
+            assert!(next().await.is_none());
+            made.await.unwrap();
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ctl_http::{PathStatus, PeerRole, PeerStatus, Peers};
+use ctl_http::{NodeEnded, PathStatus, PeerRole, PeerStatus, Peers};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -127,7 +127,7 @@ impl KnownPeers {
                 Wanted::First => {
                     let peers = Arc::clone(&self);
                     // One that panics would do so again.
-                    if spawn_blocking(move || peers.keep()).await.is_err() {
+                    if !matches!(spawn_blocking(move || peers.keep()).await, Ok(Ok(()))) {
                         return;
                     }
                 }
@@ -163,34 +163,36 @@ impl KnownPeers {
         }
     }
 
-    /// Asks the loop of the node, and waits for it; nothing when it has ended.
-    fn ask(&self, look: impl FnOnce(&Node, Now) -> Vec<PeerView> + Send + 'static) -> Vec<PeerStatus> {
+    /// Asks the loop of the node, and waits for it.
+    fn ask(
+        &self,
+        look: impl FnOnce(&Node, Now) -> Vec<PeerView> + Send + 'static,
+    ) -> Result<Vec<PeerStatus>, NodeEnded> {
         let (command, answered) = question(look);
-        if self.node.blocking_send(command).is_err() {
-            return Vec::new();
-        }
-        answered.blocking_recv().map_or_else(|_| Vec::new(), |seen| seen.describe())
+        self.node.blocking_send(command).map_err(|_| NodeEnded)?;
+        Ok(answered.blocking_recv().map_err(|_| NodeEnded)?.describe())
     }
 
     /// Makes the list, unless there is one.
-    fn keep(&self) {
+    fn keep(&self) -> Result<(), NodeEnded> {
         let is_kept = || self.lock().is_kept(clock::now().mono);
         if is_kept() {
-            return;
+            return Ok(());
         }
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if is_kept() {
-            return; // somebody else made it meanwhile
+            return Ok(()); // somebody else made it meanwhile
         }
         let ask = |last, count| self.ask(move |node, now| node.peers_after(now, last, count));
-        let peers = in_pages(None, usize::MAX, ask).into_iter().map(|peer| (peer.address, peer)).collect();
+        let peers = in_pages(None, usize::MAX, ask)?.into_iter().map(|peer| (peer.address, peer)).collect();
         self.lock().list = Some(List { peers, last_use: clock::now().mono });
+        Ok(())
     }
 
     /// Returns the peers that follow an address, at most a page of them.
-    fn page(&self, last: Option<Address>, count: usize) -> Vec<PeerStatus> {
+    fn page(&self, last: Option<Address>, count: usize) -> Result<Vec<PeerStatus>, NodeEnded> {
         let kept = self.lock().list.as_ref().map(|list| list.after(last, count));
-        kept.unwrap_or_else(|| self.ask(move |node, now| node.peers_after(now, last, count)))
+        kept.map_or_else(|| self.ask(move |node, now| node.peers_after(now, last, count)), Ok)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -217,25 +219,26 @@ impl Peers for KnownPeers {
         let kept = self.lock().look().map(known);
         let found = kept.unwrap_or_else(|| {
             let addresses = addresses.to_vec();
-            self.ask(move |node, now| node.peers_of(now, &addresses))
+            // A node that has ended reaches nobody.
+            self.ask(move |node, now| node.peers_of(now, &addresses)).unwrap_or_default()
         });
         found.into_iter().map(|peer| (peer.address, peer)).collect()
     }
 
-    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
+    fn after(&self, last: Option<Address>, limit: usize) -> Result<Vec<PeerStatus>, NodeEnded> {
         self.lock().look();
         in_pages(last, limit, |last, count| self.page(last, count))
     }
 
-    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) {
-        self.keep();
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) -> Result<(), NodeEnded> {
+        self.keep()?;
         let mut last = None;
         loop {
-            let page = self.page(last, PAGE);
+            let page = self.page(last, PAGE)?;
             page.iter().for_each(&mut *look);
             last = page.last().map(|peer| peer.address).filter(|_| page.len() >= PAGE);
             if last.is_none() {
-                return;
+                return Ok(());
             }
         }
     }
@@ -245,12 +248,12 @@ impl Peers for KnownPeers {
 fn in_pages(
     mut last: Option<Address>,
     limit: usize,
-    page: impl Fn(Option<Address>, usize) -> Vec<PeerStatus>,
-) -> Vec<PeerStatus> {
+    page: impl Fn(Option<Address>, usize) -> Result<Vec<PeerStatus>, NodeEnded>,
+) -> Result<Vec<PeerStatus>, NodeEnded> {
     let mut peers = Vec::new();
     while peers.len() < limit {
         let count = PAGE.min(limit - peers.len());
-        let page = page(last, count);
+        let page = page(last, count)?;
         let is_last = page.len() < count;
         peers.extend(page);
         if is_last {
@@ -258,7 +261,7 @@ fn in_pages(
         }
         last = peers.last().map(|peer| peer.address);
     }
-    peers
+    Ok(peers)
 }
 
 /// What the loop of the node saw, and when.
@@ -349,7 +352,7 @@ mod tests {
     /// Shows all.
     fn all(known: &KnownPeers) -> Vec<u64> {
         let mut all = Vec::new();
-        known.each(&mut |peer| all.push(peer.address.to_u64()));
+        known.each(&mut |peer| all.push(peer.address.to_u64())).unwrap();
         all
     }
 
@@ -381,15 +384,15 @@ mod tests {
         let some = |known: &KnownPeers| {
             let wanted = [address(7), address(PEERS + 1), address(3)];
             let some: Vec<_> = known.some(&wanted).into_values().collect();
-            let page = known.after(Some(address(PEERS - 300)), 299);
-            let (end, none) =
-                (known.after(Some(address(PEERS - 1)), 9), known.after(Some(address(PEERS)), 9));
+            let after = |last, limit| known.after(Some(address(last)), limit).unwrap();
+            let page = after(PEERS - 300, 299);
+            let (end, none) = (after(PEERS - 1, 9), after(PEERS, 9));
             [shown(&some), shown(&page), shown(&end), shown(&none)]
         };
         let asked_for = look(&known, some).await;
         assert_eq!(asked.load(Ordering::SeqCst), 5, "a page of 299 takes two");
         assert!(known.lock().list.is_none(), "nobody wanted all of them");
-        look(&known, KnownPeers::keep).await;
+        look(&known, KnownPeers::keep).await.unwrap();
         let before = asked.load(Ordering::SeqCst);
         assert_eq!(look(&known, some).await, asked_for);
         assert_eq!(asked.load(Ordering::SeqCst), before);
@@ -417,12 +420,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_that_has_ended_knows_nobody() {
+    async fn a_node_that_has_ended_knows_nobody_and_has_no_list() {
         let (sender, commands) = mpsc::channel(1);
         drop(commands);
         let known = Arc::new(KnownPeers::new(sender));
         assert!(look(&known, |known| known.some(&[address(1)])).await.is_empty());
-        assert!(look(&known, all).await.is_empty());
+        assert_eq!(look(&known, |known| known.after(None, 1)).await, Err(NodeEnded));
+        assert_eq!(look(&known, |known| known.each(&mut |_| ())).await, Err(NodeEnded));
+        assert!(known.lock().list.is_none());
         known.tend().await;
     }
 

@@ -17,7 +17,7 @@ use super::request::{Answer, Request};
 use super::strict::{Fields, parse_object};
 use crate::State;
 use crate::backups::{Backup, BackupContent, BackupError};
-use crate::streamed::{BrokenOff, ChunkSender, Chunks};
+use crate::streamed::{self, BrokenOff, ChunkSender, Chunks};
 
 pub(crate) const MEDIA_TYPE: &str = "application/octet-stream";
 
@@ -123,7 +123,7 @@ async fn feed(mut content: BackupContent, chunks: ChunkSender) {
             (&mut content).take(CHUNK as u64).read_to_end(&mut part).map(|_| (content, part))
         });
         match read.await {
-            Ok(Ok((_, part))) if part.is_empty() => return,
+            Ok(Ok((_, part))) if part.is_empty() => return streamed::finish(&chunks).await,
             Ok(Ok((rest, part))) => {
                 permit.send(Ok(Bytes::from(part)));
                 content = rest;

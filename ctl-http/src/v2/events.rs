@@ -17,7 +17,7 @@ use super::text::{NetworkText, Node};
 use crate::access::tokens;
 use crate::access::{Caller, Key};
 use crate::events::{Next, Place, Watcher};
-use crate::streamed::{ChunkSender, Chunks};
+use crate::streamed::{self, ChunkSender, Chunks};
 use crate::{Api, State};
 
 pub(crate) const MEDIA_TYPE: &str = "text/event-stream";
@@ -116,7 +116,7 @@ impl Stream {
             let reason = json!({ "reason": reason });
             // Who is gone needs no reason.
             drop(chunks.send(Ok(format!("event: end\ndata: {reason}\n\n").into())).await);
-            return;
+            return streamed::finish(&chunks).await;
         }
     }
 

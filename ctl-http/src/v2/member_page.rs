@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::request::{Answer, Query, Request};
 use super::text::Node;
 use crate::State;
+use crate::status::NodeEnded;
 
 /// Some members, in the order that was asked for.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -156,7 +157,7 @@ impl Wanted {
         let capability = query.number("capability", 0..=u32::MAX.into())?;
         let filter = MemberFilter {
             authorized: query.flag("authorized")?,
-            among: query.flag("online")?.map(|online| among(state, online)),
+            among: query.flag("online")?.map(|online| among(state, online)).transpose()?,
             search: query.parsed("search", "1 to 127 bytes", text_search)?,
             tag: query.parsed("tag", "ID or ID:VALUE", tag)?,
             capability: capability.and_then(|id| u32::try_from(id).ok()),
@@ -208,10 +209,10 @@ impl Wanted {
 }
 
 /// Returns the members that are, or are not, reached now.
-fn among(state: &State, online: bool) -> Among {
+fn among(state: &State, online: bool) -> Result<Among, NodeEnded> {
     let mut reached = Vec::new();
-    state.api.peers.each(&mut |peer| reached.extend(peer.path_in_use().map(|_| peer.address)));
-    if online { Among::These(reached) } else { Among::Others(reached) }
+    state.api.peers.each(&mut |peer| reached.extend(peer.path_in_use().map(|_| peer.address)))?;
+    Ok(if online { Among::These(reached) } else { Among::Others(reached) })
 }
 
 fn text_search(text: &str) -> Option<TextSearch> {

@@ -158,7 +158,7 @@ pub(crate) fn list(state: &State, request: Request) -> Result<Answer, Problem> {
     let cursor: Option<Cursor<Node>> = Cursor::of(&request.query, ORDER)?;
     // One more than wanted tells whether there is a next page.
     let mut page =
-        state.api.peers.after(cursor.map(|Cursor { last: Node(last), .. }| last), limit.saturating_add(1));
+        state.api.peers.after(cursor.map(|Cursor { last: Node(last), .. }| last), limit.saturating_add(1))?;
     let is_more = page.len() > limit;
     page.truncate(limit);
     let last = page.last().filter(|_| is_more);

@@ -11,6 +11,7 @@ use crate::access::tokens::TokenError;
 use crate::error::ApiError;
 use crate::extract;
 use crate::gate;
+use crate::status::NodeEnded;
 
 pub(crate) use ctl_core::record::cut;
 
@@ -193,6 +194,10 @@ impl From<ApiError> for Problem {
                 let problem = Self::new(error.status(), "busy", "too many already", error.to_string());
                 Self { retry_after_seconds: error.retry_after_seconds(), ..problem }
             }
+            ApiError::Stopping(_) => {
+                let problem = Self::unavailable("stopping", "the controller stops", error.to_string());
+                Self { retry_after_seconds: error.retry_after_seconds(), ..problem }
+            }
             ApiError::Forbidden(_) => {
                 Self::new(error.status(), "forbidden", "not allowed", error.to_string())
             }
@@ -228,6 +233,12 @@ impl From<ApiError> for Problem {
 
 impl From<Forbidden> for Problem {
     fn from(error: Forbidden) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<NodeEnded> for Problem {
+    fn from(error: NodeEnded) -> Self {
         ApiError::from(error).into()
     }
 }

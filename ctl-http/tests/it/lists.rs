@@ -1,6 +1,8 @@
 //! Lists of any length (`http-api.md` §7.5, §7.7).
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 
 use ctl_core::{Member, Network};
@@ -8,7 +10,7 @@ use ctl_store::Store;
 use serde_json::{Value, json};
 use zt_proto::{Address, NetworkId, Timestamp};
 
-use crate::server::{CONTROLLER, MEMBER, Options, Server};
+use crate::server::{CONTROLLER, MEMBER, Options, Server, TOKEN, many_peers};
 
 /// More than fit into an answer that is sent whole.
 const MEMBERS: u64 = 3_000;
@@ -97,6 +99,34 @@ fn long_list_of_peers_comes_in_chunks_and_is_not_read_further_than_the_client_ta
     let expected: Vec<_> = (1..=5_000).map(|n| Address::from_low_bits(n).to_string()).collect();
     assert_eq!(shown, expected);
     assert_eq!(Server::with_peers(0).get("/peer").json(), json!([]));
+}
+
+/// What is missing of a list is no shorter list.
+#[test]
+fn list_of_peers_whose_node_ends_meanwhile_is_broken_off() {
+    let ends_after = |count| {
+        let peers = many_peers(5_000);
+        Server::with(Options { store: store(), peers, ends_after: Some(count), ..Options::default() })
+    };
+    let mut answer = Vec::new();
+    let server = ends_after(4_000);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(stream, "GET /peer HTTP/1.1\r\nX-ZT1-Auth: {TOKEN}\r\nConnection: close\r\n\r\n").unwrap();
+    stream.read_to_end(&mut answer).unwrap();
+    let text = String::from_utf8(answer).unwrap();
+    assert!(text.contains("transfer-encoding: chunked") && text.contains("\"0000000001\""), "{text:.300}");
+    assert!(!text.ends_with("\r\n0\r\n\r\n"), "it looks whole");
+    let server = ends_after(0);
+    let answer = server.get("/peer");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{answer:?}");
+    for path in ["/api/v2/peer".to_owned(), format!("/api/v2/network/{}/member?online=true", network())] {
+        let answer = server.get(&path);
+        assert_eq!(
+            (answer.status, &answer.json()["type"]),
+            (503, &json!("urn:ctl-bin:problem:stopping")),
+            "{path}: {answer:?}"
+        );
+    }
 }
 
 /// `http-api.md` §17; four wishes of §22 ask for it.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use ctl_core::{Change, ConfigRequest, Decision, Member, RequestKind, decide};
 use ctl_http::{
-    Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeStatus, PathStatus,
-    PeerRole, PeerStatus, Peers, PlanetStatus, Serving, Setting, SettingSource, Token,
+    Access, Api, Backups, Events, FlowStatus, LocalConf, LogLevels, Metrics, NodeEnded, NodeStatus,
+    PathStatus, PeerRole, PeerStatus, Peers, PlanetStatus, Serving, Setting, SettingSource, Token,
 };
 use ctl_store::{Client, Store, StoreError};
 use serde_json::Value;
@@ -81,6 +81,8 @@ pub(crate) struct Options {
     pub(crate) backups: Arc<dyn Backups>,
     pub(crate) log_levels: Arc<dyn LogLevels>,
     pub(crate) peers: Vec<PeerStatus>,
+    /// Once so many of them were shown, the node has ended.
+    pub(crate) ends_after: Option<usize>,
     /// Threads for what blocks.
     pub(crate) blocking_threads: usize,
 }
@@ -101,6 +103,7 @@ impl Default for Options {
             backups: Arc::new(InMemory::default()),
             log_levels: Arc::new(Known::default()),
             peers: peers(),
+            ends_after: None,
             blocking_threads: 512,
         }
     }
@@ -136,6 +139,7 @@ impl Server {
             shown: Arc::clone(&shown_peers),
             looking: Arc::clone(&looking),
             gate: Arc::clone(&gate),
+            ends_after: options.ends_after,
         };
         let events = Events::new(Timestamp(START)).with_heartbeat(options.heartbeat);
         let api = Api {
@@ -178,10 +182,7 @@ impl Server {
 
     /// Starts a server whose node has so many peers.
     pub(crate) fn with_peers(count: usize) -> Self {
-        let peer = peers().pop().unwrap();
-        let address = |n| Address::from_low_bits(n);
-        let peers = (1..).take(count).map(|n| PeerStatus { address: address(n), ..peer.clone() });
-        Self::with(Options { peers: peers.collect(), ..Options::default() })
+        Self::with(Options { peers: many_peers(count), ..Options::default() })
     }
 
     /// Starts a server whose node runs without a planet.
@@ -317,6 +318,13 @@ fn settings() -> [Setting; 1] {
 }
 
 /// What the node knows as in the recordings: two roots that do not answer, and one member.
+/// So many that differ in their addresses.
+pub(crate) fn many_peers(count: usize) -> Vec<PeerStatus> {
+    let peer = peers().pop().unwrap();
+    let address = |n| Address::from_low_bits(n);
+    (1..).take(count).map(|n| PeerStatus { address: address(n), ..peer.clone() }).collect()
+}
+
 fn peers() -> Vec<PeerStatus> {
     let path = PathStatus {
         address: "10.55.0.2:9993".parse().unwrap(),
@@ -382,6 +390,7 @@ struct KnownPeers {
     shown: Arc<AtomicUsize>,
     looking: Arc<AtomicUsize>,
     gate: Arc<Mutex<()>>,
+    ends_after: Option<usize>,
 }
 
 impl KnownPeers {
@@ -405,16 +414,17 @@ impl Peers for KnownPeers {
         wanted.into_iter().map(|peer| (peer.address, peer)).collect()
     }
 
-    fn after(&self, last: Option<Address>, limit: usize) -> Vec<PeerStatus> {
+    fn after(&self, last: Option<Address>, limit: usize) -> Result<Vec<PeerStatus>, NodeEnded> {
         let follows = |peer: &&PeerStatus| last.is_none_or(|last| peer.address > last);
         let page: Vec<_> = self.all().iter().filter(follows).take(limit).cloned().collect();
-        self.shown.fetch_add(page.len(), Ordering::SeqCst);
-        page
+        let shown = self.shown.fetch_add(page.len(), Ordering::SeqCst);
+        if self.ends_after.is_some_and(|most| shown >= most) { Err(NodeEnded) } else { Ok(page) }
     }
 
-    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) {
+    fn each(&self, look: &mut dyn FnMut(&PeerStatus)) -> Result<(), NodeEnded> {
         self.looking.fetch_add(1, Ordering::SeqCst);
         drop(self.gate.lock().unwrap());
         self.all().iter().for_each(look);
+        if self.ends_after.is_some() { Err(NodeEnded) } else { Ok(()) }
     }
 }
