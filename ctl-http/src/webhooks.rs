@@ -6,7 +6,7 @@
 use ctl_core::{Event, EventKind};
 use ctl_store::{StoreError, Tx, Webhook, WebhookId};
 use serde_json::{Map, Value, json};
-use zt_proto::{Address, Timestamp};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 /// Most webhooks of a controller.
 pub const MAX_WEBHOOKS: usize = 32;
@@ -44,32 +44,36 @@ fn hook_type(kind: EventKind) -> Option<&'static str> {
 /// # Errors
 /// None of its own.
 pub fn enqueue(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
-    each(tx, events, |webhook, bodies, time| tx.webhooks().enqueue(webhook, bodies, time))
+    each(tx, events, |webhook, _, bodies, time| tx.webhooks().enqueue(webhook, bodies, time))
 }
 
 /// Does the same for what a token did that may not do everything.
 pub(crate) fn enqueue_limited(tx: &Tx<'_>, events: &[Event]) -> Result<(), StoreError> {
-    each(tx, events, |webhook, bodies, time| tx.webhooks().enqueue_limited(webhook, bodies, time))
+    each(tx, events, |webhook, network, bodies, time| {
+        tx.webhooks().enqueue_limited(webhook, network, bodies, time)
+    })
 }
 
-/// Calls `add` with what each webhook that wants to know is told.
+/// Calls `add` with what each webhook that wants to know is told of a network.
 fn each(
     tx: &Tx<'_>,
     events: &[Event],
-    add: impl Fn(WebhookId, &[String], Timestamp) -> Result<usize, StoreError>,
+    add: impl Fn(WebhookId, NetworkId, &[String], Timestamp) -> Result<usize, StoreError>,
 ) -> Result<(), StoreError> {
-    let Some(Event { time, .. }) = events.first() else { return Ok(()) };
-    if !tx.webhooks().is_any()? {
+    if events.is_empty() || !tx.webhooks().is_any()? {
         return Ok(());
     }
     for webhook in tx.webhooks().list()? {
-        let told = events.iter().filter_map(|event| {
-            let kind = hook_type(event.kind).filter(|kind| wants(&webhook, kind, event))?;
-            Some(body(&webhook, kind, event))
-        });
-        let bodies: Vec<_> = told.collect();
-        if !bodies.is_empty() {
-            add(webhook.id, &bodies, *time)?;
+        for events in events.chunk_by(|one, other| one.network == other.network) {
+            let Some(Event { network, time, .. }) = events.first() else { continue };
+            let told = events.iter().filter_map(|event| {
+                let kind = hook_type(event.kind).filter(|kind| wants(&webhook, kind, event))?;
+                Some(body(&webhook, kind, event))
+            });
+            let bodies: Vec<_> = told.collect();
+            if !bodies.is_empty() {
+                add(webhook.id, *network, &bodies, *time)?;
+            }
         }
     }
     Ok(())
@@ -117,7 +121,6 @@ pub(crate) fn organization_id(controller: Address) -> String {
 #[cfg(test)]
 mod tests {
     use ctl_store::{Store, WebhookSecret};
-    use zt_proto::NetworkId;
 
     use super::*;
 

@@ -13,7 +13,8 @@ use crate::error::StoreError;
 /// What may wait for one receiver; past it, what is new is dropped and counted.
 pub const MAX_WAITING_DELIVERIES: u64 = 10_000;
 /// How much of that may be of what tokens did that may not do everything, and what came with it: past it, what these do is
-/// dropped and counted, and there is room for the rest.
+/// dropped and counted, and there is room for the rest. Of each network no more of it waits than there is room left, half of
+/// it if there is but one, so that there is room for others whatever a token of one network does.
 pub const MAX_LIMITED_DELIVERIES: u64 = MAX_WAITING_DELIVERIES / 2;
 /// What is kept for one receiver of what was given up: the newest.
 pub const MAX_DEAD_DELIVERIES: u64 = 100;
@@ -150,28 +151,44 @@ impl Webhooks<'_> {
 
     /// Adds what a webhook is to be told, and returns for how much of it there was room; the rest is counted.
     pub fn enqueue(&self, id: WebhookId, bodies: &[String], now: Timestamp) -> Result<usize, StoreError> {
-        self.enqueue_up_to(MAX_WAITING_DELIVERIES, id, bodies, now)
+        let room = MAX_WAITING_DELIVERIES.saturating_sub(self.backlog(id)?.waiting);
+        self.enqueue_up_to(room, id, bodies, now)
     }
 
-    /// Does the same for what a token did that may not do everything: only while less waits than
-    /// [`MAX_LIMITED_DELIVERIES`].
+    /// Does the same for what a token did in one network that may not do everything: only while less waits than
+    /// [`MAX_LIMITED_DELIVERIES`], and less of this network than there is room left. Bodies name it in `network_id`.
     pub fn enqueue_limited(
         &self,
         id: WebhookId,
+        network: NetworkId,
         bodies: &[String],
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.enqueue_up_to(MAX_LIMITED_DELIVERIES, id, bodies, now)
+        let waiting = self.backlog(id)?.waiting;
+        let left = MAX_LIMITED_DELIVERIES.saturating_sub(waiting);
+        // While little waits there is room for everybody, whoever it is of.
+        let is_little = waiting < MAX_LIMITED_DELIVERIES / 4;
+        let of_network = if is_little || left == 0 { waiting } else { self.waiting_of(id, network)? };
+        self.enqueue_up_to(left.saturating_sub(of_network).div_ceil(2), id, bodies, now)
+    }
+
+    /// Returns how much waits for a webhook that is about one network.
+    fn waiting_of(&self, id: WebhookId, network: NetworkId) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) AS waiting FROM webhook_delivery WHERE webhook = ?1 AND dead = 0 AND instr(body, ?2) > 0";
+        let named = format!("\"network_id\":\"{network}\"");
+        let found = self.tx.query(sql, params![id.0, named], "what waits for a webhook", |row| {
+            row.get::<U64Column>("waiting").map(|waiting| waiting.0)
+        })?;
+        Ok(found.first().copied().unwrap_or_default())
     }
 
     fn enqueue_up_to(
         &self,
-        most: u64,
+        room: u64,
         id: WebhookId,
         bodies: &[String],
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let room = most.saturating_sub(self.backlog(id)?.waiting);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(bodies.len());
         let sql = "INSERT INTO webhook_delivery (webhook, body, created, attempts, next, failure, dead) \
                    VALUES (?1, ?2, ?3, 0, ?3, NULL, 0)";
@@ -468,10 +485,21 @@ mod tests {
                 let (hooks, id) = (tx.webhooks(), webhook(1).id);
                 hooks.put(&webhook(1))?;
                 let most = usize::try_from(MAX_WAITING_DELIVERIES).unwrap();
-                // A token that may not do everything fills half of it, whatever it does.
+                // Tokens that may not do everything fill half of it, whatever they do, and those of one network half of what
+                // the others leave.
                 let half = usize::try_from(MAX_LIMITED_DELIVERIES).unwrap();
-                assert_eq!(hooks.enqueue_limited(id, &vec!["{}".to_owned(); most], NOW)?, half);
-                assert_eq!(hooks.enqueue_limited(id, &["{}".to_owned()], NOW)?, 0);
+                let fill = |number, count| {
+                    let network = NetworkId(number);
+                    let body = format!("{{\"network_id\":\"{network}\",\"revision\":1}}");
+                    hooks.enqueue_limited(id, network, &vec![body; count], NOW)
+                };
+                assert_eq!((fill(1, 1_000)?, fill(1, most)?, fill(1, 1)?), (1_000, half / 2 - 1_000, 0));
+                assert_eq!((fill(2, most)?, fill(2, 1)?), (half / 4, 0));
+                for number in 3..20 {
+                    fill(number, most)?;
+                }
+                assert_eq!(hooks.backlog(id)?.waiting, MAX_LIMITED_DELIVERIES);
+                assert_eq!(fill(20, 1)?, 0);
                 assert_eq!(hooks.enqueue(id, &["{}".to_owned()], NOW)?, 1);
                 tx.execute("DELETE FROM webhook_delivery", [])?;
                 tx.execute("UPDATE webhook SET dropped = 0", [])?;

@@ -2,7 +2,7 @@
 
 use ctl_core::member::Credential;
 use ctl_http::{Scope, tokens};
-use ctl_store::{AUDIT_MAX_LIMITED, AuditEntry, MAX_LIMITED_DELIVERIES, StoreError, TokenHash, WebhookId};
+use ctl_store::{AUDIT_MAX_LIMITED, AuditEntry, StoreError, TokenHash, WebhookId};
 use serde_json::{Value, json};
 use zt_proto::Timestamp;
 
@@ -134,13 +134,17 @@ fn every_kind_of_token_may_do_at_each_endpoint_what_the_table_says_and_nothing_e
     }
 }
 
-/// What others did, and what they are told, has a place however much a token of one network does.
+/// What others did, and what they are told, has a place however much a token of one network does. Others are administrators as
+/// well as tokens of other networks.
 #[test]
 fn token_of_one_network_fills_neither_the_audit_log_nor_a_webhook() {
     let server = server();
+    let tenant = token(&server, "tenant", &[&format!("authorize@{OTHER}")]);
+    let other_member = format!("/api/v2/network/{OTHER}/member/{STRANGER}");
     let doorman = token(&server, "doorman", &[&format!("authorize@{NETWORK}")]);
     let hook = server.post("/api/v2/webhooks", &json!({ "url": "http://127.0.0.1:1/" })).json();
     let id: WebhookId = hook["id"].as_str().unwrap().parse().unwrap();
+    let hook_path = format!("/api/v2/webhooks/{id}");
     let toggle = AuditEntry {
         time: Timestamp(server.now()),
         actor: "doorman".to_owned(),
@@ -150,30 +154,35 @@ fn token_of_one_network_fills_neither_the_audit_log_nor_a_webhook() {
         before: None,
         after: None,
     };
+    let answer = send(&server, &tenant, "PATCH", &other_member, Some(r#"{"authorized":true}"#));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // They are counted whenever their number is a multiple of this.
+    let counted = AUDIT_MAX_LIMITED.next_multiple_of(256);
     let first = server.store.write(|tx| {
-        let waiting = usize::try_from(tx.webhooks().backlog(id)?.waiting).unwrap();
-        let half = usize::try_from(MAX_LIMITED_DELIVERIES).unwrap();
-        tx.webhooks().enqueue_limited(id, &vec!["{}".to_owned(); half - waiting], Timestamp(0))?;
+        let bodies = vec![format!(r#"{{"network_id":"{NETWORK}"}}"#); 10_000];
+        let network = NETWORK.parse().unwrap();
+        while tx.webhooks().enqueue_limited(id, network, &bodies, Timestamp(0))? > 0 {}
         let first = tx.audit().add_limited(&toggle)?;
-        (1..AUDIT_MAX_LIMITED).try_for_each(|_| tx.audit().add_limited(&toggle).map(drop))?;
+        (3..counted).try_for_each(|_| tx.audit().add_limited(&toggle).map(drop))?;
         Ok::<_, StoreError>(first)
     });
-    let first = first.unwrap();
+    let (first, dropped) = (first.unwrap(), server.get(&hook_path).json()["dropped"].as_u64().unwrap());
     let path = format!("/api/v2/network/{NETWORK}/member/{STRANGER}");
     let answer = send(&server, &doorman, "PATCH", &path, Some(r#"{"authorized":true}"#));
     assert_eq!(answer.status, 200, "{answer:?}");
-    let shown = server.get(&format!("/api/v2/webhooks/{}", hook["id"].as_str().unwrap())).json();
-    assert_eq!((&shown["waiting"], &shown["dropped"]), (&json!(5_000), &json!(1)));
-    let oldest = server.store.read(|tx| tx.audit().page(Some(first + 2), 500)).unwrap();
-    let actors: Vec<_> = oldest.iter().map(|entry| entry.actor.as_str()).collect();
-    assert_eq!(
-        (oldest[0].id, actors[0], actors[1]),
-        (first + 1, "doorman", TOKEN_FILE),
-        "the oldest gave way"
-    );
+    let waiting = || {
+        let shown = server.get(&hook_path).json();
+        ["waiting", "dropped"].map(|field| shown[field].as_u64().unwrap())
+    };
+    let [before, now_dropped] = waiting();
+    assert_eq!(now_dropped, dropped + 1);
+    let oldest = server.store.read(|tx| tx.audit().page(Some(first + 1), 500)).unwrap();
+    let actors: Vec<_> = oldest.iter().take(2).map(|entry| entry.actor.as_str()).collect();
+    assert_eq!(actors, ["tenant", TOKEN_FILE], "the oldest of whoever has most gave way");
+    send(&server, &tenant, "PATCH", &other_member, Some(r#"{"authorized":false}"#));
+    assert_eq!(waiting(), [before + 1, dropped + 1]);
     server.send("PATCH", &path, Some(r#"{"authorized":false}"#));
-    let shown = server.get(&format!("/api/v2/webhooks/{}", hook["id"].as_str().unwrap())).json();
-    assert_eq!((&shown["waiting"], &shown["dropped"]), (&json!(5_001), &json!(1)));
+    assert_eq!(waiting(), [before + 2, dropped + 1]);
 }
 
 #[test]
