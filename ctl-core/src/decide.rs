@@ -60,13 +60,34 @@ impl Refusal {
     }
 }
 
+/// When something is decided. Made of one time, it is that for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionTime {
+    /// The present: whether a session or a join token has ended is judged by it, and records say it.
+    pub wall: Timestamp,
+    /// The time of issue of the configuration and all its credentials.
+    ///
+    /// It must not go back from one decision about a network to the next, whatever the clock does: members refuse a
+    /// certificate that is older than the newest they know, and one that is not newer than a revocation.
+    /// [`Memo`](crate::memo::Memo) hands out such times, which may be later than the present.
+    pub issued: Timestamp,
+}
+
+impl From<Timestamp> for DecisionTime {
+    fn from(time: Timestamp) -> Self {
+        Self { wall: time, issued: time }
+    }
+}
+
 /// Decides what the node gets; reads only its arguments, so equal inputs give equal decisions.
 ///
-/// `snapshot` is `None` if there is no such network. `now` becomes the time of issue of the configuration and
-/// all its credentials. It must not go back from one decision about a network to the next, whatever the
-/// clock does: members refuse a certificate that is older than the newest they know, and one
-/// that is not newer than a revocation. [`Memo`](crate::memo::Memo) hands out such times.
-pub fn decide(snapshot: Option<&Snapshot>, request: &ConfigRequest, now: Timestamp) -> Decision {
+/// `snapshot` is `None` if there is no such network.
+pub fn decide(
+    snapshot: Option<&Snapshot>,
+    request: &ConfigRequest,
+    time: impl Into<DecisionTime>,
+) -> Decision {
+    let DecisionTime { wall: now, issued } = time.into();
     let Some(snapshot) = snapshot else {
         return Decision::Refuse { refusal: Refusal::UnknownNetwork, member: None };
     };
@@ -88,7 +109,7 @@ pub fn decide(snapshot: Option<&Snapshot>, request: &ConfigRequest, now: Timesta
     // What is told names the record as it is saved, or the next request would find another one.
     let is_changed = member.revise(stored);
     let client = Client::of(&request.metadata);
-    let config = UnsignedConfig::new(snapshot, &member, &request.identity, client, now);
+    let config = UnsignedConfig::new(snapshot, &member, &request.identity, client, issued);
     Decision::Admit { config: Box::new(config), member: is_changed.then_some(member) }
 }
 

@@ -45,7 +45,7 @@ pub use addresses::Occupied;
 pub use change::Change;
 pub use client::Client;
 pub use config::UnsignedConfig;
-pub use decide::{Decision, Refusal, decide};
+pub use decide::{Decision, DecisionTime, Refusal, decide};
 pub use event::{Event, EventKind};
 pub use issue::{Issued, Sending};
 pub use member::Member;

@@ -16,7 +16,8 @@
 //! - **Later than every revocation** of that member (`vl2.md` §19.1, item 15): one makes the member's entry void, and
 //!   what was decided before it is not kept.
 //! - **Never older than what the member has seen** (item 14): times of issue never go back, whatever the clock does,
-//!   and an entry gives way only to a later one.
+//!   and an entry gives way only to a later one. How old something is, is judged by times of issue alone, so the clock that they
+//!   are read from must not be one that stands still.
 //!
 //! What is signed with the id of a sending (`vl2.md` §4.1), the chunks, is made anew for each.
 //!
@@ -100,27 +101,27 @@ impl Memo {
         Self::default()
     }
 
-    /// Returns the time for whatever is issued now, to be given to [`decide`](crate::decide()): `wall`, but never
+    /// Returns the time for whatever is issued now, to be given to [`decide`](crate::decide()): `present`, but never
     /// earlier than the last one, and later than every threshold.
-    pub fn issue_time(&self, wall: Timestamp) -> Timestamp {
+    pub fn issue_time(&self, present: Timestamp) -> Timestamp {
         let mut state = self.lock();
-        state.floor = wall.max(state.floor);
+        state.floor = present.max(state.floor);
         state.floor
     }
 
     /// Returns the threshold of a revocation that is made now. Everything that the member is issued later, and
     /// whatever it is sent again, has a greater time.
-    pub fn revoke(&self, network: NetworkId, member: Address, wall: Timestamp) -> Timestamp {
+    pub fn revoke(&self, network: NetworkId, member: Address, present: Timestamp) -> Timestamp {
         let mut state = self.lock();
         state.forget((network, member));
-        state.threshold(wall)
+        state.threshold(present)
     }
 
     /// Does the same for all members that a network ever had: it is gone.
-    pub fn revoke_all(&self, network: NetworkId, wall: Timestamp) -> Timestamp {
+    pub fn revoke_all(&self, network: NetworkId, present: Timestamp) -> Timestamp {
         let mut state = self.lock();
         state.keep_only(|(of, _), _| *of != network);
-        state.threshold(wall)
+        state.threshold(present)
     }
 
     /// Signs and writes a configuration, unless what the member was issued before is still right.
@@ -178,8 +179,8 @@ impl Memo {
 
 impl State {
     /// Returns a threshold; whatever is issued from now on is later.
-    fn threshold(&mut self, wall: Timestamp) -> Timestamp {
-        let threshold = wall.max(self.floor);
+    fn threshold(&mut self, present: Timestamp) -> Timestamp {
+        let threshold = present.max(self.floor);
         self.floor = threshold.plus_millis(1);
         self.last_revocation = Some(threshold);
         threshold

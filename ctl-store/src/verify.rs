@@ -19,6 +19,9 @@ const MAX_TOLD: usize = 20;
 const BATCH: usize = 1000;
 /// A time that is further in the future was not set by a clock that is about right.
 const FUTURE_MS: u64 = 24 * 3600 * 1000;
+/// Times of issue are never so far ahead while the clock is right: a minute is allowed in advance
+/// (`ctl-bin/src/server/issue_allowance.rs`), and clocks are set by seconds.
+const ISSUED_AHEAD_MS: u64 = 3 * 60 * 1000;
 /// What records have in common that do not decode.
 const UNREADABLE: &str = "records that cannot be read";
 /// Tables that a replicating program keeps in the database are its own.
@@ -280,7 +283,7 @@ impl Looking<'_> {
             self.look_at_time(lease.until, "ends", &format_args!("the lease of {:?}", lease.hint));
         }
         if let Some(until) = self.read(tx.issued_until()) {
-            self.look_at_time(until, "allows issuing", &"the issue clock");
+            self.look_at_issue_clock(until);
         }
         for (network, member, since) in self.read(tx.revoked().list_since(Timestamp(0))).unwrap_or_default() {
             let record = format_args!("member {member} of network {network}");
@@ -386,7 +389,19 @@ impl Looking<'_> {
         }
     }
 
-    /// Times of the future come from a clock that was wrong; members would not believe certificates of the present.
+    /// Members would not believe certificates of the present, so they get some of the future: that is not broken.
+    fn look_at_issue_clock(&mut self, until: Timestamp) {
+        let lead = until.millis_since(self.now);
+        if lead > ISSUED_AHEAD_MS {
+            let what = format!(
+                "times of issue are {} s ahead of the clock, which was ahead before or is behind now; they go on from there",
+                lead / 1000
+            );
+            self.add(Severity::Warning, "times of the future", what);
+        }
+    }
+
+    /// Times of the future come from a clock that was wrong.
     fn look_at_time(&mut self, time: Timestamp, what: &str, record: &dyn fmt::Display) {
         if time > self.now.plus_millis(FUTURE_MS) {
             let what = format!("{record} {what} in the future ({} ms since 1970)", time.0);

@@ -21,6 +21,11 @@ pub(super) fn wall() -> Timestamp {
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Returns how many whole milliseconds that is.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A moment in four bytes, also if it may be none, where there are very many: milliseconds since any other, without those that
 /// do not fit. Two are told apart that are less than three weeks apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub(crate) mod home;
 mod identity_tool;
 mod import;
 mod issue_allowance;
+mod issue_clock;
 mod lease;
 mod local_conf;
 mod logs;

@@ -291,9 +291,7 @@ fn question(
 }
 
 fn describe_peer(peer: &PeerView, now: Now) -> PeerStatus {
-    let ago = |duration: Duration| {
-        Timestamp(now.wall.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
-    };
+    let ago = |duration: Duration| Timestamp(now.wall.0.saturating_sub(clock::millis(duration)));
     let paths = peer.paths.iter().map(|path| PathStatus {
         address: path.remote,
         active: !path.expired,

@@ -92,7 +92,7 @@ fn what_is_broken_is_exit_code_1_and_what_cannot_be_told_is_2() {
         ),
         (
             "INSERT OR REPLACE INTO issued VALUES (1, 99999999999999)",
-            "the issue clock allows issuing in the future",
+            "s ahead of the clock, which was ahead before or is behind now",
         ),
         (
             "INSERT OR REPLACE INTO lease VALUES (1, 'x', 'process 7', 99999999999999)",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ctl_core::addresses;
 use ctl_core::member::{ClientVersion, Credential, Member};
 use ctl_core::network::{CapabilityDefinition, Dns, Network, Pool, Route, TagDefinition};
-use ctl_core::{ConfigRequest, Decision, Refusal, RequestKind, Snapshot, decide};
+use ctl_core::{ConfigRequest, Decision, DecisionTime, Refusal, RequestKind, Snapshot, decide};
 use zt_crypto::IdentitySecret;
 use zt_proto::config::NetworkConfig;
 use zt_proto::rules::Rule;
@@ -148,6 +148,30 @@ fn a_push_leaves_the_version_alone_except_on_the_first_admission() {
     let asked = ConfigRequest { kind: RequestKind::Request, ..push };
     let saved = saved(&decide(Some(&snapshot(network(), Some(member()))), &asked, NOW)).unwrap();
     assert_eq!(saved.version, Some(ClientVersion { minor: 16, ..announced }));
+}
+
+/// Times of issue may be ahead of the clock (`vl2.md` §19.1, item 14).
+#[test]
+fn what_ends_and_what_is_recorded_is_by_the_clock_and_what_is_issued_by_the_time_of_issue() {
+    let issued = Timestamp(NOW.0 + 3_600_000);
+    let time = DecisionTime { wall: NOW, issued };
+    let mut network = network();
+    network.join_tokens.insert("x".into(), Timestamp(NOW.0 + 1));
+    let mut asked = request();
+    asked.metadata.token = Some("x".into());
+    let joined = decide(Some(&snapshot(network.clone(), None)), &asked, time);
+    let record = saved(&joined).unwrap();
+    assert_eq!((record.created, record.last_authorized), (NOW, NOW));
+    let Decision::Admit { config, .. } = joined else { panic!("{joined:?}") };
+    let built = config.build();
+    let certified = built.membership.and_then(|certificate| certificate.value(0));
+    assert_eq!((built.timestamp, certified), (issued, Some(issued.0)));
+    network.sso_enabled = true;
+    for (left, is_in) in [(1, true), (0, false)] {
+        let member = Member { authentication_expiry: Timestamp(NOW.0 + left), ..member() };
+        let decision = decide(Some(&snapshot(network.clone(), Some(member))), &request(), time);
+        assert_eq!(is_admitted(&decision), is_in, "{decision:?}");
+    }
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl Controller {
         let ConfigRequested { identity, network, metadata, from, .. } = requested;
         let (network, member) = (*network, identity.address);
         let asked = self.asked(identity, metadata, *from);
-        let again = lock(&self.members).again((network, member), asked, self.store.generation(), now);
+        let (generation, present) = (self.store.generation(), self.present(now));
+        let again = lock(&self.members).again((network, member), asked, generation, present, now.mono);
         let Ready { issued, turn, sending, is_kept, may_have_missed } = match again {
             Again::Ready(ready) => ready,
             Again::TooSoon => return Some(Vec::new()),

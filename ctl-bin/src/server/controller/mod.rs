@@ -18,7 +18,6 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use ctl_core::pending::{FORGOTTEN_AFTER, SAFE_FOR};
 use ctl_core::{Change, Memo};
@@ -30,7 +29,9 @@ use tracing::{debug, error, info, warn};
 use zt_crypto::IdentitySecret;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
+use super::clock::millis;
 use super::issue_allowance::IssueAllowance;
+use super::issue_clock::IssueClock;
 use super::members::{Asked, Members, Standing};
 use super::newcomers::Newcomers;
 use super::notes::Notes;
@@ -55,6 +56,8 @@ pub(super) struct Controller {
     /// Of what clients say.
     hasher: RandomState,
     commons: Mutex<Commons>,
+    /// Never held while something else is waited for.
+    issue_clock: Mutex<IssueClock>,
     allowance: Mutex<IssueAllowance>,
     rng: Mutex<ChaCha20Rng>,
     members: Mutex<Members>,
@@ -102,13 +105,15 @@ impl Controller {
         now: Now,
     ) -> Result<Self, StoreError> {
         let allowed = store.read(|tx| tx.issued_until())?;
+        let allowance = IssueAllowance::new(allowed);
         let controller = Self {
             secret,
             store,
             memo: Memo::new(),
             hasher: RandomState::new(),
             commons: Mutex::default(),
-            allowance: Mutex::new(IssueAllowance::new(allowed)),
+            issue_clock: Mutex::new(IssueClock::new(allowance.extended(), now)),
+            allowance: Mutex::new(allowance),
             rng: Mutex::new(rng),
             members: Mutex::default(),
             notes: Mutex::default(),
@@ -167,16 +172,22 @@ impl Controller {
         Asked(self.hasher.hash_one((identity, metadata, from)))
     }
 
+    /// Returns the present by which it is judged how old something is that was issued.
+    fn present(&self, now: Now) -> Timestamp {
+        lock(&self.issue_clock).read(now)
+    }
+
     /// Returns a time of issue, when the disk knows that it may have been used.
-    fn issue_time(&self, wall: Timestamp) -> Timestamp {
-        let time = self.memo.issue_time(wall);
-        self.await_allowance(time, wall);
+    fn issue_time(&self, now: Now) -> Timestamp {
+        let present = self.present(now);
+        let time = self.memo.issue_time(present);
+        self.await_allowance(time, present);
         time
     }
 
-    fn await_allowance(&self, time: Timestamp, wall: Timestamp) {
+    fn await_allowance(&self, time: Timestamp, present: Timestamp) {
         let mut allowance = lock(&self.allowance);
-        if let Some(until) = allowance.missing(time, wall) {
+        if let Some(until) = allowance.missing(time, present) {
             self.allow_issuing(&mut allowance, until);
         }
     }
@@ -204,9 +215,15 @@ impl Controller {
         lock(&self.revocations).sweep(now.mono);
         {
             let mut allowance = lock(&self.allowance);
-            if let Some(until) = allowance.renewal(now.wall) {
+            if let Some(until) = allowance.renewal(self.present(now)) {
                 self.allow_issuing(&mut allowance, until);
             }
+        }
+        if let Some(lead) = lock(&self.issue_clock).lead_to_tell(now) {
+            warn!(
+                ahead_seconds = lead / 1000,
+                "the clock was set back: configurations are issued with times that go on from before that"
+            );
         }
         if let Err(error) = self.sweep_store(now) {
             error!(%error, "old records not removed");
@@ -263,10 +280,6 @@ fn revoked_in(network: NetworkId, change: Change) -> Option<Address> {
         Change::MemberRevoked { network: of, member } => (of == network).then_some(member),
         Change::Network(_) | Change::NetworkRemoved(_) | Change::Member { .. } => None,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn before(now: Timestamp, millis: u64) -> Timestamp {

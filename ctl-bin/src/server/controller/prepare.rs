@@ -9,7 +9,8 @@ use ctl_core::farewell::farewell;
 use ctl_core::member::Credential;
 use ctl_core::pending::{Admission, Source};
 use ctl_core::{
-    Client, ConfigRequest, Decision, Event, EventKind, Issued, Member, Refusal, RequestKind, decide,
+    Client, ConfigRequest, Decision, DecisionTime, Event, EventKind, Issued, Member, Refusal, RequestKind,
+    decide,
 };
 use ctl_http::{SPANS, webhooks};
 use ctl_store::{Store, StoreError, Tx};
@@ -122,7 +123,7 @@ impl Records {
 impl Controller {
     pub(super) fn moment(&self, now: Now) -> Moment {
         let generation = self.store.generation();
-        Moment { generation, issued: self.issue_time(now.wall), now }
+        Moment { generation, issued: self.issue_time(now), now }
     }
 
     /// Decides, saves, and signs what one member is to be sent.
@@ -250,7 +251,7 @@ impl Controller {
         moment: &Moment,
     ) -> Result<(Decided, bool), StoreError> {
         let Case { request, source, .. } = case;
-        let decided = self.decide_in(tx, view, request, member, moment.issued)?;
+        let decided = self.decide_in(tx, view, request, member, moment)?;
         let Decided { decision, stored } = &decided;
         let is_to_be_saved = match changed(decision) {
             Some(changed) if is_newcomer(changed, stored.as_ref()) => {
@@ -280,7 +281,7 @@ impl Controller {
         let (Case { request, source, .. }, now) = (case, moment.now);
         let (network, address) = case.key();
         let member = tx.members().get(network, address)?;
-        let Decided { decision, stored } = self.decide_in(tx, view, request, member, moment.issued)?;
+        let Decided { decision, stored } = self.decide_in(tx, view, request, member, moment)?;
         let mut is_saved = true;
         match changed(&decision) {
             Some(changed)
@@ -338,7 +339,7 @@ impl Controller {
         view: &View,
         request: &ConfigRequest,
         member: Option<Member>,
-        issued: Timestamp,
+        moment: &Moment,
     ) -> Result<Decided, StoreError> {
         let generation = view.generation(&self.store);
         let known = generation.and_then(|generation| lock(&self.commons).find(request.network, generation));
@@ -350,7 +351,8 @@ impl Controller {
             lock(&self.commons).keep(common, generation);
         }
         let snapshot = common.map(|common| tx.snapshot_with(&common, member)).transpose()?;
-        let decision = decide(snapshot.as_ref(), request, issued);
+        let time = DecisionTime { wall: moment.now.wall, issued: moment.issued };
+        let decision = decide(snapshot.as_ref(), request, time);
         Ok(Decided { decision, stored: snapshot.and_then(|snapshot| snapshot.member) })
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use ctl_core::Memo;
 use ctl_core::issue::unsigned_revocation;
 use ctl_store::{MAX_REVOKED_WITH_NETWORK, StoreError};
 use rand_core::Rng;
@@ -35,7 +36,7 @@ impl Controller {
             return Ok(());
         }
         // One for all: this process has issued nothing yet.
-        let threshold = self.threshold(|controller| controller.memo.revoke_all(NetworkId(0), now.wall), now);
+        let threshold = self.threshold(|memo, present| memo.revoke_all(NetworkId(0), present), now);
         for (network, member, since) in revoked {
             let revocation = self.unsigned(network, member, threshold);
             lock(&self.revocations).add(revocation, now.mono + left(since, now));
@@ -105,7 +106,7 @@ impl Controller {
 
     /// Makes what a member was issued void, and returns what the others are to be told.
     pub(super) fn make_revocation(&self, network: NetworkId, member: Address, now: Now) -> Revocation {
-        let threshold = self.threshold(|controller| controller.memo.revoke(network, member, now.wall), now);
+        let threshold = self.threshold(|memo, present| memo.revoke(network, member, present), now);
         self.unsigned(network, member, threshold)
     }
 
@@ -130,7 +131,7 @@ impl Controller {
 
     /// Makes what was ever issued in a network void.
     pub(super) fn network_removed(&self, network: NetworkId, now: Now) {
-        let threshold = self.threshold(|controller| controller.memo.revoke_all(network, now.wall), now);
+        let threshold = self.threshold(|memo, present| memo.revoke_all(network, present), now);
         lock(&self.revocations).network_removed(network, threshold, now.mono + REVOKED_FOR);
     }
 
@@ -155,10 +156,11 @@ impl Controller {
     }
 
     /// Returns the threshold that `revoke` chooses, when the disk knows that it may have been used.
-    fn threshold(&self, revoke: impl FnOnce(&Self) -> Timestamp, now: Now) -> Timestamp {
-        let threshold = revoke(self);
+    fn threshold(&self, revoke: impl FnOnce(&Memo, Timestamp) -> Timestamp, now: Now) -> Timestamp {
+        let present = self.present(now);
+        let threshold = revoke(&self.memo, present);
         // What is issued next is newer.
-        self.await_allowance(threshold.plus_millis(1), now.wall);
+        self.await_allowance(threshold.plus_millis(1), present);
         threshold
     }
 

@@ -25,7 +25,6 @@ use zt_proto::{Address, NetworkId, Timestamp};
 
 use super::clock::Tick;
 use crate::dense::{Dense, Keyed};
-use crate::vl1::Now;
 use gate::{Gate, MIN_INTERVAL};
 use order::Order;
 use sayings::Sayings;
@@ -65,6 +64,7 @@ pub(super) struct Asked(pub u64);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lasting {
     generation: u64,
+    /// By the clock of times of issue.
     until: Timestamp,
 }
 
@@ -76,8 +76,8 @@ impl Lasting {
         (!network.sso_enabled).then_some(Self { generation, until })
     }
 
-    fn is_over(self, generation: u64, now: Timestamp) -> bool {
-        self.generation != generation || now > self.until
+    fn is_over(self, generation: u64, present: Timestamp) -> bool {
+        self.generation != generation || present > self.until
     }
 }
 
@@ -141,9 +141,9 @@ impl Seen {
     }
 
     /// Returns what the node was issued, if it is still right for a request.
-    fn right(&self, asked: Asked, generation: u64, now: Timestamp) -> Option<&Weak<Issued>> {
+    fn right(&self, asked: Asked, generation: u64, present: Timestamp) -> Option<&Weak<Issued>> {
         let Answered { asked: known, lasting, issued } = self.answered.as_ref()?;
-        (*known == asked && !lasting.is_over(generation, now)).then_some(issued)
+        (*known == asked && !lasting.is_over(generation, present)).then_some(issued)
     }
 
     fn take_turn(&mut self) -> Turn {
@@ -282,11 +282,19 @@ impl Members {
     }
 
     /// Takes and notes a request of a member that is online and admitted again, if it asked for the last time in just the same
-    /// way and more than a second ago, and what it got is still right; else does nothing.
-    pub(super) fn again(&mut self, key: Key, asked: Asked, generation: u64, now: Now) -> Again {
-        let tick = self.tick(now.mono);
+    /// way and more than a second ago, and what it got is still right at `present`, by the clock of times of issue; else does
+    /// nothing.
+    pub(super) fn again(
+        &mut self,
+        key: Key,
+        asked: Asked,
+        generation: u64,
+        present: Timestamp,
+        now: Instant,
+    ) -> Again {
+        let tick = self.tick(now);
         let Some(seen) = self.nodes.get_mut(&key) else { return Again::Other };
-        let right = seen.right(asked, generation, now.wall).filter(|_| seen.is_configured());
+        let right = seen.right(asked, generation, present).filter(|_| seen.is_configured());
         let Some(issued) = right.filter(|_| seen.is_online(tick)) else { return Again::Other };
         if seen.is_too_soon(tick) {
             return Again::TooSoon;

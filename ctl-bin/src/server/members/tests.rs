@@ -19,6 +19,7 @@ use super::Standing::{Admitted, Refused};
 use super::sayings::MAX_SAYINGS;
 use super::sendings::MAX_SENDINGS;
 use super::*;
+use crate::vl1::Now;
 
 const NETWORK: NetworkId = NetworkId(1);
 const ASKED: Asked = Asked(1);
@@ -101,7 +102,7 @@ impl Fixture {
 
     /// It asks in the same way again.
     fn again(&mut self, n: u64, now: Now) -> Again {
-        self.members.again(key(n), ASKED, GENERATION, now)
+        self.members.again(key(n), ASKED, GENERATION, now.wall, now.mono)
     }
 
     fn sign(&mut self, turn: Turn) -> Sending {
@@ -318,7 +319,8 @@ fn only_what_is_still_right_is_sent_again() {
         // Online all the time.
         let answered = fixture.answered();
         fixture.members.note(key(7), modern(), Some(answered), Admitted, after(start, millis - 60_000).mono);
-        let again = fixture.members.again(key(7), asked, generation, after(start, millis));
+        let now = after(start, millis);
+        let again = fixture.members.again(key(7), asked, generation, now.wall, now.mono);
         matches!(again, Again::Ready(_))
     };
     assert!(is_right(ASKED, GENERATION, 60_000));

@@ -17,6 +17,7 @@ mod written;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use ctl_core::Issued;
 use ctl_core::member::Credential;

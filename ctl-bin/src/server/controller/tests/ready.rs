@@ -1,17 +1,14 @@
 //! Members for whom nothing changed, who are answered without the database.
 
+use ctl_core::memo;
 use zt_proto::rules::{Rule, RuleBody};
 
-use super::super::super::members::Again;
 use super::*;
 
 impl Fixture {
     /// Says whether a request would be answered without a look at the database, were it not so soon.
     fn is_ready(&self, requested: &ConfigRequested, now: Now) -> bool {
-        let ConfigRequested { identity, network, metadata, from, .. } = requested;
-        let (key, generation) = ((*network, identity.address), self.controller.store.generation());
-        let asked = self.controller.asked(identity, metadata, *from);
-        !matches!(lock(&self.controller.members).again(key, asked, generation, now), Again::Other)
+        self.controller.answer_at_once(requested, now).is_some()
     }
 
     /// A node asks and is answered after a look at it.
@@ -72,6 +69,31 @@ fn a_bridge_that_is_admitted_makes_the_others_be_told_and_another_newcomer_does_
     assert!(fixture.is_ready(&asks, now));
     fixture.answer(9, now);
     assert!(!fixture.is_ready(&asks, now));
+}
+
+/// Else others would believe for as long a member that was revoked while they were away.
+#[test]
+fn what_was_issued_gets_old_as_well_after_a_clock_that_was_ahead_was_set_back() {
+    let mut fixture = Fixture::with_network(true);
+    fixture.put(&authorized(7));
+    let (asks, asked) = (requested(NETWORK, 7, 1), request(7, RequestKind::Push));
+    let day = 24 * 3_600_000;
+    let ahead = Now { wall: fixture.now.wall.plus_millis(day), ..fixture.now };
+    fixture.answer(7, ahead);
+    fixture.answer(7, ahead);
+    let issued = |fixture: &Fixture, now| {
+        config(&fixture.controller.prepare_for(&asked, source(1), now).unwrap()).timestamp
+    };
+    let first = issued(&fixture, ahead);
+    assert!(first >= ahead.wall);
+    // By a clock that is right again.
+    let minute = |number| fixture.at(number * 60_000);
+    let fresh_for = memo::reusable_for(&Network::new(NETWORK, Timestamp(1))) / 60_000;
+    let ready = (1..).take_while(|number| *number < 30 && fixture.is_ready(&asks, minute(*number))).count();
+    assert_eq!(ready as u64, fresh_for, "minutes in which it asked and got the same");
+    assert_eq!(issued(&fixture, minute(fresh_for)), first);
+    let later = minute(fresh_for + 1);
+    assert_eq!(issued(&fixture, later), later.wall.plus_millis(day));
 }
 
 #[test]

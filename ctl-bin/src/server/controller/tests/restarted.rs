@@ -61,11 +61,14 @@ fn revocations_of_before_are_taken_up_with_one_write_however_many_they_are() {
 fn a_controller_that_starts_again_in_the_past_issues_nothing_older() {
     let store = Store::in_memory().unwrap();
     let fixture = Fixture::new(store.clone(), clock::now());
-    let issued = fixture.controller.issue_time(fixture.now.wall);
+    let issued = fixture.controller.issue_time(fixture.now);
     let threshold = fixture.controller.make_revocation(NETWORK, identity(5).address, fixture.now).threshold;
     let past = Now { wall: Timestamp(fixture.now.wall.0 - 1_000_000), ..fixture.now };
     let again = Fixture::new(store, past);
-    let next = again.controller.issue_time(past.wall);
+    let next = again.controller.issue_time(past);
     assert!(next > threshold && threshold >= issued);
     assert!(next.0 <= fixture.now.wall.0 + 60_000, "further ahead than a step");
+    // Nor does it wait for the clock.
+    let later = again.controller.issue_time(again.at(180_000));
+    assert!((100_000..=180_000).contains(&later.millis_since(next)), "{next:?}, {later:?}");
 }
