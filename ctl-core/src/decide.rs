@@ -5,7 +5,7 @@ use zt_proto::dictionary::DictionaryWriter;
 use zt_proto::verb::error::ErrorCode;
 use zt_proto::verb::network_config_request::RequestMetadata;
 
-use crate::addresses;
+use crate::addresses::{self, Family};
 use crate::client::Client;
 use crate::config::UnsignedConfig;
 use crate::member::{ClientVersion, Credential, Member};
@@ -21,6 +21,8 @@ pub enum Decision {
         config: Box<UnsignedConfig>,
         /// To be saved first, revision already raised; `None` if nothing changed.
         member: Option<Member>,
+        /// Of which families it gets no address, since the pools of the network have none left.
+        lacks: Vec<Family>,
     },
     /// Send an error, if the node asked.
     Refuse {
@@ -108,9 +110,10 @@ pub fn decide(
     admit(&mut member, snapshot, request);
     // What is told names the record as it is saved, or the next request would find another one.
     let is_changed = member.revise(stored);
+    let lacks = addresses::lacking(network, &member);
     let client = Client::of(&request.metadata);
     let config = UnsignedConfig::new(snapshot, &member, &request.identity, client, issued);
-    Decision::Admit { config: Box::new(config), member: is_changed.then_some(member) }
+    Decision::Admit { config: Box::new(config), member: is_changed.then_some(member), lacks }
 }
 
 /// Returns the record of the asking node with its identity, a new record if there is none; `None` if the

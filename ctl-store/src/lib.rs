@@ -65,7 +65,7 @@ pub use search::{Among, Found, MemberFilter, MemberOrder, MemberSearch, SortKey,
 pub use sighting::{Client, MAX_PLATFORM_BYTES, MAX_SIGHTINGS, Sighting, Sightings};
 pub use snapshot::Common;
 pub use token::{ApiToken, ApiTokens, TOKEN_USE_STEP_MILLIS, TokenHash};
-pub use verify::{Finding, Report, Severity, check_database, verify_database};
+pub use verify::{Finding, Report, Scarcity, Severity, check_database, verify_database};
 pub use webhook::{
     Backlog, Delivery, MAX_DEAD_DELIVERIES, MAX_HOOK_TEXT_BYTES, MAX_LIMITED_DELIVERIES,
     MAX_WAITING_DELIVERIES, Outcome, Webhook, WebhookId, WebhookSecret, Webhooks,

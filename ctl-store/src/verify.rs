@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use ctl_core::addresses::{Usage, usage};
 use ctl_core::pending::{self, Pending};
 use ctl_core::{Member, Network};
 use rusqlite::{Connection, ErrorCode};
@@ -51,6 +52,16 @@ pub struct Report {
     pub networks: u64,
     pub members: u64,
     pub findings: Vec<Finding>,
+    /// Pools that have few addresses left, or none: that is no damage, so it is no finding.
+    pub scarce: Vec<Scarcity>,
+}
+
+/// That a network has few addresses of a family left, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scarcity {
+    pub network: NetworkId,
+    pub name: String,
+    pub usage: Usage,
 }
 
 /// A report that is being made.
@@ -242,7 +253,23 @@ impl Looking<'_> {
             self.read(tx.sightings().last_of_all(id));
             self.strangers(tx, id);
             self.members(tx, &network);
+            self.pools(tx, &network);
         }
+    }
+
+    /// Looks how many addresses the pools of a network have left.
+    fn pools(&mut self, tx: &Tx<'_>, network: &Network) {
+        if network.pools.is_empty() {
+            return;
+        }
+        // Addresses that do not decode were found with their members.
+        let Ok(occupied) = tx.members().occupied(network.id) else { return };
+        let scarce = usage(network, &occupied).into_iter().filter(Usage::is_nearly_used_up);
+        self.report.scarce.extend(scarce.map(|usage| Scarcity {
+            network: network.id,
+            name: network.name.clone(),
+            usage,
+        }));
     }
 
     /// Looks at the members of a network.

@@ -49,6 +49,7 @@ mod token;
 mod traces;
 mod turns;
 mod udp;
+mod used_up;
 mod verify;
 mod webhooks;
 mod work;

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub revocation_packets: IntCounter,
     /// Requests that could not be answered because the database cannot be written.
     pub dropped: IntCounter,
+    /// Configurations decided on without an address, as the pools have none left.
+    pub without_address: IntCounter,
     pub changes: ChangeCounters,
 }
 
@@ -51,6 +53,10 @@ impl Tally {
             dropped: counter(
                 "ctl_requests_dropped_total",
                 "requests not answered because the database cannot be written",
+            )?,
+            without_address: counter(
+                "ctl_configs_without_address_total",
+                "configurations decided on without an address since the pools of the network have none left",
             )?,
             changes: metrics.changes.clone(),
         })

@@ -7,11 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::backup::text;
+use crate::backup::{serve_network, text};
+use crate::http::request;
 use crate::process::Process;
-use crate::program::{START_LIMIT, free_port, home, serve};
+use crate::program::{START_LIMIT, api, free_port, home, serve};
 
 /// The only address of the private network.
 const ADDRESS: &str = "10.99.0.1";
@@ -234,6 +235,35 @@ fn a_controller_elsewhere_is_looked_at_over_its_api() {
     let (code, said) = remote(&["--token-file", text(&wrong)]);
     assert!(
         code == 1 && said.contains("no controller answers") && said.contains("-> see whether it runs"),
+        "{said}"
+    );
+}
+
+#[test]
+fn networks_whose_pools_are_used_up_are_named() {
+    let (_folder, home) = home();
+    let port = free_port();
+    let (mut process, network) = serve_network(&home, port);
+    let token = fs::read_to_string(home.join("authtoken.secret")).unwrap();
+    let change = |path: &str, body: Value| {
+        assert_eq!(request(api(port), "POST", path, &token, Some(&body)).0, 200);
+    };
+    let (code, said) = told(doctor(&home, &[]));
+    assert!(code == 0 && said.contains("every pool has some left"), "{said}");
+    change(
+        &network,
+        json!({
+            "name": "office", "v4AssignMode": { "zt": true }, "routes": [{ "target": "10.7.0.0/24" }],
+            "ipAssignmentPools": [{ "ipRangeStart": "10.7.0.1", "ipRangeEnd": "10.7.0.2" }],
+        }),
+    );
+    change(&format!("{network}/member/1111111111"), json!({ "ipAssignments": ["10.7.0.1", "10.7.0.2"] }));
+    process.kill();
+    let (code, said) = told(doctor(&home, &[]));
+    let id = network.rsplit('/').next().unwrap();
+    assert_eq!(code, 0, "a warning: {said}");
+    assert!(
+        said.contains(&format!("network {id} \"office\": its IPv4 pools are used up: all 2 are held")),
         "{said}"
     );
 }

@@ -1,5 +1,6 @@
 //! Sets of whole numbers as ordered intervals.
 
+use std::iter;
 use std::sync::Arc;
 
 /// First and last number of an interval.
@@ -83,6 +84,17 @@ impl Intervals {
         next.map(|(first, _)| *first)
     }
 
+    /// Returns what of the set lies from `first` to `last`, both included: intervals, ascending. Each takes O(log n).
+    pub(super) fn within(&self, first: u128, last: u128) -> impl Iterator<Item = Interval> {
+        let mut next = Some(first);
+        iter::from_fn(move || {
+            let first = self.first_inside(next?).filter(|first| *first <= last)?;
+            let end = self.first_outside(first).map_or(last, |after| last.min(after - 1));
+            next = end.checked_add(1);
+            Some((first, end))
+        })
+    }
+
     /// Returns the last interval that begins at `number` or below, in O(log n).
     fn last_from(&self, number: u128) -> Option<(Place, Interval)> {
         let begins_below = |interval: &Interval| interval.0 <= number;
@@ -116,7 +128,7 @@ impl Intervals {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Interval> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Interval> {
         self.runs.iter().flat_map(|run| run.iter())
     }
 }
@@ -197,6 +209,9 @@ mod tests {
             prop_assert_eq!(set.first_outside(start), (start..).find(|number| !model.contains(number)));
             prop_assert_eq!(set.first_inside(start), model.range(start..).next().copied());
             let numbers: Vec<_> = set.iter().flat_map(|(first, last)| *first..=*last).collect();
+            let end = start + 300;
+            let within: Vec<_> = set.within(start, end).flat_map(|(first, last)| first..=last).collect();
+            prop_assert_eq!(within, model.range(start..=end).copied().collect::<Vec<_>>());
             prop_assert_eq!(numbers, model.into_iter().collect::<Vec<_>>());
             let intervals: Vec<_> = set.iter().collect();
             for pair in intervals.windows(2) {

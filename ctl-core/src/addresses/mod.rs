@@ -4,7 +4,9 @@ mod intervals;
 mod occupied;
 mod plan;
 mod pool;
+mod usage;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use zt_proto::{Address, IpPrefix, NetworkId};
@@ -12,6 +14,7 @@ use zt_proto::{Address, IpPrefix, NetworkId};
 pub use occupied::Occupied;
 pub use plan::{MemberPlan, Outcome, Plan, plan};
 pub use pool::assign;
+pub use usage::{Usage, usage};
 
 use crate::member::Member;
 use crate::network::{Network, Route};
@@ -75,17 +78,34 @@ pub fn needs_pool(network: &Network, member: Option<&Member>) -> bool {
         Some(member) => member.authorized || (admits_by_itself && !member.is_deauthorized()),
         None => admits_by_itself,
     };
-    admissible && [Family::V4, Family::V6].into_iter().any(|family| family.wants_address(network, member))
+    admissible && Family::ALL.into_iter().any(|family| family.wants_address(network, member))
+}
+
+/// Returns the families of which the member has no address though the network assigns them from its pools. Of a member
+/// that was just given what there is, these are the pools that are used up, or that no route reaches.
+pub fn lacking(network: &Network, member: &Member) -> Vec<Family> {
+    Family::ALL.into_iter().filter(|family| family.wants_address(network, Some(member))).collect()
 }
 
 /// An address family, as far as pools differ by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub enum Family {
     V4,
     V6,
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
 impl Family {
+    const ALL: [Self; 2] = [Self::V4, Self::V6];
+
     fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
     }
@@ -93,17 +113,21 @@ impl Family {
     /// Says whether the network assigns addresses of this family from its pools, and the member (`None`: one
     /// that is not known yet) has none and may get one.
     fn wants_address(self, network: &Network, member: Option<&Member>) -> bool {
-        let enabled = match self {
-            Self::V4 => network.v4_assign.pool,
-            Self::V6 => network.v6_assign.pool,
-        };
         let has_address = |member: &Member| {
             let mut addresses = member.ip_assignments.iter();
             addresses.any(|&ip| Self::of(ip) == self && route_of(network, ip).is_some())
         };
-        enabled
-            && network.pools.iter().any(|pool| Self::of(pool.first) == self)
+        self.is_assigned(network)
             && !member.is_some_and(|member| member.no_auto_assign_ips || has_address(member))
+    }
+
+    /// Says whether the network assigns addresses of this family from its pools.
+    fn is_assigned(self, network: &Network) -> bool {
+        let enabled = match self {
+            Self::V4 => network.v4_assign.pool,
+            Self::V6 => network.v6_assign.pool,
+        };
+        enabled && network.pools.iter().any(|pool| Self::of(pool.first) == self)
     }
 }
 

@@ -77,14 +77,14 @@ fn v4_bounds(pool: &Pool) -> Option<(u32, u32)> {
 }
 
 /// Where the routes of a network allow addresses from a pool to be.
-struct Terrain {
-    allowed: Occupied,
+pub(super) struct Terrain {
+    pub(super) allowed: Occupied,
     /// Network and broadcast addresses, and ranges of computed addresses.
-    reserved: Occupied,
+    pub(super) reserved: Occupied,
 }
 
 impl Terrain {
-    fn v4(network: &Network) -> Self {
+    pub(super) fn v4(network: &Network) -> Self {
         let mut terrain = Self { allowed: Occupied::default(), reserved: Occupied::default() };
         for route in network.routes.iter().filter(|route| route.target.bits() > 0) {
             let (IpAddr::V4(_), (first, last)) = (route.target.ip(), bounds(route.target)) else { continue };
@@ -98,7 +98,7 @@ impl Terrain {
         terrain
     }
 
-    fn v6(network: &Network) -> Self {
+    pub(super) fn v6(network: &Network) -> Self {
         let mut terrain = Self { allowed: Occupied::default(), reserved: Occupied::default() };
         for route in network.routes.iter().filter(|route| route.target.bits() > 0) {
             let (IpAddr::V6(_), (first, last)) = (route.target.ip(), bounds(route.target)) else { continue };

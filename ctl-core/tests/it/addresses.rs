@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ctl_core::addresses::{Occupied, assign, needs_pool};
+use ctl_core::addresses::{Occupied, assign, lacking, needs_pool, usage};
 use ctl_core::network::{Pool, Route};
 use ctl_core::{Member, Network};
 use proptest::prelude::*;
@@ -139,6 +139,15 @@ fn fill(network: &Network, held: &[IpAddr], mut number: u64) -> Vec<IpAddr> {
     }
 }
 
+/// What is said to be free is what is given away, and what is said to be held is the rest.
+fn check_usage(network: &Network, held: &[IpAddr], usable: &BTreeSet<IpAddr>) -> Result<(), TestCaseError> {
+    let usage = usage(network, &held.iter().copied().collect());
+    let held: BTreeSet<_> = held.iter().filter(|ip| is_usable(network, **ip)).collect();
+    prop_assert_eq!(usage.len(), 1, "one family: {:?}", usage);
+    prop_assert_eq!((usage[0].held, usage[0].free()), (held.len() as u128, usable.len() as u128));
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn every_usable_ipv4_address_goes_to_one_member(
@@ -153,6 +162,7 @@ proptest! {
             .map(|offset| Family::V4.ip(offset))
             .filter(|ip| is_usable(&network, *ip) && !held.contains(ip))
             .collect();
+        check_usage(&network, &held, &usable)?;
         prop_assert_eq!(given.iter().copied().collect::<BTreeSet<_>>(), usable);
         prop_assert!(given.is_sorted_by_key(|ip| ends_in_255(*ip)), "an end in 255 comes last: {:?}", given);
     }
@@ -170,6 +180,7 @@ proptest! {
             .map(|offset| Family::V6.ip(offset))
             .filter(|ip| is_usable(&network, *ip) && !held.contains(ip))
             .collect();
+        check_usage(&network, &held, &usable)?;
         prop_assert_eq!(given.into_iter().collect::<BTreeSet<_>>(), usable);
     }
 
@@ -256,6 +267,30 @@ fn a_pool_inside_the_computed_addresses_gives_none_of_them() {
     assert_eq!(assign(&network, &member(5), &Occupied::default()).len(), 1);
     network.v6_assign.rfc4193 = true;
     assert_eq!(assign(&network, &member(5), &Occupied::default()), Vec::<IpAddr>::new());
+}
+
+#[test]
+fn a_pool_of_all_addresses_has_as_many_as_fit_a_number() {
+    let everything = |text: &str| Route { target: text.parse().unwrap(), via: None };
+    let pool = Pool { first: "::".parse().unwrap(), last: Ipv6Addr::from_bits(u128::MAX).into() };
+    let network = network(vec![everything("::/1"), everything("8000::/1")], vec![pool, pool]);
+    let usage = usage(&network, &Occupied::default());
+    // The first address of each route is that of its routers.
+    assert_eq!((usage[0].held, usage[0].size), (0, u128::MAX - 1));
+}
+
+#[test]
+fn who_gets_no_address_is_known_by_what_it_lacks() {
+    let route = Route { target: "10.0.0.0/24".parse().unwrap(), via: None };
+    let pool = Pool { first: "10.0.0.1".parse().unwrap(), last: "10.0.0.2".parse().unwrap() };
+    let mut network = network(vec![route], vec![pool]);
+    let member = member(1);
+    assert_eq!(lacking(&network, &member), [ctl_core::addresses::Family::V4], "there is no IPv6 pool");
+    let manual = Member { no_auto_assign_ips: true, ..member.clone() };
+    let served = Member { ip_assignments: vec!["10.0.0.2".parse().unwrap()], ..member.clone() };
+    assert!(lacking(&network, &manual).is_empty() && lacking(&network, &served).is_empty());
+    network.v4_assign.pool = false;
+    assert!(lacking(&network, &member).is_empty());
 }
 
 #[test]

@@ -265,9 +265,9 @@ proptest! {
         // A revision that cannot grow says nothing of what is saved.
         prop_assume!(snapshot.member.as_ref().is_none_or(|member| member.revision < u64::MAX));
         let first = decide(Some(&snapshot), &request, now);
-        if let Decision::Admit { member: Some(member), config } = first {
+        if let Decision::Admit { member: Some(member), config, lacks } = first {
             let settled = Snapshot { member: Some(member), ..snapshot };
-            let expected = Decision::Admit { member: None, config };
+            let expected = Decision::Admit { member: None, config, lacks };
             prop_assert_eq!(decide(Some(&settled), &request, now), expected);
         }
     }

@@ -1,6 +1,7 @@
 //! Who is admitted, and what is remembered of it: where this controller is meant to differ from the reference.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ctl_core::addresses;
@@ -314,6 +315,18 @@ pub(crate) fn pooled(mut network: Network) -> Network {
 
 pub(crate) fn public_network() -> Network {
     Network { private: false, ..network() }
+}
+
+#[test]
+fn who_is_admitted_without_an_address_is_said_to_lack_it() {
+    let mut full = snapshot(pooled(network()), Some(member()));
+    let lacks = |snapshot: &Snapshot| match decide(Some(snapshot), &request(), NOW) {
+        Decision::Admit { lacks, .. } => lacks,
+        Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
+    };
+    assert_eq!(lacks(&full), []);
+    full.occupied = Arc::new((1..=254).map(|end| IpAddr::from([10, 0, 0, end])).collect());
+    assert_eq!(lacks(&full), [addresses::Family::V4]);
 }
 
 /// An authorized member that was admitted before with the version of [`request`].

@@ -361,7 +361,7 @@ fn told(network: Network, member: Member) -> Told {
         metadata.config_version = config_version;
         metadata.protocol = protocol;
         match decide(Some(&snapshot), &ConfigRequest { metadata, ..request() }, NOW) {
-            Decision::Admit { config, member } => (config.issue(&controller()).unwrap(), member),
+            Decision::Admit { config, member, .. } => (config.issue(&controller()).unwrap(), member),
             Decision::Refuse { refusal, .. } => panic!("{refusal:?}"),
         }
     };

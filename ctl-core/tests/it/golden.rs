@@ -393,7 +393,7 @@ impl<'a> Replay<'a> {
         let recorded = deviation.and_then(|deviation| deviation.decision);
         let recorded = recorded.unwrap_or_else(|| result["decision"].as_str().unwrap());
         let saved = match &decision {
-            Decision::Admit { config, member } => {
+            Decision::Admit { config, member, .. } => {
                 assert_eq!(recorded, "config", "{context}");
                 self.metadata.insert(key, request.metadata.clone());
                 self.compare(config, identity, "reply", step, deviation, &context);
@@ -449,7 +449,7 @@ impl<'a> Replay<'a> {
                 assert_eq!(decision, refused, "{context}");
                 continue;
             }
-            let Decision::Admit { config, member } = decision else { panic!("{context}: refused") };
+            let Decision::Admit { config, member, .. } = decision else { panic!("{context}: refused") };
             assert_eq!(member, None, "{context}: a push changes nothing");
             self.compare(&config, identity, "push", step, deviation, &context);
         }

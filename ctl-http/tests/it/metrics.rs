@@ -144,9 +144,14 @@ fn dashboard_and_manual_fit_what_is_served() {
     for name in names {
         let family = name.strip_suffix("_bucket").unwrap_or(name);
         let is_of_program = OF_CONTROLLER.contains(&family)
-            || ["ctl_pushes_", "ctl_revocation_packets_", "ctl_requests_dropped_"]
-                .iter()
-                .any(|prefix| family.starts_with(prefix));
+            || [
+                "ctl_pushes_",
+                "ctl_revocation_packets_",
+                "ctl_requests_dropped_",
+                "ctl_configs_without_address_",
+            ]
+            .iter()
+            .any(|prefix| family.starts_with(prefix));
         assert!(is_of_program || types.contains_key(family), "{family} is not served");
     }
     for family in types.keys().filter(|family| !family.starts_with("process_")) {

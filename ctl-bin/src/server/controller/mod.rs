@@ -40,6 +40,7 @@ use super::revocations::{REVOKED_FOR, Revocations};
 use super::tally::Tally;
 use super::turns::Turns;
 use super::udp::Command;
+use super::used_up::UsedUp;
 use crate::vl1::{Node, Now};
 use commons::Commons;
 pub(super) use identity::{Identities, identities_of};
@@ -63,6 +64,7 @@ pub(super) struct Controller {
     members: Mutex<Members>,
     notes: Mutex<Notes>,
     newcomers: Mutex<Newcomers>,
+    used_up: Mutex<UsedUp>,
     /// Held by whoever tells a member what is.
     turns: Turns,
     /// Locked after `members`, where both are.
@@ -118,6 +120,7 @@ impl Controller {
             members: Mutex::default(),
             notes: Mutex::default(),
             newcomers: Mutex::new(Newcomers::new(now.mono)),
+            used_up: Mutex::default(),
             turns: Turns::default(),
             pushes: Mutex::new(Pushes::new(available_parallelism().map_or(1, usize::from), now.mono)),
             revocations: Mutex::default(),

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ctl_core::addresses::Family;
 use ctl_core::event::Cause;
 use ctl_core::farewell::farewell;
 use ctl_core::member::Credential;
@@ -215,7 +216,10 @@ impl Controller {
     /// Signs what is to be sent.
     fn finish<T>(&self, moment: &Moment, case: &Case<T>, decision: &Decision) -> Result<Answer, AnswerError> {
         match decision {
-            Decision::Admit { config, member: changed } => {
+            Decision::Admit { config, member: changed, lacks } => {
+                if !lacks.is_empty() {
+                    self.tell_of_lack(moment, case.key(), lacks);
+                }
                 let issued = self.memo.issue(config, &self.secret)?;
                 // The record is another one now.
                 let is_lasting = changed.is_none();
@@ -224,6 +228,15 @@ impl Controller {
                 Ok(admit(case, issued, lasting))
             }
             Decision::Refuse { refusal, .. } => self.refuse_request(moment, case, *refusal),
+        }
+    }
+
+    /// Says that a member gets no address because the pools of its network have none left.
+    fn tell_of_lack(&self, moment: &Moment, (network, member): Key, lacks: &[Family]) {
+        self.tally.without_address.inc();
+        if lock(&self.used_up).is_to_be_said(network, moment.now.mono) {
+            let families = lacks.iter().map(Family::to_string).collect::<Vec<_>>().join(" and ");
+            warn!(%network, %member, %families, "a member gets no address: the pools of its network have none left");
         }
     }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use ctl_store::Severity;
+use ctl_core::addresses::Usage;
+use ctl_store::{Scarcity, Severity};
 use nix::unistd::{Uid, User};
 use zt_crypto::IdentitySecret;
 use zt_proto::Timestamp;
@@ -191,6 +192,35 @@ pub(super) fn check_database(patient: &Patient, findings: &mut Findings) {
     if report.is_sound() {
         let (networks, members) = (counted(report.networks, "network"), counted(report.members, "member"));
         findings.ok(CHECK, format!("sound: {networks}, {members}"));
+        check_pools(&report.scarce, findings);
+    }
+}
+
+/// Names networks whose pools have few addresses left: whoever joins then gets none.
+fn check_pools(scarce: &[Scarcity], findings: &mut Findings) {
+    const CHECK: &str = "addresses";
+    if scarce.is_empty() {
+        return findings.ok(CHECK, "every pool has some left");
+    }
+    for Scarcity { network, name, usage } in scarce.iter().take(MAX_TOLD) {
+        let Usage { family, held, size } = usage;
+        let what = match (*size, usage.free()) {
+            (0, _) => format!("no {family} address of its pools lies in a route"),
+            (_, 0) => format!("its {family} pools are used up: all {size} are held"),
+            (_, free) => {
+                format!("its {family} pools are nearly used up: {held} of {size} are held, {free} free")
+            }
+        };
+        findings.warn(
+            CHECK,
+            format!("network {network} {name:?}: {what}"),
+            "who joins gets none then: make pool and route larger, or remove members that are gone (docs/troubleshooting.md, \
+             \"A new member gets no address\")",
+        );
+    }
+    let more = scarce.len().saturating_sub(MAX_TOLD);
+    if more > 0 {
+        findings.warn(CHECK, format!("{more} more"), "ctl-bin doctor tells them when these are mended");
     }
 }
 

@@ -184,3 +184,22 @@ fn members_that_join_at_the_same_time_get_an_address_each_which_is_on_disk_when_
     let again = disk.fixture();
     assert!(config(&again.ask(1_000_000, source(2), again.now)).addresses.is_empty());
 }
+
+#[test]
+fn who_gets_no_address_as_the_pool_is_used_up_is_counted() {
+    let store = Store::in_memory().unwrap();
+    put_network_with_pool(&store, Ipv4Addr::new(10, 0, 0, 2));
+    let fixture = Fixture::new(store, clock::now());
+    let count = || fixture.figure(|tally| &tally.without_address);
+    for node in [1, 2, 1] {
+        assert_eq!(config(&fixture.ask(node, source(1), fixture.now)).addresses.len(), 1);
+    }
+    assert_eq!(count(), 0);
+    for node in [3, 3, 4] {
+        assert_eq!(config(&fixture.ask(node, source(1), fixture.now)).addresses, []);
+    }
+    assert_eq!(count(), 3, "each time that it is decided");
+    fixture.controller.store.write(|tx| tx.members().remove(NETWORK, identity(1).address)).unwrap();
+    assert_eq!(config(&fixture.ask(3, source(1), fixture.now)).addresses.len(), 1);
+    assert_eq!(count(), 3);
+}
