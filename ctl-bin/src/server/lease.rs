@@ -39,7 +39,9 @@ pub(crate) enum LeaseError {
     Lost { hint: String },
     #[error(
         "the database is not in its place any more: it was moved, removed or replaced by another file; this controller has \
-         stopped serving, since nothing that it saved would be found again"
+         stopped serving, since nothing that it saved would be found again, and is not to be started again by itself; put \
+         controller.db into the home with the controller.db-wal and -shm that belong to it, move any that do not away, \
+         and start it (docs/troubleshooting.md)"
     )]
     Displaced,
     #[error("the lease was removed from the database by somebody; this controller has stopped serving")]

@@ -100,6 +100,9 @@ use worlds::WorldFiles;
 
 /// Neither the command line nor the settings can be used.
 const EXIT_NOT_UNDERSTOOD: u8 = 2;
+/// The database was moved or replaced under the controller. A start by itself would take up whatever file is there now, and
+/// read it with the write-ahead log of the other one: `dist/systemd` names this code.
+const EXIT_DISPLACED: u8 = 7;
 /// How long open API requests may take once the program is told to stop.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 /// Commands to the node that wait; whoever has more waits himself.
@@ -179,6 +182,9 @@ impl StartError {
     fn exit_code(&self) -> ExitCode {
         if let Self::Cli(error) | Self::Rules(rules::RulesError::Cli(error)) = self {
             return error.exit_code();
+        }
+        if matches!(self, Self::Lease(lease::LeaseError::Displaced)) {
+            return ExitCode::from(EXIT_DISPLACED);
         }
         // What could not be looked at is another thing than what is known to be broken.
         let is_unknown = matches!(self, Self::Verify(error) if !error.is_verdict());

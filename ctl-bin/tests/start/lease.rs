@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::process::{Process, pause};
 use crate::program::{command, fail, free_port, home, moved_in, serve};
 
 /// Waiting for the end of a lease takes 20 s.
@@ -189,12 +189,31 @@ fn a_controller_that_was_killed_is_replaced_at_once_at_home_and_after_its_lease_
     second.kill();
 }
 
+/// With a code of its own, so that nobody starts it again on what is there now.
 #[test]
-fn a_controller_whose_database_is_gone_or_replaced_ends() {
-    let (_folder, home) = home();
-    let (first, _) = serve(&home, free_port());
-    fs::rename(home.join("controller.db"), home.join("elsewhere.db")).unwrap();
-    wait_for(&first, "error: the database is not in its place any more");
+fn a_controller_whose_database_is_gone_or_replaced_ends_and_stays_so() {
+    const EXIT_DISPLACED: i32 = 7;
+    for replaced_by in [None, Some("copy.db")] {
+        let (_folder, home) = home();
+        let (mut first, _) = serve(&home, free_port());
+        let database = home.join("controller.db");
+        fs::copy(&database, home.join("copy.db")).unwrap();
+        match replaced_by {
+            None => fs::rename(&database, home.join("elsewhere.db")).unwrap(),
+            Some(other) => fs::rename(home.join(other), &database).unwrap(),
+        }
+        wait_for(&first, "error: the database is not in its place any more");
+        let code = loop {
+            match first.ended() {
+                Some(status) => break status.code(),
+                None => pause(Duration::from_millis(20)),
+            }
+        };
+        assert_eq!(code, Some(EXIT_DISPLACED));
+    }
+    let unit = include_str!("../../../dist/systemd/ctl-bin.service");
+    let prevented = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
+    assert!(prevented.split(' ').any(|code| code == EXIT_DISPLACED.to_string()), "{prevented}");
 }
 
 #[test]
