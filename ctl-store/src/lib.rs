@@ -44,6 +44,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Params};
+use zt_proto::NetworkId;
 
 pub use audit::{
     AUDIT_MAX_AGE_MILLIS, AUDIT_MAX_BYTES, AUDIT_MAX_CAUSED, AUDIT_MAX_ENTRIES, AUDIT_MAX_LIMITED,
@@ -230,6 +231,12 @@ impl UnmigratedStore {
     pub fn leased(&self) -> Result<Option<&Store>, StoreError> {
         let has_leases = self.store.connections.version()? >= migrate::LEASES_SINCE;
         Ok(has_leases.then_some(&self.store))
+    }
+
+    /// Returns the networks that are there, ascending, which each schema tells in the same way: so whoever finds those of
+    /// somebody else leaves everything as it is.
+    pub fn networks(&self) -> Result<Vec<NetworkId>, StoreError> {
+        self.store.read(|tx| tx.networks().list())
     }
 
     /// Brings the schema to the newest version; the database as it was is kept beside it, as `PATH.before-vN`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ctl_store::import::{self, ImportError, Options, Progress as Imported, Report, Source};
-use ctl_store::{OpenOptions, Store, StoreError};
+use ctl_store::{OpenOptions, Store, StoreError, UnmigratedStore};
 use nix::errno::Errno;
 use rand_core::Rng;
 use serde_json::json;
@@ -138,7 +138,8 @@ fn move_in(
     let runtime = runtime.map_err(MoveInError::Runtime)?;
     let open = || {
         let database = home.database();
-        runtime.block_on(Held::open(&database, OpenOptions::default(), holder.clone(), false))
+        let unchecked = |_: &UnmigratedStore| Ok::<_, LeaseError>(());
+        runtime.block_on(Held::open(&database, OpenOptions::default(), holder.clone(), false, unchecked))
     };
     // A database that is there may be served; one that is not is made last, as it belongs to an identity.
     let held = if home.database().exists() { Some(open()?) } else { None };

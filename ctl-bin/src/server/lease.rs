@@ -160,14 +160,24 @@ pub(super) struct Held {
 
 impl Held {
     /// Opens the database at `path` when nobody else serves with it, or fails because somebody does; only then it is
-    /// brought to the version of this release.
-    pub(super) async fn open(
+    /// brought to the version of this release. What `check` refuses is left as it is: it keeps its version and its lease.
+    pub(super) async fn open<E: From<LeaseError>>(
         path: &Path,
         options: OpenOptions,
         holder: Holder,
         by_force: bool,
+        check: impl FnOnce(&UnmigratedStore) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let unmigrated = UnmigratedStore::open(path, options).map_err(LeaseError::from)?;
+        check(&unmigrated)?;
+        Ok(Self::acquire(unmigrated, holder, by_force).await?)
+    }
+
+    async fn acquire(
+        unmigrated: UnmigratedStore,
+        holder: Holder,
+        by_force: bool,
     ) -> Result<Self, LeaseError> {
-        let unmigrated = UnmigratedStore::open(path, options)?;
         if let Some(store) = unmigrated.leased()? {
             acquire(store, &holder, by_force).await?;
             let held = Self { holder, store: store.clone(), renewed: clock::now().mono };
@@ -320,7 +330,10 @@ mod tests {
     async fn whoever_gives_up_on_its_way_leaves_no_lease() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("controller.db");
-        let open = |place, random| Held::open(&path, OpenOptions::default(), holder(place, random), false);
+        let unchecked = |_: &UnmigratedStore| Ok::<_, LeaseError>(());
+        let open = |place, random| {
+            Held::open(&path, OpenOptions::default(), holder(place, random), false, unchecked)
+        };
         let held = open("boot1/8-100", 1).await.unwrap();
         assert_eq!(held.store().read(|tx| tx.lease().get()).unwrap().unwrap().hint, "test 1");
         drop(held);

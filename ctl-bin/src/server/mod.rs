@@ -67,7 +67,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ctl_http::{Access, Api, Events, Metrics, Serving, Token};
-use ctl_store::{Store, StoreError};
+use ctl_store::{StoreError, UnmigratedStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tokio::net::TcpListener;
@@ -76,7 +76,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
-use zt_proto::Address;
+use zt_proto::{Address, NetworkId};
 
 use crate::cli::{self, CliError};
 use crate::vl1::Node;
@@ -325,11 +325,11 @@ async fn run_controller(
     let address = listener.local_addr()?;
     // Whoever cannot serve takes nothing away from another that can.
     let holder = lease::Holder::new(&lock, home.path(), &mut rng);
-    let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over).await?;
+    let own = args.is_controller().then(|| secret.address());
+    let check =
+        |found: &UnmigratedStore| own.map_or(Ok(()), |own| require_own_networks(&found.networks()?, own));
+    let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over, check).await?;
     let store = lease.store().clone();
-    if args.is_controller() {
-        require_own_networks(&store, secret.address())?;
-    }
     home.write_port(address.port())?;
     home.write_api_url(&announce::url(address, args.api.is_tls()))?;
 
@@ -512,8 +512,7 @@ async fn hang_up(mut hangup: Signal, reload: watch::Sender<()>) {
 }
 
 /// Refuses a database beside which lies the identity of another controller.
-fn require_own_networks(store: &Store, own: Address) -> Result<(), StartError> {
-    let networks = store.read(|tx| tx.networks().list())?;
+fn require_own_networks(networks: &[NetworkId], own: Address) -> Result<(), StartError> {
     let foreign = networks.iter().filter(|network| network.controller() != own).count();
     match networks.first() {
         Some(first) if foreign == networks.len() => {

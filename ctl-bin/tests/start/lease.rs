@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::process::{Process, pause};
-use crate::program::{command, fail, free_port, home, moved_in, serve};
+use crate::program::{command, fail, free_port, home, moved_in, refused, serve};
 
 /// Waiting for the end of a lease takes 20 s.
 const LEASE_LIMIT: Duration = Duration::from_secs(60);
@@ -83,11 +83,23 @@ fn renew(connection: &Connection) {
     connection.execute(sql, [until]).unwrap();
 }
 
-/// Makes a home whose database is of an earlier release.
+/// Makes a home whose database is of an earlier release, and of this controller, which would not serve those of another one.
 fn older_home() -> (TempDir, PathBuf, PathBuf) {
     let (folder, home) = home();
-    let (mut process, _) = serve(&home, free_port());
+    let own = served(&home);
+    let database = older_database(&home, &own);
+    (folder, home, database)
+}
+
+/// Starts and ends a controller, and returns its address.
+fn served(home: &Path) -> String {
+    let (mut process, _) = serve(home, free_port());
     process.kill();
+    fs::read_to_string(home.join("identity.public")).unwrap()[..10].to_owned()
+}
+
+/// Puts one of an earlier release in the place of the database.
+fn older_database(home: &Path, controller: &str) -> PathBuf {
     let database = home.join("controller.db");
     for suffix in ["", "-wal", "-shm"] {
         // The last two may be gone already.
@@ -95,12 +107,10 @@ fn older_home() -> (TempDir, PathBuf, PathBuf) {
     }
     let connection = Connection::open(&database).unwrap();
     connection.pragma_update(None, "foreign_keys", false).unwrap();
-    // Of this controller, which would not serve those of another one.
-    let own = fs::read_to_string(home.join("identity.public")).unwrap()[..10].to_owned();
-    let content = include_str!("../../../ctl-store/testdata/v5.sql").replace("8056c2e21c", &own);
-    connection.execute_batch(&content.replace("8056C2E21C", &own.to_uppercase())).unwrap();
+    let content = include_str!("../../../ctl-store/testdata/v5.sql").replace("8056c2e21c", controller);
+    connection.execute_batch(&content.replace("8056C2E21C", &controller.to_uppercase())).unwrap();
     connection.execute_batch("DELETE FROM lease; PRAGMA journal_mode = WAL").unwrap();
-    (folder, home, database)
+    database
 }
 
 fn schema_version(database: &Path) -> i64 {
@@ -113,16 +123,35 @@ fn a_database_that_somebody_else_serves_with_is_not_brought_to_a_new_version() {
     let (_folder, home, database) = older_home();
     let error = while_served(&database, || fail(&home, free_port()));
     assert!(error.contains("another controller serves with this database: process 7 on other"), "{error}");
-    assert_eq!(schema_version(&database), 5);
-    assert!(
-        fs::read_dir(&home)
-            .unwrap()
-            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().contains("before-v") })
-    );
+    assert_unchanged(&database);
     // Once nobody does any more, it is.
     Connection::open(&database).unwrap().execute("DELETE FROM lease", []).unwrap();
     let (_process, _) = serve(&home, free_port());
     assert!(schema_version(&database) > 5);
+}
+
+/// Asserts that a database is of the earlier release still.
+fn assert_unchanged(database: &Path) {
+    assert_eq!(schema_version(database), 5);
+    let names = crate::backup::names(database.parent().unwrap());
+    assert!(names.iter().all(|name| !name.contains("before-v")), "{names:?}");
+}
+
+/// Whoever put it here by mistake can put it back, and who serves with it goes on.
+#[test]
+fn a_database_of_another_identity_keeps_its_lease_and_its_version_even_from_force() {
+    let (_folder, home) = home();
+    served(&home);
+    let database = older_database(&home, "8056c2e21c");
+    let connection = Connection::open(&database).unwrap();
+    renew(&connection);
+    for more in [&[][..], &["--take-over"]] {
+        let error = refused(command(&home, free_port()).args(more).output().unwrap());
+        assert!(error.contains("of another controller") && error.contains("8056c2e21c"), "{error}");
+        assert_unchanged(&database);
+        let holder = connection.query_row("SELECT holder FROM lease", [], |row| row.get::<_, String>(0));
+        assert_eq!(holder.unwrap(), "elsewhere", "{more:?}");
+    }
 }
 
 #[test]
