@@ -30,6 +30,8 @@ const PORT: &str = "zerotier-one.port";
 /// Where the API of the controller that runs, or ran last, is reached from this machine.
 const API_URL: &str = "ctl-bin.url";
 const LOCK: &str = "ctl-bin.lock";
+/// Says that a restore or an import has put a database here, before any controller has served with it.
+const DATABASE_PUT: &str = "ctl-bin.database";
 
 /// The moons that this node orbits, one file each: `ID.moon`, 16 hex digits.
 const MOONS: &str = "moons.d";
@@ -49,7 +51,7 @@ const KEPT: [(&str, u32); 9] = [
 ];
 
 /// Files of a home that another one, on another machine, has no use for.
-const LEFT_BEHIND: [&str; 3] = [PORT, API_URL, LOCK];
+const LEFT_BEHIND: [&str; 4] = [PORT, API_URL, LOCK, DATABASE_PUT];
 
 const TOKEN_LEN: usize = 24;
 
@@ -83,7 +85,7 @@ pub(crate) enum HomeError {
     #[error("{} is gone; put it back, or start again to do without it", path.display())]
     Vanished { path: PathBuf },
     #[error(
-        "{} is gone, and this home has served before; put the database back into its place, or make a home of a backup (`ctl-bin \
+        "{} is gone, and this home had one; put the database back into its place, or make a home of a backup (`ctl-bin \
          restore FILE --home DIR`); with --new-database an empty one is made, without networks and members", path.display())]
     DatabaseGone { path: PathBuf },
     #[error("--planet: {reason}")]
@@ -174,7 +176,7 @@ impl Home {
     }
 
     /// Makes certain that no empty database takes the place of one that was lost: where the API of a controller was reached,
-    /// there was one.
+    /// or [`note_database`] was called, there was one.
     ///
     /// # Errors
     /// [`HomeError::DatabaseGone`]
@@ -182,7 +184,8 @@ impl Home {
         let path = self.database();
         // What cannot be looked at is not gone, and said by who opens it. A link is there also if it leads nowhere.
         let is_gone = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        if is_gone && self.dir.join(API_URL).exists() {
+        let had_one = [API_URL, DATABASE_PUT].iter().any(|name| self.dir.join(name).exists());
+        if is_gone && had_one {
             return Err(HomeError::DatabaseGone { path });
         }
         Ok(())
@@ -475,6 +478,14 @@ pub(crate) fn kept_mode(name: &str) -> Option<u32> {
 /// Says whether `name` is that of a file which a home may have before anything was put into it.
 pub(crate) fn is_left_behind(name: &str) -> bool {
     LEFT_BEHIND.contains(&name)
+}
+
+/// Notes in a home, or in what becomes one, that a database is put there: a controller that does not find it any more does not
+/// start with an empty one. On the disk when this returns.
+pub(crate) fn note_database(dir: &Path) -> io::Result<()> {
+    const TEXT: &[u8] =
+        b"A database was put here: controller.db. Without it no controller starts in this home.\n";
+    write_atomically(&dir.join(DATABASE_PUT), TEXT, 0o644, true)
 }
 
 fn is_moon(name: &str) -> bool {

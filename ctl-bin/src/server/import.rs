@@ -19,7 +19,7 @@ use zt_proto::{Address, Timestamp};
 
 use super::announce::{say, say_json};
 use super::config::ImportArgs;
-use super::home::{AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
+use super::home::{self, AUTHTOKEN, DATABASE, Home, HomeError, IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET};
 use super::lease::{self, Held, Holder, LeaseError};
 use super::owner;
 use super::world_file;
@@ -145,6 +145,8 @@ fn move_in(
     let held = if home.database().exists() { Some(open()?) } else { None };
     plan.carry_out(&home)?;
     let mut held = held.map_or_else(open, Ok)?;
+    home::note_database(home.path())
+        .map_err(|source| HomeError::unwritable(home.path().to_owned(), source))?;
     let store = held.store().clone();
     let mut renewed = Ok(());
     let records = import_records(args, source, &store, controller, now, &mut || {

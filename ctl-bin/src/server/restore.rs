@@ -64,8 +64,11 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<(), RestoreError> {
     if is_there {
         let home = Home::open(target)?;
         let _lock = home.lock()?;
+        // First, so that a home that is cut off halfway is no empty one.
+        home::note_database(home.path()).map_err(failed)?;
         place_in(home.path(), staging.path(), &manifest).map_err(failed)?;
     } else {
+        home::note_database(staging.path()).map_err(failed)?;
         // The whole home in one step; had somebody else made it meanwhile with anything in it, this would fail.
         fs::rename(staging.path(), target).map_err(failed)?;
         sync(folder::parent(target)).map_err(failed)?;

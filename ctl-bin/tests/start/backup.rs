@@ -106,6 +106,7 @@ fn a_backup_made_beside_the_running_controller_is_the_same_controller_elsewhere(
     let kept = [
         "authtoken.secret",
         "controller.db",
+        "ctl-bin.database",
         "identity.public",
         "identity.secret",
         "metricstoken.secret",

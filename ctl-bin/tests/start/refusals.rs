@@ -1,11 +1,12 @@
 //! What keeps the program from starting gets one line that says what to do, and nothing is overwritten.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::process::Command;
 
-use crate::program::{START_LIMIT, command, fail, free_port, home, refused, serve};
+use crate::backup::{back_up, printed, run, text};
+use crate::program::{START_LIMIT, command, fail, free_port, home, moved_in, refused, serve};
 
 #[test]
 fn a_udp_port_in_use_is_named() {
@@ -107,6 +108,36 @@ fn a_lost_database_is_not_replaced_by_an_empty_one_unless_somebody_says_so() {
     let mut command = command(&home, free_port());
     let process = crate::process::Process::spawn("anew", command.arg("--new-database"));
     process.wait_for(0, START_LIMIT, "ready", |line| line.text.starts_with("ready:").then_some(()));
+}
+
+/// Between a restore and the first start somebody moves files about, and nobody would notice before members are refused.
+#[test]
+fn a_database_that_was_restored_or_imported_and_got_lost_is_not_replaced_by_an_empty_one() {
+    let (folder, home) = home();
+    let (mut process, _) = serve(&home, free_port());
+    process.kill();
+    let file = back_up(&home, folder.path(), &[]);
+    let (made, empty, imported) =
+        (folder.path().join("made"), folder.path().join("empty"), folder.path().join("imported"));
+    DirBuilder::new().mode(0o700).create(&empty).unwrap();
+    for target in [&made, &empty] {
+        printed(run(&["restore", text(&file), "--home", text(target)]));
+    }
+    // A node that never was a controller, whose identity is taken.
+    let node = folder.path().join("node");
+    fs::create_dir(&node).unwrap();
+    fs::copy(home.join("identity.secret"), node.join("identity.secret")).unwrap();
+    let moved = moved_in(&node, &imported, &[]);
+    assert!(moved.status.success(), "{moved:?}");
+    for target in [made, empty, imported] {
+        let database = target.join("controller.db");
+        fs::rename(&database, folder.path().join("lost.db")).unwrap();
+        let error = fail(&target, free_port());
+        assert!(error.contains("controller.db is gone, and this home had one"), "{error}");
+        assert!(!database.exists());
+        fs::rename(folder.path().join("lost.db"), &database).unwrap();
+        let (_process, _) = serve(&target, free_port());
+    }
 }
 
 #[test]
