@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use zt_proto::{Address, NetworkId};
@@ -72,6 +72,14 @@ pub enum StoreError {
     Internal { what: String },
 }
 
+/// Says what it means that nothing can be made in the directory of the database at `path`.
+pub(crate) fn of_directory(path: &Path, source: io::Error) -> StoreError {
+    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return StoreError::DiskFull;
+    }
+    StoreError::Directory { path: path.to_owned(), source }
+}
+
 /// Says whether a row was refused because what it belongs to is gone.
 pub(crate) fn is_orphan(error: &rusqlite::Error) -> bool {
     error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
@@ -115,6 +123,10 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        // There was no room for the memory that the connections share; to SQLite that is any failure of the disk.
+        if error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::DiskFull;
+        }
         Self::from_sqlite(error.sqlite_error_code(), error.to_string())
     }
 }

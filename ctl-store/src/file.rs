@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, of_directory};
 use crate::{migrate, pool};
 
 /// Up to this size, a million members, every page is checked at the start, which takes about a second; above,
@@ -85,7 +85,7 @@ fn directory(path: &Path) -> &Path {
 
 /// Fails early where the write-ahead log could not be made.
 fn require_directory(path: &Path) -> Result<(), StoreError> {
-    let error = |source| StoreError::Directory { path: path.to_owned(), source };
+    let error = |source| of_directory(path, source);
     tempfile::tempfile_in(directory(path)).map(drop).map_err(error)
 }
 
@@ -94,7 +94,7 @@ fn require_directory(path: &Path) -> Result<(), StoreError> {
 /// It grows under another name and gets its own when it is complete, so a crash never leaves half a database,
 /// and whoever is faster, another process included, is not overwritten.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let error = |source| StoreError::Directory { path: path.to_owned(), source };
+    let error = |source| of_directory(path, source);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".new-").suffix(".db");
     #[cfg(unix)]

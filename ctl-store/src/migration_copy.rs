@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::backup;
-use crate::error::StoreError;
+use crate::error::{StoreError, of_directory};
 
 /// Copies that are kept: those of the last migrations.
 const KEPT: usize = 2;
@@ -18,7 +18,7 @@ const KEPT: usize = 2;
 /// # Errors
 /// If there is no room, or the directory cannot be written; the database is as it was.
 pub(crate) fn keep(path: &Path, source: &Connection, version: i64) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Directory { path: path.to_owned(), source };
+    let failed = |source| of_directory(path, source);
     let directory = path.parent().unwrap_or(Path::new("/")); // the path is a full one
     let mut builder = tempfile::Builder::new();
     builder.prefix(".copy-").suffix(".db");

@@ -13,6 +13,8 @@ use zt_proto::Address;
 use zt_proto::codec::Reader;
 use zt_proto::world::{World, WorldKind};
 
+use super::reserve;
+
 pub(crate) const IDENTITY_SECRET: &str = "identity.secret";
 pub(super) const IDENTITY_PUBLIC: &str = "identity.public";
 pub(super) const AUTHTOKEN: &str = "authtoken.secret";
@@ -30,6 +32,8 @@ const PORT: &str = "zerotier-one.port";
 /// Where the API of the controller that runs, or ran last, is reached from this machine.
 const API_URL: &str = "ctl-bin.url";
 const LOCK: &str = "ctl-bin.lock";
+/// Room on the disk that is kept for a start; see [`super::reserve`].
+pub(super) const RESERVE: &str = "ctl-bin.reserve";
 /// Says that a restore or an import has put a database here, before any controller has served with it.
 const DATABASE_PUT: &str = "ctl-bin.database";
 
@@ -51,7 +55,7 @@ const KEPT: [(&str, u32); 9] = [
 ];
 
 /// Files of a home that another one, on another machine, has no use for.
-const LEFT_BEHIND: [&str; 4] = [PORT, API_URL, LOCK, DATABASE_PUT];
+const LEFT_BEHIND: [&str; 5] = [PORT, API_URL, LOCK, DATABASE_PUT, RESERVE];
 
 const TOKEN_LEN: usize = 24;
 
@@ -416,6 +420,8 @@ impl Home {
         source: io::Error,
         advice: &'static str,
     ) -> HomeError {
+        // Whoever finds no room may write there.
+        let advice = if reserve::is_full(source.kind()) { "free some space there" } else { advice };
         HomeError::Io { action, path: self.dir.join(name), source, advice }
     }
 

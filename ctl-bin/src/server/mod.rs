@@ -33,6 +33,7 @@ mod planet;
 mod port_map;
 mod push;
 mod reach;
+mod reserve;
 mod restore;
 mod revocations;
 mod rules;
@@ -62,6 +63,7 @@ mod worlds;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,6 +90,7 @@ use hand_over::Outbox;
 use home::{Home, HomeError};
 use logs::{Log, LogLevel};
 use peers::KnownPeers;
+use reserve::Reserve;
 use secondary::SecondaryPort;
 use settings::reload::Live;
 use settings::{Line, SettingsError};
@@ -155,6 +158,10 @@ pub(crate) enum StartError {
          serve in another home"
     )]
     ForeignNetworks { count: usize, other: Address, own: Address },
+    #[error(
+        "the disk of {} is full, and a controller has to write there that it is the one that serves: free 1 MiB, after an update \
+         to another schema as much as the database takes, and start it again", path.display())]
+    DiskFull { path: PathBuf },
     #[error(
         "UDP port {port} is in use by another program (an installed zerotier-one uses 9993); \
          stop it, or choose another port with --port"
@@ -301,6 +308,8 @@ async fn run_controller(
         TlsFiles::of(&args.api.tls).map(|files| files.load().map(|loaded| (files, loaded))).transpose()?;
     let home = Arc::new(Home::open(&args.home.home)?);
     let lock = home.lock()?;
+    let reserve = Reserve::of(&home);
+    reserve.make_room();
     // Before anything is made that a home without it should not have.
     if !args.new_database {
         home.require_database()?;
@@ -328,7 +337,8 @@ async fn run_controller(
     let own = args.is_controller().then(|| secret.address());
     let check =
         |found: &UnmigratedStore| own.map_or(Ok(()), |own| require_own_networks(&found.networks()?, own));
-    let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over, check).await?;
+    let lease = lease::Held::open(&home.database(), args.database(), holder, args.take_over, check).await;
+    let lease = lease.map_err(|error| full_disk(error, &home))?;
     let store = lease.store().clone();
     home.write_port(address.port())?;
     home.write_api_url(&announce::url(address, args.api.is_tls()))?;
@@ -407,6 +417,7 @@ async fn run_controller(
     let (words, set) = (order.words.clone(), order.line.set.clone());
     helpers.spawn(settings::reload::follow(words, set, live, reloaded.clone()));
     helpers.spawn(order.log.clone().report());
+    helpers.spawn(reserve::keep(reserve));
     if let Some(file) = &order.line.file {
         info!(file = %file.display(), "settings read");
     }
@@ -528,6 +539,14 @@ fn require_own_networks(networks: &[NetworkId], own: Address) -> Result<(), Star
             Ok(())
         }
     }
+}
+
+/// Says which disk is full.
+fn full_disk(error: StartError, home: &Home) -> StartError {
+    if let StartError::Lease(lease::LeaseError::Store(StoreError::DiskFull)) = error {
+        return StartError::DiskFull { path: home.database() };
+    }
+    error
 }
 
 fn reason(error: Option<&JoinError>) -> String {

@@ -21,6 +21,8 @@ mod documents;
 #[cfg(test)]
 mod figures;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 #[path = "../real_client/http.rs"]
 mod http;
 #[cfg(test)]
