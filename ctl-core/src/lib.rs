@@ -53,3 +53,8 @@ pub use memo::Memo;
 pub use network::Network;
 pub use request::{ConfigRequest, RequestKind};
 pub use snapshot::Snapshot;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

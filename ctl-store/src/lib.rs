@@ -353,3 +353,8 @@ impl<'a> Tx<'a> {
         self.writable.then_some(self.connection).ok_or_else(refusal)
     }
 }
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,6 +22,7 @@ pub struct WeakKey;
 /// It takes 96 bytes: a node has one for each of many thousand peers. The AES keys are derived when it is made, which
 /// takes microseconds, and expanded for each packet anew, which takes a tenth of one but ten times the room. All of it is
 /// wiped on drop.
+#[doc(alias = "shared_secret")]
 pub struct SessionKey {
     /// What was agreed upon begins with it; of the rest only the other two are made.
     salsa: Zeroizing<[u8; 32]>,

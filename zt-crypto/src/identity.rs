@@ -24,6 +24,7 @@ const TEXT_LEN: usize = 270;
 /// An identity with its secret keys: what a node is.
 ///
 /// The secret keys are wiped on drop.
+#[doc(alias("Identity", "identity.secret", "PrivateKey"))]
 pub struct IdentitySecret {
     public: PublicIdentity,
     keys: KeyPairs,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::codec::{DecodeError, Reader};
 
 /// The 40-bit address of a node. Zero stands for "none" where the protocol allows it.
+#[doc(alias("ZeroTierAddress", "node_id", "nodeid"))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Address(u64);
 
@@ -98,6 +99,7 @@ impl FromStr for Address {
 }
 
 /// The 64-bit id of a network: the controller's address, then 24 bits that the controller chose.
+#[doc(alias("NWID", "nwid", "network_id"))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkId(pub u64);
 
@@ -153,6 +155,7 @@ impl FromStr for NetworkId {
 }
 
 /// A 48-bit MAC address.
+#[doc(alias = "ethernet_address")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
@@ -220,6 +223,7 @@ impl FromStr for Mac {
 }
 
 /// A multicast group: a MAC address, and a number that divides broadcasts.
+#[doc(alias = "ADI")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MulticastGroup {
     /// Where frames of the group go.

@@ -16,6 +16,7 @@ pub const KEY_LEN: usize = 64;
 /// Address and public keys of a node, as somebody claims them.
 ///
 /// Whether the address belongs to the keys is known only to `zt_crypto::VerifiedIdentity`.
+#[doc(alias("Identity", "identity.public"))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicIdentity {
     /// Who it is, as it is claimed.

@@ -121,6 +121,7 @@ impl FromStr for EndpointText {
 }
 
 /// An IP address with a prefix length: a route's target or the address of an interface. Host bits are kept.
+#[doc(alias("CIDR", "subnet", "InetAddress"))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IpPrefix {
     ip: IpAddr,

@@ -24,6 +24,7 @@ const INTEGER_LITTLE_ENDIAN: u8 = 0x80;
 const INTEGER_BITS_MASK: u8 = 0x3f;
 
 /// One entry of a rule table.
+#[doc(alias("flow_rule", "ACL"))]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Inverts a match; meaningless on an action.

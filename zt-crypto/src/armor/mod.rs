@@ -17,6 +17,7 @@ use zt_proto::packet::header::{HeaderMut, PacketHeader};
 use crate::agreement::SessionKey;
 
 /// How a packet is protected. Which suite is due is said in `vl1.md` §9.1, which to accept in §9.2.
+#[doc(alias("cipher", "CipherSuite"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suite {

@@ -19,6 +19,7 @@ use crate::rules::{self, Rule};
 use crate::time::Timestamp;
 
 /// What one member is told about its network. Lists keep their order on the wire.
+#[doc(alias = "network_configuration")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NetworkConfig {
     /// Never zero.

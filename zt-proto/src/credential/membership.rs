@@ -13,6 +13,7 @@ const TEXT_VERSION: &[u8] = b"1";
 ///
 /// `1:1 count:2 (id:8 value:8 max_delta:8)* signed_by:5 [signature:96]`; the signature is there only if
 /// `signed_by` is not zero.
+#[doc(alias = "COM")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateOfMembership {
     /// Strictly ascending by id, at most [`CertificateOfMembership::MAX_QUALIFIERS`].

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 /// Says which addresses a member may use as source.
 ///
 /// `network:8 timestamp:8 flags:8 id:4 count:2 (type:1 value:16)* issued_to:5 signed_by:5 signature block:99 0:2`.
+#[doc(alias = "COO")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CertificateOfOwnership {
     /// The network in which the addresses are used.

@@ -19,6 +19,7 @@ pub const FLAGS_OFFSET: usize = 18;
 /// The first 27 bytes of a packet.
 ///
 /// `id:8 destination:5 source:5 flags:1 mac:8`.
+#[doc(alias = "VL1")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PacketHeader {
     /// Also the nonce, and how answers name the packet.

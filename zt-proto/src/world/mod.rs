@@ -70,6 +70,7 @@ impl WorldVersion {
 }
 
 /// A planet or a moon.
+#[doc(alias("planet", "moon", "roots"))]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct World {
     /// Planet or moon.
