@@ -288,6 +288,8 @@ fn configure(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cache_size", -8192)?; // KiB
+    // Statements are planned once: else one that could search an index of some rows is planned anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Bytes that the write-ahead log keeps of what a large change made it grow to.
     connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))
 }
@@ -306,6 +308,7 @@ mod tests {
     use std::thread;
 
     use ctl_core::Network;
+    use rusqlite::StatementStatus;
     use rusqlite::types::Value;
     use zt_proto::{NetworkId, Timestamp};
 
@@ -338,6 +341,18 @@ mod tests {
                 assert_eq!(found, value, "{pragma}");
             }
         }
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_it_is_asked() {
+        let connections = Connections::in_memory().unwrap();
+        let desk = connections.writer.desk();
+        let sql = "SELECT count(*) FROM member WHERE sso_expires > ?1 AND sso_expires > 0";
+        let mut statement = desk.connection.prepare(sql).unwrap();
+        for expires in 0..3 {
+            assert_eq!(statement.query_one([expires], |row| row.get(0)), Ok(0));
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 
     #[test]
