@@ -178,26 +178,31 @@ impl Shared {
 
     fn text(&self, client: Client, times: Times) -> Vec<u8> {
         let shared = self.shared(client);
-        let [head, addresses, login] = match &self.own {
-            Own::Filled(bytes) => {
-                let (number, _, kept) = filled(bytes);
-                let fill = |template: &Template| template.fill(&Values::new(kept, times.certified));
-                // Templates stay as long as the part.
-                shared.template(number).map(fill).unwrap_or_default()
-            }
-            Own::Packed(packed) => packed.pieces(shared.model()),
-        };
         let nothing = OwnEntries::default();
         let [_, routes, _, rules, dns, _] = shared.entries.between(&nothing);
         let mut text = Vec::with_capacity(self.len(client));
         text.extend_from_slice(self.part.beginning());
         text.extend_from_slice(&hex_digits(times.issued.0));
-        text.extend_from_slice(&head);
-        add_line(routes, &mut text);
-        text.extend_from_slice(&addresses);
-        add_line(rules, &mut text);
-        add_line(dns, &mut text);
-        text.extend_from_slice(&login);
+        let mut between = [[routes, &[]], [rules, dns]].into_iter();
+        let mut add = |part: Option<&[u8]>| match part {
+            Some(part) => text.extend_from_slice(part),
+            None => between.next().into_iter().flatten().for_each(|piece| add_line(piece, &mut text)),
+        };
+        match &self.own {
+            Own::Filled(bytes) => {
+                let (number, _, kept) = filled(bytes);
+                // Templates stay as long as the part.
+                if let Some(template) = shared.template(number) {
+                    template.fill(&Values::new(kept, times.certified), add);
+                }
+            }
+            Own::Packed(packed) => {
+                let [head, addresses, login] = &packed.pieces(shared.model());
+                [Some(head), None, Some(addresses), None, Some(login)]
+                    .into_iter()
+                    .for_each(|part| add(part.map(Vec::as_slice)));
+            }
+        }
         text
     }
 

@@ -158,8 +158,8 @@ impl Template {
         rest.is_empty().then_some(kept)
     }
 
-    /// Calls `add` with all that a member is told, and `None` where a piece ends.
-    fn each<'a>(&'a self, values: &'a Values<'_>, mut add: impl FnMut(Option<&'a [u8]>)) {
+    /// Calls `add` with the text of a member, part by part, and with `None` where a piece ends.
+    pub(super) fn fill<'a>(&'a self, values: &'a Values<'_>, mut add: impl FnMut(Option<&'a [u8]>)) {
         let mut places = values.places;
         for step in &self.steps {
             match step {
@@ -175,22 +175,6 @@ impl Template {
         }
     }
 
-    /// Returns the text of a member.
-    pub(super) fn fill(&self, values: &Values<'_>) -> OwnPieces {
-        let mut pieces = OwnPieces::default();
-        let (mut number, mut piece) = (0, Vec::new());
-        let mut end = |piece: Vec<u8>| {
-            pieces.get_mut(number).into_iter().for_each(|place| place.clone_from(&piece));
-            number += 1;
-        };
-        self.each(values, |part| match part {
-            Some(part) => piece.extend_from_slice(part),
-            None => end(mem::take(&mut piece)),
-        });
-        end(piece);
-        pieces
-    }
-
     /// Adds the text of a member to a block, with what stands between its pieces.
     pub(super) fn write(
         &self,
@@ -199,7 +183,7 @@ impl Template {
         block: &mut BlockWriter<'_>,
     ) {
         let mut between = between.into_iter();
-        self.each(values, |part| match part {
+        self.fill(values, |part| match part {
             Some(part) => block.plain(part),
             None => between.next().into_iter().for_each(|text| block.compressed(text)),
         });
