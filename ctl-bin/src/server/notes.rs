@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ctl_core::member::ClientVersion;
-use ctl_store::{Client, MAX_PLATFORM_BYTES, StoreError, Tx};
+use ctl_store::{Client, StoreError, Tx};
 use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, NetworkId, PublicIdentity, Timestamp};
 
@@ -14,6 +15,8 @@ use super::again::AgainList;
 
 /// Notes of each kind that wait to be saved; past it, new ones are dropped until there is room.
 const MAX_NOTES: usize = 262_144;
+/// So many new ones are saved at once, so that they do not take much memory: after a restart all members are noted.
+const MANY: usize = 16_384;
 /// Notes that are saved in one transaction: some milliseconds for which other writers wait.
 pub(super) const NOTES_AT_ONCE: usize = 1024;
 /// Notes of each kind that are known to be unsavable, because what is on record with them is damaged.
@@ -25,6 +28,8 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     sightings: BTreeMap<(NetworkId, Address), Note>,
+    /// How many of them came since [`Notes::are_many`] last said so.
+    new_sightings: usize,
     /// Requests that say nothing new but the time.
     again: AgainList,
     identities: BTreeMap<Address, PublicIdentity>,
@@ -32,8 +37,10 @@ pub(super) struct Notes {
     unsavable_identities: Unsavable<Address>,
 }
 
-/// What is said by a request, and when. Without a client, it is the one that was noted last.
-type Note = (Option<Box<Client>>, Timestamp);
+/// From where and with what a node asks, as [`Members::share`](super::members::Members::share) returns it.
+pub(super) type Said = (Option<SocketAddr>, Arc<RequestMetadata>);
+/// What is said by a request, and when. If nothing, it is what was noted last.
+type Note = (Option<Said>, Timestamp);
 
 /// Records for which notes are not taken, and since when.
 #[derive(Debug)]
@@ -64,8 +71,8 @@ impl<K: Ord + Copy> Unsavable<K> {
     }
 }
 
-/// Returns what a request says about its sender. What the client wrote is cut to what is kept.
-pub(super) fn client(from: Option<SocketAddr>, metadata: &RequestMetadata) -> Client {
+/// Returns what is saved of what a node says.
+fn client((from, metadata): &Said) -> Client {
     let bounded = |number: u64| number.min(u32::MAX.into());
     let version = ClientVersion {
         major: bounded(metadata.software.major),
@@ -73,22 +80,13 @@ pub(super) fn client(from: Option<SocketAddr>, metadata: &RequestMetadata) -> Cl
         revision: bounded(metadata.software.revision),
         protocol: bounded(metadata.protocol),
     };
-    let mut platform = metadata.platform.clone();
-    platform.truncate(platform.floor_char_boundary(MAX_PLATFORM_BYTES));
-    platform.shrink_to_fit();
-    Client { wire: from, version: Some(version), platform }
+    Client { wire: *from, version: Some(version), platform: metadata.platform.clone() }
 }
 
 impl Notes {
     /// Notes a request; the last one of a node for a network counts. Says whether there was room.
-    pub(super) fn sighting(
-        &mut self,
-        network: NetworkId,
-        node: Address,
-        client: Client,
-        now: Timestamp,
-    ) -> bool {
-        self.insert((network, node), Some(Box::new(client)), now)
+    pub(super) fn sighting(&mut self, network: NetworkId, node: Address, said: Said, now: Timestamp) -> bool {
+        self.insert((network, node), Some(said), now)
     }
 
     /// Notes a request that says nothing new but the time, after one that was noted.
@@ -116,27 +114,37 @@ impl Notes {
         lasts.parts(MAX_NOTES).for_each(|part| self.put_again(part));
     }
 
+    /// Says, once, whether so many are new that nobody should wait before they are saved.
+    pub(super) fn are_many(&mut self) -> bool {
+        let are_many = self.new_sightings >= MANY;
+        if are_many {
+            self.new_sightings = 0;
+        }
+        are_many
+    }
+
     /// Returns how many batches of `max` notes of each kind these are.
     pub(super) fn batches(&self, max: usize) -> usize {
         self.sightings.len().max(self.identities.len()).div_ceil(max)
     }
 
-    fn insert(&mut self, key: (NetworkId, Address), client: Option<Box<Client>>, now: Timestamp) -> bool {
+    fn insert(&mut self, key: (NetworkId, Address), said: Option<Said>, now: Timestamp) -> bool {
         if self.unsavable_sightings.contains(key, now) {
             return false;
         }
         let has_room = self.sightings.len() < MAX_NOTES;
         match self.sightings.entry(key) {
             Entry::Occupied(mut known) => {
-                let (known_client, time) = known.get_mut();
+                let (known_said, time) = known.get_mut();
                 *time = now.max(*time);
-                if client.is_some() {
-                    *known_client = client;
+                if said.is_some() {
+                    *known_said = said;
                 }
                 true
             }
             Entry::Vacant(free) if has_room => {
-                free.insert((client, now));
+                free.insert((said, now));
+                self.new_sightings += 1;
                 true
             }
             Entry::Vacant(_) => false,
@@ -196,9 +204,9 @@ impl Notes {
         self.settle();
         for (key, note) in unsaved.sightings {
             if self.sightings.len() < MAX_NOTES {
-                let (client, _) = self.sightings.entry(key).or_insert_with(|| note.clone());
-                if client.is_none() {
-                    *client = note.0;
+                let (said, _) = self.sightings.entry(key).or_insert_with(|| note.clone());
+                if said.is_none() {
+                    *said = note.0;
                 }
             }
         }
@@ -217,9 +225,9 @@ impl Notes {
 
     /// Saves the notes about nodes that are members; the others leave nothing.
     pub(super) fn save(&self, tx: &Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
-        for ((network, node), (client, time)) in &self.sightings {
-            match client {
-                Some(client) => tx.sightings().note(*network, *node, client, *time)?,
+        for ((network, node), (said, time)) in &self.sightings {
+            match said {
+                Some(said) => tx.sightings().note(*network, *node, &client(said), *time)?,
                 None => tx.sightings().note_again(*network, *node, *time)?,
             };
         }
@@ -254,6 +262,7 @@ fn take_first<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, max: usize) -> BTreeMa
 mod tests {
     use ctl_core::{Member, Network};
     use ctl_store::Store;
+    use zt_proto::verb::network_config_request::SoftwareVersion;
 
     use super::*;
 
@@ -261,6 +270,12 @@ mod tests {
 
     fn address(number: u64) -> Address {
         Address::from_low_bits(number)
+    }
+
+    /// What a client of release 1.`minor` says.
+    fn said(minor: u64) -> Said {
+        let software = SoftwareVersion { major: 1, minor, revision: 0 };
+        (None, RequestMetadata { software, ..RequestMetadata::default() }.into())
     }
 
     fn identity(number: u64, key: u8) -> PublicIdentity {
@@ -272,19 +287,36 @@ mod tests {
     fn notes_that_cannot_be_saved_fill_no_memory() {
         let mut notes = Notes::default();
         for number in 0..MAX_NOTES as u64 + 10 {
-            notes.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
+            notes.sighting(NETWORK, address(number), said(0), Timestamp(1));
             notes.identity(identity(number, 1), Timestamp(1));
         }
         assert_eq!((notes.sightings.len(), notes.identities.len()), (MAX_NOTES, MAX_NOTES));
         // Who is noted already is noted anew.
-        notes.sighting(NETWORK, address(5), Client::default(), Timestamp(2));
+        notes.sighting(NETWORK, address(5), said(0), Timestamp(2));
         assert_eq!(notes.sightings[&(NETWORK, address(5))].1, Timestamp(2));
         let batch = notes.take(10);
         for number in 0..20 {
-            notes.sighting(NETWORK, address(number), Client::default(), Timestamp(3));
+            notes.sighting(NETWORK, address(number), said(0), Timestamp(3));
         }
         assert_eq!(notes.take_back(batch), 2 * MAX_NOTES);
         assert_eq!(notes.sightings[&(NETWORK, address(5))].1, Timestamp(3), "the newer note counts");
+    }
+
+    #[test]
+    fn many_notes_are_told_of_once() {
+        let mut notes = Notes::default();
+        let mut told = |numbers: std::ops::Range<u64>| {
+            let tell = |number| {
+                notes.sighting(NETWORK, address(number), said(0), Timestamp(1));
+                notes.are_many()
+            };
+            numbers.map(tell).filter(|are_many| *are_many).count()
+        };
+        let many = MANY as u64;
+        assert_eq!(told(0..many - 1), 0);
+        assert_eq!(told(0..many - 1), 0, "the same ones");
+        assert_eq!(told(many..2 * many), 1);
+        assert_eq!(told(2 * many..3 * many), 1);
     }
 
     /// `known-flaws.md` row 7.
@@ -293,12 +325,12 @@ mod tests {
         let mut notes = Notes::default();
         let mut all = Notes::default();
         for number in 0..MAX_UNSAVABLE as u64 + 10 {
-            all.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
+            all.sighting(NETWORK, address(number), said(0), Timestamp(1));
         }
         notes.set_aside(&all, Timestamp(1));
         assert_eq!(notes.unsavable_sightings.0.len(), MAX_UNSAVABLE);
         let mut is_taken = |time| {
-            notes.sighting(NETWORK, address(5), Client::default(), Timestamp(time));
+            notes.sighting(NETWORK, address(5), said(0), Timestamp(time));
             !notes.sightings.is_empty()
         };
         assert!(!is_taken(UNSAVABLE_FOR));
@@ -308,17 +340,13 @@ mod tests {
 
     #[test]
     fn a_note_that_says_only_the_time_keeps_what_was_said_before() {
-        let client = |minor| Client {
-            version: Some(ClientVersion { major: 1, minor, revision: 0, protocol: 12 }),
-            ..Client::default()
-        };
         let version = |notes: &mut Notes| {
             notes.settle();
-            let (client, time) = notes.sightings[&(NETWORK, address(5))].clone();
-            (client.map(|client| client.version.unwrap().minor), time)
+            let (said, time) = notes.sightings[&(NETWORK, address(5))].clone();
+            (said.map(|(_, metadata)| metadata.software.minor), time)
         };
         let mut notes = Notes::default();
-        assert!(notes.sighting(NETWORK, address(5), client(8), Timestamp(1)));
+        assert!(notes.sighting(NETWORK, address(5), said(8), Timestamp(1)));
         notes.sighting_again(NETWORK, address(5), Timestamp(2));
         assert_eq!(version(&mut notes), (Some(8), Timestamp(2)));
         // One that comes late, as the clock was set back.
@@ -331,7 +359,7 @@ mod tests {
         notes.take_back(unsaved);
         assert_eq!(version(&mut notes), (Some(8), Timestamp(3)));
         let unsaved = notes.take(10);
-        notes.sighting(NETWORK, address(5), client(9), Timestamp(4));
+        notes.sighting(NETWORK, address(5), said(9), Timestamp(4));
         notes.take_back(unsaved);
         assert_eq!(version(&mut notes), (Some(9), Timestamp(4)));
     }
@@ -360,7 +388,7 @@ mod tests {
     fn halving_loses_nothing_and_ends_with_single_notes() {
         let mut notes = Notes::default();
         for number in 0..7 {
-            notes.sighting(NETWORK, address(number), Client::default(), Timestamp(1));
+            notes.sighting(NETWORK, address(number), said(0), Timestamp(1));
             notes.identity(identity(number + 3, 1), Timestamp(1));
         }
         let (mut parts, mut singles) = (vec![notes], Notes::default());
@@ -374,12 +402,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_of_itself_is_cut_at_once() {
-        let mut metadata = RequestMetadata::default();
-        (metadata.platform, metadata.protocol) = ("x".repeat(60_000), u64::MAX);
-        let client = client(None, &metadata);
-        assert_eq!(client.platform.len(), MAX_PLATFORM_BYTES);
-        assert_eq!(client.version.unwrap().protocol, u64::from(u32::MAX));
+    fn numbers_that_no_client_has_are_bounded() {
+        let metadata = RequestMetadata { protocol: u64::MAX, ..RequestMetadata::default() };
+        assert_eq!(client(&(None, metadata.into())).version.unwrap().protocol, u64::from(u32::MAX));
+    }
+
+    /// There is one for each member that comes back after a restart.
+    #[test]
+    fn a_note_is_small() {
+        assert!(size_of::<Note>() <= 48, "{}", size_of::<Note>());
     }
 
     #[test]
@@ -397,7 +428,7 @@ mod tests {
             })
             .unwrap();
         for number in 0..25 {
-            notes.sighting(NETWORK, address(number), Client::default(), Timestamp(number));
+            notes.sighting(NETWORK, address(number), said(0), Timestamp(number));
             notes.identity(identity(number, 1), Timestamp(number));
         }
         let mut batches = 0;

@@ -124,7 +124,7 @@ impl Takeover {
         debug!(peer = %address, networks = known.networks.len(), "member is there");
         for (network, client) in known.networks {
             if let Some(metadata) = metadata(&client) {
-                controller.welcome(network, address, metadata, now);
+                controller.welcome(network, address, &metadata, now);
             }
         }
     }

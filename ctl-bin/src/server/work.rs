@@ -302,10 +302,13 @@ pub(super) async fn save_notes(controller: SharedController) {
     let (mut saves, mut sweeps) = (interval(SAVE_INTERVAL), interval(AUDIT_SWEEP_INTERVAL));
     saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let controller = Arc::clone(&controller);
+        let keeper = Arc::clone(&controller);
         let done = tokio::select! {
-            _ = saves.tick() => spawn_blocking(move || controller.save_notes(clock::now())).await,
-            _ = sweeps.tick() => spawn_blocking(move || controller.sweep_audit_log(clock::now())).await,
+            _ = saves.tick() => spawn_blocking(move || keeper.save_notes(clock::now())).await,
+            () = controller.many_noted.notified() => {
+                spawn_blocking(move || keeper.save_notes(clock::now())).await
+            }
+            _ = sweeps.tick() => spawn_blocking(move || keeper.sweep_audit_log(clock::now())).await,
         };
         if let Err(error) = done {
             error!(%error, "notes not saved");

@@ -1,6 +1,7 @@
 //! Which identities are believed, and what is noted about those who asked.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ctl_core::{ConfigRequest, Event, EventKind};
 use ctl_store::StoreError;
@@ -11,7 +12,7 @@ use zt_proto::verb::network_config_request::RequestMetadata;
 use zt_proto::{Address, PublicIdentity};
 
 use super::super::members::{Answered, Key, Standing};
-use super::super::notes::{self, NOTES_AT_ONCE, Notes};
+use super::super::notes::{NOTES_AT_ONCE, Notes};
 use super::super::udp::Command;
 use super::{Controller, lock};
 use crate::vl1::{Node, Now};
@@ -123,12 +124,18 @@ impl Controller {
         now: Now,
     ) -> bool {
         let ConfigRequest { network, identity, ref metadata, .. } = *request;
-        let client = notes::client(from, metadata);
-        let is_noted = lock(&self.notes).sighting(network, identity.address, client, now.wall);
+        let metadata = lock(&self.members).share(metadata);
+        let said = (from, Arc::clone(&metadata));
+        let mut notes = lock(&self.notes);
+        let is_noted = notes.sighting(network, identity.address, said, now.wall);
+        if notes.are_many() {
+            self.many_noted.notify_one();
+        }
+        drop(notes);
         // Else the next request is noted in full.
         let answered = answered.filter(|_| is_noted);
         let key = (network, identity.address);
-        let may_have_missed = self.is_here(key, metadata.clone(), answered, standing, now);
+        let may_have_missed = self.is_here(key, metadata, answered, standing, now);
         if may_have_missed {
             lock(&self.notes).identity(identity, now.wall);
         }
@@ -139,7 +146,7 @@ impl Controller {
     pub(super) fn is_here(
         &self,
         key: Key,
-        metadata: RequestMetadata,
+        metadata: Arc<RequestMetadata>,
         answered: Option<Answered>,
         standing: Standing,
         now: Now,

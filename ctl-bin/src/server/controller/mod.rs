@@ -74,6 +74,8 @@ pub(super) struct Controller {
     sessions_looked_at: Mutex<Timestamp>,
     /// Rings when there is something to send that nobody asked for.
     pub(super) outgoing: Notify,
+    /// Rings when notes should be saved before their time.
+    pub(super) many_noted: Notify,
     pub(super) tally: Tally,
     /// Gets what members do by asking.
     events: Events,
@@ -126,6 +128,7 @@ impl Controller {
             revocations: Mutex::default(),
             sessions_looked_at: Mutex::new(now.wall),
             outgoing: Notify::new(),
+            many_noted: Notify::new(),
             tally,
             events,
             dropped: AtomicU64::new(0),

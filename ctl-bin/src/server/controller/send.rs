@@ -69,13 +69,14 @@ impl Controller {
         &self,
         network: NetworkId,
         member: Address,
-        metadata: RequestMetadata,
+        metadata: &RequestMetadata,
         now: Now,
     ) {
         let key = (network, member);
         if lock(&self.members).has_asked(key, now.mono) {
             return;
         }
+        let metadata = lock(&self.members).share(metadata);
         // Also if it may no longer be in: only who counts as admitted is told so.
         let may_have_missed = self.is_here(key, metadata, None, Standing::Admitted, now);
         if may_have_missed {

@@ -94,7 +94,7 @@ pub(super) struct Answered {
 #[derive(Debug)]
 pub(super) struct Seen {
     network: NetworkId,
-    /// Without the token. Most say the same, which is kept once.
+    /// As [`Members::share`] returns it.
     pub metadata: Arc<RequestMetadata>,
     answered: Option<Answered>,
     /// Only while it asks often.
@@ -244,13 +244,18 @@ impl Members {
         self.nodes.get_mut(&key).map_or(Turn::FIRST, Seen::take_turn)
     }
 
+    /// Returns what a node says of itself as it is kept: without the token. Most say the same, which is kept once.
+    pub(super) fn share(&mut self, metadata: &RequestMetadata) -> Arc<RequestMetadata> {
+        self.said.share(metadata)
+    }
+
     /// Notes a request for a network that exists, and what a member was answered that may repeat it. Says whether the node is
     /// one that comes back: it was offline, or refused, or does not ask in the rhythm of a client that runs on, so that it was
     /// probably started again. What clients do not keep, they then do not have.
     pub(super) fn note(
         &mut self,
         key: Key,
-        metadata: RequestMetadata,
+        metadata: Arc<RequestMetadata>,
         answered: Option<Answered>,
         standing: Standing,
         now: Instant,
@@ -269,7 +274,6 @@ impl Members {
             let (network, node) = (key.0, key.1.octets());
             let configured = (standing == Standing::Admitted).then_some(now);
             self.waiting += usize::from(configured.is_none());
-            let metadata = self.said.share(metadata);
             let (sendings, last_request) = (None, now);
             let seen = Seen { network, metadata, answered, sendings, last_request, configured, node, turn };
             if let Some(before) = self.nodes.insert(seen) {

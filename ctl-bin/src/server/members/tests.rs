@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use ctl_core::{ConfigRequest, Decision, Member, Occupied, RequestKind, Snapshot, decide};
+use ctl_store::MAX_PLATFORM_BYTES;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -97,7 +98,7 @@ impl Fixture {
     /// A node asks, is decided about, and admitted.
     fn decided(&mut self, n: u64, now: Now) -> bool {
         let answered = self.answered();
-        self.members.note(key(n), modern(), Some(answered), Admitted, now.mono)
+        self.members.note(key(n), modern().into(), Some(answered), Admitted, now.mono)
     }
 
     /// It asks in the same way again.
@@ -160,7 +161,7 @@ impl Fixture {
 impl Members {
     /// A node asks that cannot be answered at once the next time.
     fn asks(&mut self, n: u64, standing: Standing, now: Now) -> bool {
-        self.note(key(n), modern(), None, standing, now.mono)
+        self.note(key(n), modern().into(), None, standing, now.mono)
     }
 
     /// Counts what the table counts as it goes.
@@ -225,7 +226,7 @@ fn members_are_remembered_up_to_a_bound_and_the_newest_gives_way() {
 fn only_members_that_asked_lately_are_online() {
     let (mut members, now) = (Members::default(), start());
     for key in [key(7), key(8), (NetworkId(2), node(9))] {
-        assert!(members.note(key, modern(), None, Admitted, now.mono));
+        assert!(members.note(key, modern().into(), None, Admitted, now.mono));
     }
     members.asks(5, Refused, now);
     let later = after(now, 60_000);
@@ -259,11 +260,13 @@ fn what_many_say_is_kept_once_and_different_sayings_are_bounded() {
     let says = |n: u64| RequestMetadata { flags: n, ..modern() };
     let bound = MAX_SAYINGS as u64;
     for n in 0..2 * bound {
-        members.note(key(n), says(n), None, Admitted, now.mono);
+        let said = members.share(&says(n));
+        members.note(key(n), said, None, Admitted, now.mono);
     }
     assert_eq!(members.said.len(), MAX_SAYINGS);
     let metadata = |members: &Members, n| Arc::clone(&members.online(key(n), now.mono).unwrap().metadata);
-    members.note(key(9_999), says(5), None, Admitted, now.mono);
+    let said = members.share(&says(5));
+    members.note(key(9_999), said, None, Admitted, now.mono);
     assert!(Arc::ptr_eq(&metadata(&members, 9_999), &metadata(&members, 5)));
     assert_eq!(*metadata(&members, bound + 7), says(bound + 7), "beyond the bound");
     members.sweep(now.mono + ONLINE_FOR);
@@ -274,19 +277,24 @@ fn what_many_say_is_kept_once_and_different_sayings_are_bounded() {
 #[test]
 fn an_old_client_gets_no_credentials_but_belongs_to_a_changed_network() {
     let (mut members, now) = (Members::default(), start());
-    members.note(key(7), RequestMetadata::default(), None, Admitted, now.mono);
+    members.note(key(7), RequestMetadata::default().into(), None, Admitted, now.mono);
     assert_eq!(members.receivers(NETWORK, Address::NONE, now.mono), []);
     let all = Address::NONE..=Address::MAX;
     assert_eq!(members.next_member(NETWORK, all, now.mono), Some(node(7)));
 }
 
 #[test]
-fn a_token_is_not_kept() {
-    let (mut members, now) = (Members::default(), start());
+fn a_token_is_not_kept_nor_more_of_a_platform_than_the_database_takes() {
+    let mut members = Members::default();
     let metadata = RequestMetadata::parse(b"v=7\na=token:secret");
     assert!(metadata.token.is_some());
-    members.note(key(7), metadata, None, Admitted, now.mono);
-    assert_eq!(members.online(key(7), now.mono).unwrap().metadata.token, None);
+    assert_eq!(members.share(&metadata).token, None);
+    let platform = "x".repeat(60_000);
+    let said = members.share(&RequestMetadata { platform, ..metadata });
+    assert_eq!(said.platform.len(), MAX_PLATFORM_BYTES);
+    // Who says it again is known.
+    assert!(Arc::ptr_eq(&members.share(&said), &said));
+    assert_eq!(members.said.len(), 2);
 }
 
 #[test]
@@ -318,7 +326,8 @@ fn only_what_is_still_right_is_sent_again() {
     let mut is_right = |asked, generation, millis| {
         // Online all the time.
         let answered = fixture.answered();
-        fixture.members.note(key(7), modern(), Some(answered), Admitted, after(start, millis - 60_000).mono);
+        let then = after(start, millis - 60_000).mono;
+        fixture.members.note(key(7), modern().into(), Some(answered), Admitted, then);
         let now = after(start, millis);
         let again = fixture.members.again(key(7), asked, generation, now.wall, now.mono);
         matches!(again, Again::Ready(_))
@@ -350,7 +359,7 @@ fn a_member_that_asks_in_the_same_way_again_may_do_so_after_more_than_a_second()
     assert!(!members.take(key(7), at(2_001).mono));
     assert!(members.take(key(7), at(2_002).mono) && members.take((NetworkId(2), node(7)), at(2_002).mono));
     // Of one that was only taken as online nobody knows when it asked.
-    members.note(key(8), modern(), None, Admitted, at(0).mono);
+    members.note(key(8), modern().into(), None, Admitted, at(0).mono);
     assert!(members.take(key(8), at(0).mono));
 }
 

@@ -16,7 +16,7 @@ fn online(networks: &[NetworkId], count: u64, now: Instant) -> Members {
     for network in networks {
         for n in 1..=count {
             let key = (*network, node(n));
-            members.note(key, RequestMetadata::default(), None, Standing::Admitted, now);
+            members.note(key, RequestMetadata::default().into(), None, Standing::Admitted, now);
         }
     }
     members

@@ -115,7 +115,7 @@ fn former_members_are_revoked_in_a_network_that_is_made_under_the_same_id() {
         let Answer::Config(new, _) = fixture.ask(4, source(1), now) else { panic!("refused") };
         lock(&fixture.controller.members).note(
             (NETWORK, identity(4).address),
-            metadata(),
+            metadata().into(),
             None,
             Standing::Admitted,
             now.mono,

@@ -93,7 +93,7 @@ impl Fixture {
     /// A member asks and is answered, as if it came from the node.
     fn note(&self, node: u64, standing: Standing) {
         let key = (NETWORK, identity(node).address);
-        lock(&self.controller.members).note(key, metadata(), None, standing, self.now.mono);
+        lock(&self.controller.members).note(key, metadata().into(), None, standing, self.now.mono);
     }
 
     fn put(&self, member: &Member) {

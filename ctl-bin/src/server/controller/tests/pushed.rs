@@ -186,7 +186,7 @@ fn a_client_before_1_2_is_only_made_to_ask() {
     let mut fixture = Fixture::with_network(true);
     fixture.put(&authorized(5));
     let (key, old) = ((NETWORK, identity(5).address), RequestMetadata::parse(b"v=6"));
-    lock(&fixture.controller.members).note(key, old, None, Standing::Admitted, fixture.now.mono);
+    lock(&fixture.controller.members).note(key, old.into(), None, Standing::Admitted, fixture.now.mono);
     let before = clock::now().mono;
     fixture.controller.follow(&[Change::Network(NETWORK)], fixture.now);
     assert_eq!(fixture.send_all(), 0, "too soon");

@@ -11,7 +11,7 @@ fn a_member_that_is_there_after_a_restart_is_told_what_is_without_asking() {
     fixture.controller.follow(&[revoked], fixture.now);
     assert_eq!(fixture.send_all(), 1, "nobody else is online");
     for node in [5, 6] {
-        fixture.controller.welcome(NETWORK, identity(node).address, metadata(), fixture.now);
+        fixture.controller.welcome(NETWORK, identity(node).address, &metadata(), fixture.now);
     }
     fixture.send_all();
     // For each the revocation; a configuration for the one, an error for the other.
@@ -32,7 +32,7 @@ fn a_member_that_asks_by_itself_is_not_sent_the_same_once_more() {
     // The answer of the other one is to come.
     assert!(lock(&fixture.controller.members).take((NETWORK, identity(6).address), fixture.now.mono));
     for node in [5, 6] {
-        fixture.controller.welcome(NETWORK, identity(node).address, metadata(), fixture.now);
+        fixture.controller.welcome(NETWORK, identity(node).address, &metadata(), fixture.now);
     }
     assert_eq!(fixture.send_all(), 0);
 }
