@@ -73,6 +73,7 @@ use ctl_store::{StoreError, UnmigratedStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -286,8 +287,10 @@ fn run(order: Order) -> Result<ExitCode, StartError> {
 fn serve(order: &Order, rng: ChaCha20Rng) -> Result<(), StartError> {
     let Some(args) = order.line.serving() else { return Ok(()) };
     let handed = Handed::take(args.bind, args.port)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(run_controller(order, args, handed, rng));
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    // The loop of the node has a thread to itself, so that a datagram does not wake one that wakes another.
+    let node_runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
+    let result = runtime.block_on(run_controller(order, args, handed, &node_runtime, rng));
     // What is still being computed is for nobody, and a write that is not committed was not acknowledged.
     runtime.shutdown_timeout(SHUTDOWN);
     result
@@ -298,6 +301,7 @@ async fn run_controller(
     order: &Order,
     args: &ServeArgs,
     handed: Handed,
+    node_runtime: &Arc<Runtime>,
     mut rng: ChaCha20Rng,
 ) -> Result<(), StartError> {
     let address = match &handed.api {
@@ -322,9 +326,12 @@ async fn run_controller(
     let metrics = Metrics::new()?;
     let secondary = secondary_port(args.secondary_port, worlds.current().name(secret.address()));
     let sockets_rng = ChaCha20Rng::from_seed(draw_seed(&mut rng));
-    let sockets = match handed.udp {
-        udp if udp.is_empty() => Sockets::bind(args.bind, args.port, secondary, sockets_rng),
-        udp => Sockets::handed(udp, args.bind, secondary, sockets_rng),
+    let sockets = {
+        let _watched_there = node_runtime.enter();
+        match handed.udp {
+            udp if udp.is_empty() => Sockets::bind(args.bind, args.port, secondary, sockets_rng),
+            udp => Sockets::handed(udp, args.bind, secondary, sockets_rng),
+        }
     };
     let sockets = sockets.map_err(|source| udp_error(args.port, source))?;
     let listener = match handed.api {
@@ -434,7 +441,9 @@ async fn run_controller(
     } else {
         Box::new(|_, _| None)
     };
-    tasks.spawn(udp::run(node, sockets, commands, outbox, at_once, stopped.clone()));
+    let run_node = udp::run(node, sockets, commands, outbox, at_once, stopped.clone());
+    let node_runtime = Arc::clone(node_runtime);
+    tasks.spawn_blocking(move || node_runtime.block_on(run_node));
     tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
