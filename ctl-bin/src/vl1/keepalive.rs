@@ -21,6 +21,10 @@ const PROOF_PACE: Duration = Duration::from_micros(500);
 const TURNED_UP: Duration = Duration::from_secs(1);
 /// A peer is looked at no more often.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Of the peers whose paths are kept alive, about so many are looked at together, for which each waits [`LONGEST_WAIT`] at most:
+/// the loop wakes once for all of them, and once for what they answer.
+const TOGETHER: u32 = 16;
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 impl Node {
     /// Takes up a new peer and arms its timer.
@@ -99,7 +103,9 @@ impl Node {
         if is_root || peer.is_active(now.mono) {
             self.keep_paths_alive(now, address);
         }
-        let next = self.next_check(now.mono, address);
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).max(1);
+        let together = (PROBE_AFTER * TOGETHER / peers).min(LONGEST_WAIT);
+        let next = self.next_check(now.mono, address).round_up(together);
         self.arm_peer(next, address);
     }
 

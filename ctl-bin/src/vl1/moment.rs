@@ -37,6 +37,11 @@ impl Moment {
         u64::from(self.upper.get() - 1) << 32 | u64::from(u32::from_ne_bytes(self.lower))
     }
 
+    /// Returns the first moment from this one on that is a multiple of `step` after [`Self::START`].
+    pub(super) fn round_up(self, step: Duration) -> Self {
+        Self::from_ticks(self.ticks().next_multiple_of(ticks(step).max(1)))
+    }
+
     /// Returns the time from `earlier` to this one, zero if that is later.
     pub(super) fn saturating_duration_since(self, earlier: Self) -> Duration {
         duration(self.ticks().saturating_sub(earlier.ticks()))
@@ -139,6 +144,18 @@ mod tests {
         assert_eq!(end, end + CENTURY);
         assert!(end > Moment::START + CENTURY * 8);
         assert_eq!(Start::new(at(5)).present(at(3)).mono, Moment::START);
+    }
+
+    #[test]
+    fn what_is_put_off_is_never_earlier_and_comes_together() {
+        let (step, after) =
+            (Duration::from_millis(250), |millis| Moment::START + Duration::from_millis(millis));
+        for (millis, rounded) in [(0, 0), (1, 250), (250, 250), (251, 500), (86_400_001, 86_400_250)] {
+            assert_eq!(after(millis).round_up(step), after(rounded));
+            assert_eq!(after(millis).round_up(Duration::ZERO), after(millis));
+        }
+        let end = Moment::START + CENTURY * 9;
+        assert_eq!(end.round_up(step), end);
     }
 
     /// A timer is never due before the time for which the loop is woken: it would be woken in vain, again and again.

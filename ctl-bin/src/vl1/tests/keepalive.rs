@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use zt_proto::Address;
 use zt_proto::verb::Verb;
 
 use super::super::{Node, Now};
 use super::client::{Client, Received};
-use super::{at, identity, leaf, planet, root, sign_on, transmits, verify_identities};
+use super::{at, identity, leaf, link, planet, root, sign_on, transmits, verify_identities};
 
 /// Lets time pass until `end`, with everything due done at its time; `client` answers if `answers`. Returns what it got.
 fn pass(node: &mut Node, client: &mut Client, from: u64, end: u64, answers: bool) -> Vec<(u64, Received)> {
@@ -36,6 +37,31 @@ fn the_path_of_a_member_that_asks_is_kept_alive() {
     assert!((2..=4).contains(&count(Verb::HELLO)), "{} HELLO", count(Verb::HELLO));
     assert!((5..=9).contains(&count(Verb::ECHO)), "{} ECHO", count(Verb::ECHO));
     assert!(node.peers(at(130_000))[0].paths.iter().all(|path| !path.expired));
+}
+
+/// Or the loop would wake for each of a thousand peers, four times a minute, and for each of their answers.
+#[test]
+fn peers_are_kept_alive_many_at_a_time() {
+    let peers = 100;
+    let mut node = Node::with_peers(peers);
+    for n in 1..=peers {
+        let (now, address) = (node.start.present(at(n * 37)), Address::from_low_bits(n));
+        node.note_nontrivial(now, address);
+        node.learn_path(now, address, link(&format!("10.0.1.{n}:9993")));
+    }
+    transmits(&mut node);
+    let (mut wakes, mut sent) = (0, 0);
+    for millis in 4_000..64_000 {
+        let now = at(millis);
+        if node.poll_timeout().is_some_and(|due| due <= now.mono) {
+            node.handle_timeout(now);
+            wakes += 1;
+            sent += transmits(&mut node).len();
+        }
+    }
+    assert!(sent >= 400, "{sent}");
+    // The first time each at its own, and every five seconds what has expired is swept.
+    assert!(wakes < 100 + 4 * 20 + 15, "{wakes}");
 }
 
 #[test]
