@@ -1,6 +1,6 @@
 //! What changed, as those who must react to it see it (`vl2.md` §11).
 
-use zt_proto::{Address, NetworkId};
+use zt_proto::{Address, NetworkId, Timestamp};
 
 use crate::member::Member;
 use crate::network::Network;
@@ -14,9 +14,11 @@ pub enum Change {
     NetworkRemoved(NetworkId),
     /// The member needs a new configuration, or is still to be refused.
     Member { network: NetworkId, member: Address },
-    /// The member was authorized and no longer is, or is gone, or its session was made to end earlier: its certificate must be
-    /// revoked.
+    /// The member was authorized and no longer is, or is gone: its certificate must be revoked.
     MemberRevoked { network: NetworkId, member: Address },
+    /// The session of the member was made to end earlier, and it is still authorized: its certificate must be revoked when the session
+    /// ends, which may have been already.
+    SessionCutShort { network: NetworkId, member: Address, ends: Timestamp },
 }
 
 impl Change {
@@ -36,27 +38,35 @@ impl Change {
         let record = after.or(before)?;
         let (network, member) = (record.network, record.address);
         let expiry = |member: Option<&Member>| member.map(|member| member.authentication_expiry);
-        // A session that ends at its time is found by that.
-        let is_cut_short = is_authorized && expiry(after) < expiry(before);
-        if was_authorized && (!is_authorized || is_cut_short) {
+        if was_authorized && !is_authorized {
             Some(Self::MemberRevoked { network, member })
+        } else if was_authorized && expiry(after) < expiry(before) {
+            Some(Self::SessionCutShort { network, member, ends: record.authentication_expiry })
         } else if after.is_some() && before != after {
             Some(Self::Member { network, member })
         } else {
             None
         }
     }
+
+    /// Returns whose certificate must be revoked because of it, if that is to be at `now`. Sessions that end later are found
+    /// by that.
+    pub fn revoked(self, now: Timestamp) -> Option<(NetworkId, Address)> {
+        match self {
+            Self::MemberRevoked { network, member } => Some((network, member)),
+            Self::SessionCutShort { network, member, ends } => (ends <= now).then_some((network, member)),
+            Self::Network(_) | Self::NetworkRemoved(_) | Self::Member { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use zt_proto::Timestamp;
-
     use super::*;
     use crate::member::Credential;
 
     #[test]
-    fn who_is_logged_out_is_revoked_and_who_logs_in_again_is_not() {
+    fn who_is_logged_out_is_revoked_when_its_session_ends_and_who_logs_in_again_is_not() {
         let (network, address) = (NetworkId(1), Address::from_low_bits(2));
         let until = |expiry| {
             let mut member = Member::new(network, address, Timestamp(1));
@@ -64,7 +74,12 @@ mod tests {
             Member { authentication_expiry: Timestamp(expiry), ..member }
         };
         let change = |before, after| Change::of_member(Some(&until(before)), Some(&until(after)));
-        assert_eq!(change(200, 0), Some(Change::MemberRevoked { network, member: address }));
+        for ends in [0, 100] {
+            let change = change(200, ends).unwrap();
+            assert_eq!(change, Change::SessionCutShort { network, member: address, ends: Timestamp(ends) });
+            assert_eq!(change.revoked(Timestamp(100)), Some((network, address)));
+            assert_eq!(change.revoked(Timestamp(99)).is_some(), ends == 0);
+        }
         assert_eq!(change(200, 300), Some(Change::Member { network, member: address }));
         assert_eq!(change(200, 200), None);
     }

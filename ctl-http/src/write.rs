@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ctl_core::Change;
 use ctl_store::{StoreError, Tx};
 use tokio::sync::oneshot;
 
@@ -75,7 +74,7 @@ impl State {
             } else {
                 tx.audit().add_limited(&entry)?;
             }
-            if let Some(Change::MemberRevoked { network, member }) = change {
+            if let Some((network, member)) = change.and_then(|change| change.revoked(now)) {
                 tx.revoked().note(network, member, now)?;
             }
             happened.extend_from_slice(&events);

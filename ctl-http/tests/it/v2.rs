@@ -257,6 +257,21 @@ fn member_is_added_changed_replaced_and_removed() {
 }
 
 #[test]
+fn a_session_that_is_shortened_is_told_with_its_end() {
+    let mut server = start();
+    let member = json!({ "authorized": true, "authenticationExpiryTime": 2000 });
+    ok_or_created(&send(&server, "PUT", LAPTOP, &[], &member));
+    for ends in [3000, 1000] {
+        ok(&send(&server, "PATCH", LAPTOP, &[], &json!({ "authenticationExpiryTime": ends })));
+    }
+    let (network, member) = (NETWORK_ID, Address::from_low_bits(0x11_1111_1111));
+    let changes = changes(&mut server);
+    let [.., longer, shorter] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(*longer, Change::Member { network, member });
+    assert_eq!(*shorter, Change::SessionCutShort { network, member, ends: Timestamp(1000) });
+}
+
+#[test]
 fn address_of_another_member_and_a_foreign_identity_are_refused() {
     let server = start();
     ok_or_created(&send(&server, "PUT", LAPTOP, &[], &json!({ "ipAssignments": ["10.0.0.1"] })));

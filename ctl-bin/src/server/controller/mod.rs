@@ -146,6 +146,8 @@ impl Controller {
     /// Does what committed changes ask for, in the order in which they were made, all but the sending. Members of a network that
     /// were revoked one after the other are one mass.
     pub(super) fn follow(&self, changes: &[Change], now: Now) {
+        // All of it is in the database: what that look did not find because it came too early, the next finds.
+        let seen = now.wall.max(*lock(&self.sessions_looked_at));
         let mut changes = changes.iter().copied().peekable();
         while let Some(change) = changes.next() {
             match change {
@@ -160,9 +162,16 @@ impl Controller {
                     lock(&self.pushes).network(network);
                 }
                 Change::Member { network, member } => lock(&self.pushes).member((network, member)),
-                Change::MemberRevoked { network, member } => {
+                // It is told when its session ends; the others when it does.
+                Change::SessionCutShort { network, member, ends } if ends > seen => {
+                    lock(&self.pushes).member((network, member));
+                }
+                Change::MemberRevoked { network, member }
+                | Change::SessionCutShort { network, member, .. } => {
                     let mut revoked = vec![member];
-                    while let Some(member) = changes.peek().and_then(|next| revoked_in(network, *next)) {
+                    while let Some(Some((of, member))) = changes.peek().map(|next| next.revoked(seen))
+                        && of == network
+                    {
                         revoked.push(member);
                         changes.next();
                     }
@@ -278,13 +287,6 @@ impl Controller {
         if self.node.blocking_send(Box::new(command)).is_err() {
             debug!("the node has stopped");
         }
-    }
-}
-
-fn revoked_in(network: NetworkId, change: Change) -> Option<Address> {
-    match change {
-        Change::MemberRevoked { network: of, member } => (of == network).then_some(member),
-        Change::Network(_) | Change::NetworkRemoved(_) | Change::Member { .. } => None,
     }
 }
 

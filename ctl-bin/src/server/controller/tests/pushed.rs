@@ -271,6 +271,56 @@ fn the_others_are_told_when_a_session_ends_whose_member_does_not_ask() {
     assert!(!catch_up(&Fixture::new(disk.open(), later), later), "no certificate is as old");
 }
 
+/// In a network whose members log in, one is online whose session lasts, and one whose session ends after so many milliseconds.
+fn with_sessions(ends_ms: u64) -> Fixture {
+    let fixture = Fixture::with_network(true);
+    let network = Network { sso_enabled: true, ..Network::new(NETWORK, Timestamp(1)) };
+    fixture.controller.store.write(|tx| tx.networks().put(&network)).unwrap();
+    for (node, millis) in [(5, ends_ms), (6, 9_000_000)] {
+        fixture.put(&Member { authentication_expiry: fixture.at(millis).wall, ..authorized(node) });
+        fixture.note(node, Standing::Admitted);
+    }
+    fixture
+}
+
+#[test]
+fn a_session_that_was_shortened_is_revoked_when_it_ends_and_once() {
+    let mut fixture = with_sessions(5);
+    let (network, member) = (NETWORK, identity(5).address);
+    let change = Change::SessionCutShort { network, member, ends: fixture.at(5).wall };
+    let told = |fixture: &mut Fixture| {
+        fixture.send_all();
+        (fixture.figure(|tally| &tally.pushes), fixture.figure(|tally| &tally.revocation_packets))
+    };
+    fixture.controller.follow(&[change], fixture.now);
+    assert_eq!(told(&mut fixture), (1, 0), "it is told when its session ends");
+    assert!(matches!(fixture.ask(5, source(1), fixture.at(4)), Answer::Config(..)));
+    fixture.controller.end_sessions(fixture.at(4));
+    assert_eq!(told(&mut fixture), (1, 0));
+    fixture.controller.end_sessions(fixture.at(6));
+    assert!(told(&mut fixture).1 > 0, "the others are told");
+    let packets = told(&mut fixture).1;
+    fixture.controller.end_sessions(fixture.at(8));
+    assert_eq!(told(&mut fixture).1, packets, "once");
+}
+
+/// Its change was saved when the look for ended sessions was past that, and is followed by a thread that is late.
+#[test]
+fn a_session_that_was_shortened_to_a_time_that_is_past_is_revoked_at_once() {
+    for (looked_at, followed_at, is_revoked) in [(0, 5, true), (5, 4, true), (4, 4, false)] {
+        let mut fixture = with_sessions(9_000_000);
+        fixture.controller.end_sessions(fixture.at(looked_at));
+        let (network, member) = (NETWORK, identity(5).address);
+        let ends = fixture.at(5).wall;
+        fixture.put(&Member { authentication_expiry: ends, ..authorized(5) });
+        let change = Change::SessionCutShort { network, member, ends };
+        fixture.controller.follow(&[change], fixture.at(followed_at));
+        fixture.send_all();
+        let is_told = fixture.figure(|tally| &tally.revocation_packets) > 0;
+        assert_eq!(is_told, is_revoked, "looked at {looked_at}, followed at {followed_at}");
+    }
+}
+
 /// Pushing tells what is; it records nobody.
 #[test]
 fn a_push_leaves_no_record_of_a_stranger() {
