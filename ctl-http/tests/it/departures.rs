@@ -232,12 +232,6 @@ pub(crate) const DEPARTURES: &[Departure] = &[
     row(RULES, "rule-characteristics-bad", NOT_UNDERSTOOD, Error(400, "rules[0].mask: expected hexadecimal")),
     row(
         RULES,
-        "rule-not-or-types",
-        NOT_UNDERSTOOD,
-        Error(400, "rules[1].or: expected true or false, got \"x\""),
-    ),
-    row(
-        RULES,
         "rule-integer-range",
         "INTEGER_RANGE is accepted",
         Shows(&[(

@@ -31,11 +31,8 @@ pub(super) fn parse(entry: &Value, values: Values) -> Result<Rule, FieldError> {
         return Err(FieldError::unexpected("type", "the name of a rule type", entry.get("type")));
     };
     let body = parse_body(kind, &fields)?;
-    if body.is_action() {
-        // The two mean nothing there, and are not shown.
-        return Ok(Rule { not: false, or: false, body });
-    }
-    Ok(Rule { not: fields.boolean("not")?, or: fields.boolean("or")?, body })
+    let is_match = !body.is_action(); // the two mean nothing on an action, and are not shown there
+    Ok(Rule { not: is_match && fields.boolean("not"), or: is_match && fields.boolean("or"), body })
 }
 
 fn parse_body(kind: &str, fields: &Fields<'_>) -> Result<RuleBody, FieldError> {
@@ -100,7 +97,7 @@ fn parse_body(kind: &str, fields: &Fields<'_>) -> Result<RuleBody, FieldError> {
             start: fields.hex_or_number("start")?,
             end: fields.hex_or_number("end")?,
             index: fields.u16("idx")?,
-            little_endian: fields.boolean("little")?,
+            little_endian: fields.boolean("little"),
             bits: fields.width("bits")?,
         },
         RAW => {
@@ -157,28 +154,8 @@ impl<'a> Fields<'a> {
         self.entry.get(name).filter(|value| !value.is_null())
     }
 
-    /// Reads a boolean, false if missing: also as 0 and 1, and as what some languages make of it in a text.
-    fn boolean(&self, name: &str) -> Result<bool, FieldError> {
-        let Some(value) = self.present(name) else { return Ok(false) };
-        let number = value.as_u64().filter(|number| *number <= 1);
-        let text = value.as_str();
-        let is_understood = value.is_boolean()
-            || number.is_some()
-            || text.is_some_and(|text| matches!(text, "true" | "false" | "True" | "False" | "1" | "0"));
-        match self.values {
-            Values::Understood if !is_understood => {
-                Err(FieldError::unexpected(name, "true or false", Some(value)))
-            }
-            Values::Understood | Values::AsTheOriginal => Ok(lenient::boolean(value, false)),
-        }
-    }
-
-    /// Returns the digits of an address as text, and whether they were written as a text or as a whole number: that is what
-    /// becomes of ten decimal digits without quotes.
-    fn digits(&self, name: &str) -> (String, bool) {
-        let value = self.entry.get(name);
-        let is_whole = value.is_some_and(|value| value.is_string() || value.is_u64());
-        (value.map(lenient::text).unwrap_or_default(), is_whole)
+    fn boolean(&self, name: &str) -> bool {
+        self.entry.get(name).is_some_and(|value| lenient::boolean(value, false))
     }
 
     /// Reads a whole number of as many bits as `max` has. The original cuts off the bits above, and takes 0 for what it
@@ -233,13 +210,13 @@ impl<'a> Fields<'a> {
 
     /// Reads an address, also without its leading zeros. The original stops at what is no digit, and keeps the last ten.
     fn address(&self, name: &str) -> Result<Address, FieldError> {
-        let (text, is_whole) = self.digits(name);
+        let value = self.entry.get(name);
+        let text = value.map(lenient::text).unwrap_or_default();
         let address = Address::from_low_bits(lenient::leading_hex(&text));
-        let is_understood = is_whole && is_hex(digits_of(&text), 10);
+        let is_understood = is_hex(digits_of(&text), 10);
         match self.values {
             Values::Understood if !is_understood => {
-                let expected = "an address of at most ten hexadecimal digits";
-                Err(FieldError::unexpected(name, expected, self.entry.get(name)))
+                Err(FieldError::unexpected(name, "an address of at most ten hexadecimal digits", value))
             }
             Values::Understood | Values::AsTheOriginal => Ok(address),
         }
@@ -247,12 +224,13 @@ impl<'a> Fields<'a> {
 
     /// Reads pairs of digits; colons and dashes do not matter. For the original, what is missing is 0.
     fn mac(&self, name: &str) -> Result<Mac, FieldError> {
-        let (text, is_whole) = self.digits(name);
+        let value = self.entry.get(name);
+        let text = value.map(lenient::text).unwrap_or_default();
         let plain: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
-        let is_understood = is_whole && plain.len() == 12 && is_hex(&plain, 12);
+        let is_understood = plain.len() == 12 && is_hex(&plain, 12);
         if matches!(self.values, Values::Understood) && !is_understood {
             let expected = "a MAC address of twelve hexadecimal digits, for example 02:11:22:33:44:55";
-            return Err(FieldError::unexpected(name, expected, self.entry.get(name)));
+            return Err(FieldError::unexpected(name, expected, value));
         }
         let mut digits = plain.chars().map(|c| c.to_digit(16).unwrap_or(0));
         let mut octets = [0; 6];
@@ -283,13 +261,10 @@ impl<'a> Fields<'a> {
 
     /// Reads the width of an integer in bits, 1 if missing.
     fn width(&self, name: &str) -> Result<u8, FieldError> {
-        let Some(value) = self.present(name) else { return Ok(1) };
-        let bits = match self.values {
-            Values::AsTheOriginal => Some(lenient::integer(value, 1)),
-            Values::Understood => whole(name, Some(value), 64).ok(),
-        };
-        let bits = bits.and_then(|bits| u8::try_from(bits).ok()).filter(|bits| (1..=64).contains(bits));
-        bits.ok_or_else(|| FieldError::unexpected(name, "1 to 64", Some(value)))
+        let value = self.entry.get(name);
+        let bits = value.map_or(1, |value| lenient::integer(value, 1));
+        let bits = u8::try_from(bits).ok().filter(|bits| (1..=64).contains(bits));
+        bits.ok_or_else(|| FieldError::unexpected(name, "1 to 64", value))
     }
 }
 

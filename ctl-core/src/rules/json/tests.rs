@@ -206,34 +206,14 @@ fn value_that_decides_what_a_rule_matches_is_understood_or_refused() {
         (
             "MATCH_SOURCE_ZEROTIER_ADDRESS",
             "zt",
-            json!([
-                "nope",
-                "",
-                "deadbeef0102",
-                "abc,def",
-                true,
-                1.5,
-                12_345_678_901_u64,
-                -1,
-                ["deadbeef01"],
-                null
-            ]),
-            json!(["deadbeef01", "DEADBEEF01", "abc", 5, 1_122_334_455]),
+            json!(["nope", "", "deadbeef0102", "abc,def", null]),
+            json!(["deadbeef01", "DEADBEEF01", "abc", 5]),
         ),
         (
             "MATCH_MAC_DEST",
             "mac",
-            json!([
-                "nope",
-                "aabb",
-                "0:1:2:3:4:5",
-                "02:11:22:33:44:55:66",
-                112_233_445_566.5,
-                false,
-                {},
-                null
-            ]),
-            json!(["02:11:22:33:44:55", "0211-2233-4455", "021122334455", 112_233_445_566_u64]),
+            json!(["nope", "aabb", "0:1:2:3:4:5", "02:11:22:33:44:55:66", null]),
+            json!(["02:11:22:33:44:55", "0211-2233-4455", "021122334455"]),
         ),
         (
             "MATCH_CHARACTERISTICS",
@@ -263,46 +243,6 @@ fn value_that_decides_what_a_rule_matches_is_understood_or_refused() {
     else {
         panic!("a whole frame is copied");
     };
-}
-
-/// What is missing there has a meaning, but what is there must have one as well.
-#[test]
-fn flags_and_widths_are_understood_or_refused() {
-    let range = json!({ "type": "INTEGER_RANGE", "start": 1, "end": 2, "idx": 3, "bits": 8 });
-    let ether = json!({ "type": "MATCH_ETHERTYPE", "etherType": 2048 });
-    let no_flags = json!(["yes", "no", "", "t", "on", 2, -1, 0.5, [], {}, [true]]);
-    let flags = json!([true, false, 1, 0, "true", "false", "True", "False", "1", "0", null]);
-    for (entry, field, refused, taken) in [
-        (&ether, "not", &no_flags, &flags),
-        (&ether, "or", &no_flags, &flags),
-        (&range, "little", &no_flags, &flags),
-        (
-            &range,
-            "bits",
-            &json!([0, 65, 1.5, -1, true, "", "8 bits", "x", [], {}]),
-            &json!([1, 64, "16", 8.0, null]),
-        ),
-    ] {
-        let with = |value: &Value| {
-            let mut entry = entry.clone();
-            entry[field] = value.clone();
-            entry
-        };
-        for value in refused.as_array().unwrap() {
-            let error = parse_table(&[with(value)], 1).expect_err(&format!("{field} {value}"));
-            assert_eq!(error.place(), format!("[0].{field}"), "{value}");
-        }
-        for value in taken.as_array().unwrap() {
-            // As imports, which read as the original does.
-            let imported = read_table(&[with(value)], &mut Vec::new());
-            assert_eq!(parse_table(&[with(value)], 1), Ok(imported), "{field} {value}");
-        }
-    }
-    // On an action they say nothing, whatever they are.
-    assert_eq!(
-        parse_table(&[json!({ "type": "ACTION_DROP", "not": "yes" })], 1).map(|rules| rules.len()),
-        Ok(1)
-    );
 }
 
 #[test]
