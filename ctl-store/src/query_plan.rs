@@ -11,7 +11,7 @@ pub(crate) fn of(sql: &str) -> String {
     with(sql, vec![0; parameters])
 }
 
-/// Like [`of`], for parameters whose values may decide the plan.
+/// Like [`of`], for parameters that must be of some form.
 pub(crate) fn with<P: IntoIterator<Item: ToSql>>(sql: &str, parameters: P) -> String {
     let connections = Connections::in_memory().unwrap();
     let desk = connections.writer.desk();

@@ -28,7 +28,7 @@ const UNSAVABLE_FOR: u64 = 60 * 60 * 1000;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     sightings: BTreeMap<(NetworkId, Address), Note>,
-    /// How many of them came since [`Notes::are_many`] last said so.
+    /// How many of them came since they were last saved, or [`Notes::are_many`] said so.
     new_sightings: usize,
     /// Requests that say nothing new but the time.
     again: AgainList,
@@ -86,7 +86,10 @@ fn client((from, metadata): &Said) -> Client {
 impl Notes {
     /// Notes a request; the last one of a node for a network counts. Says whether there was room.
     pub(super) fn sighting(&mut self, network: NetworkId, node: Address, said: Said, now: Timestamp) -> bool {
-        self.insert((network, node), Some(said), now)
+        let before = self.sightings.len();
+        let is_noted = self.insert((network, node), Some(said), now);
+        self.new_sightings += self.sightings.len() - before;
+        is_noted
     }
 
     /// Notes a request that says nothing new but the time, after one that was noted.
@@ -97,8 +100,9 @@ impl Notes {
         self.again.push(network, node, now);
     }
 
-    /// Takes out what came again, for [`Notes::put_again`].
+    /// Begins to save: takes out what came again, for [`Notes::put_again`].
     pub(super) fn take_again(&mut self) -> AgainList {
+        self.new_sightings = 0;
         std::mem::take(&mut self.again)
     }
 
@@ -110,7 +114,7 @@ impl Notes {
     }
 
     fn settle(&mut self) {
-        let lasts = self.take_again().into_lasts();
+        let lasts = std::mem::take(&mut self.again).into_lasts();
         lasts.parts(MAX_NOTES).for_each(|part| self.put_again(part));
     }
 
@@ -144,7 +148,6 @@ impl Notes {
             }
             Entry::Vacant(free) if has_room => {
                 free.insert((said, now));
-                self.new_sightings += 1;
                 true
             }
             Entry::Vacant(_) => false,
@@ -317,6 +320,11 @@ mod tests {
         assert_eq!(told(0..many - 1), 0, "the same ones");
         assert_eq!(told(many..2 * many), 1);
         assert_eq!(told(2 * many..3 * many), 1);
+        // What waits is being saved now, and is put back for that.
+        notes.take_again();
+        notes.put_again((0..2 * many).map(|number| ((NETWORK, address(5 * many + number)), Timestamp(1))));
+        notes.sighting(NETWORK, address(4 * many), said(0), Timestamp(1));
+        assert!(!notes.are_many());
     }
 
     /// `known-flaws.md` row 7.

@@ -62,8 +62,9 @@ impl Reserve {
 
     /// Tries it, since there are quotas beside the disk.
     fn is_disk_full(&self) -> bool {
-        let write = || tempfile::tempfile_in(&self.home)?.write_all(&noise(PART));
-        write().is_err_and(|error: io::Error| is_full(error.kind()))
+        // Where there is not even an inode for a file, giving up bytes helps nobody.
+        let Ok(mut file) = tempfile::tempfile_in(&self.home) else { return false };
+        file.write_all(&noise(PART)).is_err_and(|error| is_full(error.kind()))
     }
 
     /// Gives up a part, and returns how much is left; `None` if nothing was.

@@ -29,7 +29,7 @@ pub(super) type Command = Box<dyn FnOnce(&mut Node, Now) + Send>;
 pub(super) type AtOnce = Box<dyn Fn(&ConfigRequested, Now) -> Option<Vec<Payload>> + Send + Sync>;
 
 /// Runs the node until `shutdown` becomes true: waits for inputs, hands them over, sends and reports what follows. What
-/// had been decided by then is still sent.
+/// had been decided by then is still sent, but nothing if the sender of `shutdown` is gone.
 ///
 /// Requests are answered by `at_once` if it can, which saves two changes of threads. All else goes to `outbox`; what nobody
 /// takes in time is dropped, and the clients ask again, or is kept if it comes once ([`Untold`]).
@@ -77,7 +77,8 @@ pub(super) async fn run(
                     sockets.redraw_secondary();
                 }
             }
-            _ = &mut stopping => break,
+            // Who just goes away, as when another one serves, wants nothing more to be sent.
+            ordered = &mut stopping => if ordered.is_ok() { break } else { return },
         }
         report(&mut node, &outbox, &at_once, &mut untold);
         send_all(&mut node, &sockets, &mut transmits).await;

@@ -234,7 +234,8 @@ impl Controller {
                 self.allow_issuing(&mut allowance, until);
             }
         }
-        if let Some(lead) = lock(&self.issue_clock).lead_to_tell(now) {
+        let lead = lock(&self.issue_clock).lead_to_tell(now);
+        if let Some(lead) = lead {
             warn!(
                 ahead_seconds = lead / 1000,
                 "the clock was set back: configurations are issued with times that go on from before that"
