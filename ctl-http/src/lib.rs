@@ -249,6 +249,11 @@ fn answer(result: Result<impl Serialize, ApiError>) -> Response {
     }
 }
 
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     use super::*;
