@@ -9,6 +9,10 @@ pub mod dense;
 mod room;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+#[cfg(test)]
+#[path = "../../ctl-store/tests/it/small_disk.rs"]
+mod small_disk;
 pub mod vl1;
 
 /// Runs the program with the arguments of the process, and returns its exit code: 0, 1 for what it could not do, 2 for

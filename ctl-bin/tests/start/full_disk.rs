@@ -1,10 +1,8 @@
 //! A start on a disk that is full.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,38 +11,15 @@ use crate::backup::serve_network;
 use crate::http::request;
 use crate::process::{Process, pause};
 use crate::program::{START_LIMIT, api, fail, free_port, serve};
-
-/// Where the disk is mounted; without it, the test of the child is empty.
-const PLACE: &str = "CTL_START_FULL_DISK";
+use crate::small_disk::on_small_disk;
 
 #[test]
 fn a_controller_starts_on_a_full_disk_and_serves_who_is_known() {
-    let place = tempfile::tempdir().unwrap();
-    let child = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg(format!("mount -t tmpfs -o size=24m,mode=0700 none \"${PLACE}\" || exit 77; exec \"$@\""))
-        .arg("sh")
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", "full_disk::child_on_a_disk_that_is_full", "--nocapture"])
-        .env(PLACE, place.path())
-        .output();
-    match child {
-        Ok(output) if output.status.success() => {}
-        Ok(output) if output.status.code() == Some(101) => {
-            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-        }
-        // Not captured, so that nobody takes this for a pass.
-        refused => {
-            let line = "NOT RUN: the test on a full tmpfs needs root and mount namespaces (unshare --mount)";
-            writeln!(std::io::stderr(), "{line}: {refused:?}").unwrap();
-        }
-    }
+    let name = "full_disk::a_controller_starts_on_a_full_disk_and_serves_who_is_known";
+    on_small_disk(24, name, start_on_a_full_disk);
 }
 
-/// Not a test of its own.
-#[test]
-fn child_on_a_disk_that_is_full() {
-    let Some(place) = env::var_os(PLACE).map(PathBuf::from) else { return };
+fn start_on_a_full_disk(place: &Path) {
     let (home, ballast) = (place.join("home"), place.join("ballast"));
     let (process, network) = serve_network(&home, free_port());
     let reserve = home.join("ctl-bin.reserve");

@@ -54,6 +54,9 @@ mod service;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+#[path = "../../../ctl-store/tests/it/small_disk.rs"]
+mod small_disk;
+#[cfg(test)]
 mod snapshot;
 #[cfg(test)]
 mod transfer;

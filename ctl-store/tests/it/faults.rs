@@ -8,7 +8,6 @@
 use std::cell::Cell;
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -19,6 +18,7 @@ use rusqlite::Connection;
 use zt_proto::NetworkId;
 
 use crate::sample::{NETWORK, address, member, network, put_network};
+use crate::small_disk::on_small_disk;
 
 /// Where a child works; without it, its test is empty.
 const PLACE_VARIABLE: &str = "CTL_STORE_FAULT_PLACE";
@@ -34,26 +34,8 @@ fn disk_that_fails_once_at_any_call_takes_nothing_that_was_acknowledged() {
 /// What the preloaded library does is what a real disk that is full does too.
 #[test]
 fn disk_that_is_really_full_is_named_and_written_again_when_there_is_room() {
-    let place = tempfile::tempdir().unwrap();
-    let child = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=1m none \"$CTL_STORE_FAULT_PLACE\" || exit 77; exec \"$@\"")
-        .arg("sh")
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", "faults::child_on_a_disk_that_is_full", "--nocapture"])
-        .env(PLACE_VARIABLE, place.path())
-        .output();
-    match child {
-        Ok(output) if output.status.success() => {}
-        Ok(output) if output.status.code() == Some(101) => {
-            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-        }
-        // Not captured, so that nobody takes this for a pass.
-        refused => {
-            let line = "NOT RUN: the test on a full tmpfs needs root and mount namespaces (unshare --mount)";
-            writeln!(std::io::stderr(), "{line}: {refused:?}").unwrap();
-        }
-    }
+    let name = "faults::disk_that_is_really_full_is_named_and_written_again_when_there_is_room";
+    on_small_disk(1, name, fill_disk);
 }
 
 fn run_child(test: &str, place: &Path, shim: &Path) {
@@ -235,10 +217,7 @@ fn acknowledge(result: Result<(), StoreError>, kind: &str, context: &str) -> boo
     result.is_ok()
 }
 
-/// Not a test of its own.
-#[test]
-fn child_on_a_disk_that_is_full() {
-    let Some(place) = env::var_os(PLACE_VARIABLE).map(PathBuf::from) else { return };
+fn fill_disk(place: &Path) {
     let store = Store::open(&place.join("ctl.db")).unwrap();
     fs::write(place.join("ballast"), vec![0; 400_000]).unwrap();
     let mut writes = 0;

@@ -21,6 +21,8 @@ mod removal;
 mod round_trip;
 mod sample;
 mod sightings;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod snapshot;
 mod transactions;
 mod transfer;

@@ -10,6 +10,7 @@ use std::{env, process};
 
 use super::together::{tell, told};
 use super::*;
+use crate::small_disk::on_small_disk;
 
 /// Where a child works; without it, its test is empty.
 const PLACE: &str = "CTL_BIN_BATCH_PLACE";
@@ -92,40 +93,12 @@ fn child_that_ends_between_two_answers() {
 
 #[test]
 fn who_joins_while_the_disk_is_full_is_told_nothing_and_those_beside_are_answered() {
-    let place = tempfile::tempdir().unwrap();
-    let child = Program::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c"])
-        .arg(format!("mount -t tmpfs -o size=2m none \"${PLACE}\" || exit 77; exec \"$@\""))
-        .arg("sh")
-        .arg(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "server::controller::tests::cut_short::child_on_a_disk_that_is_full",
-            "--nocapture",
-        ])
-        .env(PLACE, place.path())
-        .output();
-    match child {
-        Ok(output) if output.status.success() => {}
-        Ok(output) if output.status.code() == Some(101) => {
-            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-        }
-        // Not captured, so that nobody takes this for a pass.
-        refused => {
-            let line = "NOT RUN: the test on a full tmpfs needs root and mount namespaces (unshare --mount)";
-            writeln!(std::io::stderr(), "{line}: {refused:?}").unwrap();
-        }
-    }
+    let test = "who_joins_while_the_disk_is_full_is_told_nothing_and_those_beside_are_answered";
+    on_small_disk(2, &format!("server::controller::tests::cut_short::{test}"), join_on_a_full_disk);
 }
 
-/// Not a test of its own.
-#[test]
-fn child_on_a_disk_that_is_full() {
-    let Some(place) = env::var_os(PLACE).map(PathBuf::from) else { return };
-    if env::var_os(ANSWERS).is_some() {
-        return;
-    }
-    let store = put_public_network(&place);
+fn join_on_a_full_disk(place: &Path) {
+    let store = put_public_network(place);
     let fixture = Fixture::new(store.clone(), clock::now());
     told(&fixture, 1..=4);
     let known = told(&fixture, 1..=4);
