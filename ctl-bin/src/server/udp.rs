@@ -148,3 +148,52 @@ fn take_batch(node: &mut Node, received: io::Result<Batch>, buffers: &mut Buffer
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::super::secondary::SecondaryPort;
+    use super::*;
+
+    /// Commands that wait when the end comes: more than the loop takes by chance before it looks at that.
+    const COMMANDS: usize = 64;
+
+    /// Who goes away because another one serves would answer in its place.
+    #[tokio::test]
+    async fn commands_that_wait_are_carried_out_when_the_end_is_ordered_and_not_when_nobody_orders_it() {
+        let (stop, stopped) = watch::channel(false);
+        stop.send(true).unwrap();
+        assert_eq!(carried_out(stopped).await, COMMANDS);
+        let (stop, stopped) = watch::channel(false);
+        drop(stop);
+        let count = carried_out(stopped).await;
+        assert!(count < COMMANDS, "all {count}");
+    }
+
+    /// Runs a node for which commands wait already, and returns how many it carried out before it ended.
+    async fn carried_out(stopped: watch::Receiver<bool>) -> usize {
+        let loopback = Some(Ipv4Addr::LOCALHOST.into());
+        let sockets =
+            Sockets::bind(loopback, 0, SecondaryPort::Off, ChaCha20Rng::from_seed([7; 32])).unwrap();
+        let (sender, commands) = mpsc::channel::<Command>(COMMANDS);
+        let (outbox, _inbox) = Outbox::with_room(1);
+        let count = Arc::new(AtomicUsize::new(0));
+        for _ in 0..COMMANDS {
+            let count = Arc::clone(&count);
+            let command = move |_: &mut Node, now: Now| {
+                // Each takes a turn of its own.
+                while clock::now().mono.saturating_duration_since(now.mono) < TURN {}
+                count.fetch_add(1, Ordering::Relaxed);
+            };
+            sender.try_send(Box::new(command)).unwrap_or_else(|error| panic!("{error}"));
+        }
+        run(Node::with_peers(0), sockets, commands, outbox, Box::new(|_, _| None), stopped).await;
+        count.load(Ordering::Relaxed)
+    }
+}
