@@ -149,3 +149,37 @@ impl From<r2d2::Error> for StoreError {
         if what == "timed out waiting for connection" { Self::Busy } else { Self::Disk { what } }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// The ways in which a disk without room shows itself; whoever it happens to is told to make room, and not which file.
+    #[test]
+    fn a_full_disk_is_named_however_it_is_met() {
+        let of_sqlite = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let of_migration = rusqlite_migration::Error::RusqliteError {
+            query: String::new(),
+            err: of_sqlite(ffi::SQLITE_FULL),
+        };
+        let of_directory = |kind: io::ErrorKind| of_directory(Path::new("ctl.db"), kind.into());
+        for error in [
+            of_sqlite(ffi::SQLITE_FULL).into(),
+            of_sqlite(ffi::SQLITE_IOERR_SHMSIZE).into(),
+            of_migration.into(),
+            of_directory(io::ErrorKind::StorageFull),
+            of_directory(io::ErrorKind::QuotaExceeded),
+        ] {
+            assert!(matches!(error, StoreError::DiskFull), "{error:?}");
+            assert!(error.is_outage());
+        }
+        for code in [ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMOPEN] {
+            let error = StoreError::from(of_sqlite(code));
+            assert!(matches!(error, StoreError::Disk { .. }), "{error:?}");
+        }
+        let error = of_directory(io::ErrorKind::PermissionDenied);
+        assert!(matches!(error, StoreError::Directory { .. }), "{error:?}");
+    }
+}
