@@ -31,21 +31,37 @@ impl Change {
         }
     }
 
-    /// Returns what it means that `before` became `after`; `None` if nothing changed that a node could notice.
+    /// Returns what it means that `before` became `after`, in a network whose members log in ([`Self::in_network`] knows whether they
+    /// do); `None` if nothing changed that a node could notice.
     pub fn of_member(before: Option<&Member>, after: Option<&Member>) -> Option<Self> {
         let was_authorized = before.is_some_and(|member| member.authorized);
         let is_authorized = after.is_some_and(|member| member.authorized);
         let record = after.or(before)?;
         let (network, member) = (record.network, record.address);
-        let expiry = |member: Option<&Member>| member.map(|member| member.authentication_expiry);
+        let session_end = |member: Option<&Member>| member.map(Member::session_end);
         if was_authorized && !is_authorized {
             Some(Self::MemberRevoked { network, member })
-        } else if was_authorized && expiry(after) < expiry(before) {
-            Some(Self::SessionCutShort { network, member, ends: record.authentication_expiry })
+        } else if was_authorized && session_end(after) < session_end(before) {
+            Some(Self::SessionCutShort { network, member, ends: record.session_end() })
         } else if after.is_some() && before != after {
             Some(Self::Member { network, member })
         } else {
             None
+        }
+    }
+
+    /// Returns what it means in its network: where nobody logs in, nobody loses anything with a session.
+    #[must_use]
+    pub fn in_network(self, network: &Network) -> Self {
+        match self {
+            Self::SessionCutShort { member, .. } if !network.sso_enabled => {
+                Self::Member { network: network.id, member }
+            }
+            Self::Network(_)
+            | Self::NetworkRemoved(_)
+            | Self::Member { .. }
+            | Self::MemberRevoked { .. }
+            | Self::SessionCutShort { .. } => self,
         }
     }
 
@@ -67,20 +83,47 @@ mod tests {
 
     #[test]
     fn who_is_logged_out_is_revoked_when_its_session_ends_and_who_logs_in_again_is_not() {
-        let (network, address) = (NetworkId(1), Address::from_low_bits(2));
-        let until = |expiry| {
-            let mut member = Member::new(network, address, Timestamp(1));
-            member.authorize(Credential::Api, Timestamp(1));
-            Member { authentication_expiry: Timestamp(expiry), ..member }
-        };
+        let (network, member) = (NETWORK, MEMBER);
         let change = |before, after| Change::of_member(Some(&until(before)), Some(&until(after)));
         for ends in [0, 100] {
             let change = change(200, ends).unwrap();
-            assert_eq!(change, Change::SessionCutShort { network, member: address, ends: Timestamp(ends) });
-            assert_eq!(change.revoked(Timestamp(100)), Some((network, address)));
+            assert_eq!(change, Change::SessionCutShort { network, member, ends: Timestamp(ends) });
+            assert_eq!(change.in_network(&with_login(true)), change);
+            assert_eq!(change.revoked(Timestamp(100)), Some((network, member)));
             assert_eq!(change.revoked(Timestamp(99)).is_some(), ends == 0);
         }
-        assert_eq!(change(200, 300), Some(Change::Member { network, member: address }));
+        assert_eq!(change(200, 300), Some(Change::Member { network, member }));
         assert_eq!(change(200, 200), None);
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_no_loss_where_nobody_logs_in_and_for_who_need_not() {
+        let (network, member) = (NETWORK, MEMBER);
+        let changed = Change::Member { network, member };
+        let cut_short = Change::of_member(Some(&until(200)), Some(&until(0))).unwrap();
+        assert_eq!(cut_short.in_network(&with_login(false)), changed);
+        let exempt = |expiry| Member { sso_exempt: true, ..until(expiry) };
+        assert_eq!(Change::of_member(Some(&exempt(200)), Some(&exempt(0))), Some(changed));
+        assert_eq!(Change::of_member(Some(&until(200)), Some(&exempt(0))), Some(changed));
+        // But who has to log in from now on is out unless it did.
+        let bound = Change::of_member(Some(&exempt(100)), Some(&until(100))).unwrap();
+        assert_eq!(bound, Change::SessionCutShort { network, member, ends: Timestamp(100) });
+        // What else makes a member lose its certificate does so in every network.
+        let removed = Change::of_member(Some(&exempt(200)), None).unwrap();
+        assert_eq!(removed.in_network(&with_login(false)), Change::MemberRevoked { network, member });
+    }
+
+    const NETWORK: NetworkId = NetworkId(1);
+    const MEMBER: Address = Address::from_low_bits(2);
+
+    /// An authorized member whose session ends at `expiry`.
+    fn until(expiry: u64) -> Member {
+        let mut member = Member::new(NETWORK, MEMBER, Timestamp(1));
+        member.authorize(Credential::Api, Timestamp(1));
+        Member { authentication_expiry: Timestamp(expiry), ..member }
+    }
+
+    fn with_login(sso_enabled: bool) -> Network {
+        Network { sso_enabled, ..Network::new(NETWORK, Timestamp(1)) }
     }
 }

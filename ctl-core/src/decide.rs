@@ -154,7 +154,7 @@ fn automatic_credential(network: &Network, request: &ConfigRequest, now: Timesta
 /// Returns why the member is refused, if it is. A session that is over comes first, even for one that is
 /// not authorized: this way its user can log in.
 fn refusal(network: &Network, member: &Member, now: Timestamp) -> Option<Refusal> {
-    if network.sso_enabled && !member.sso_exempt && member.authentication_expiry <= now {
+    if network.sso_enabled && member.session_end() <= now {
         Some(Refusal::AuthenticationRequired)
     } else if !member.authorized {
         Some(Refusal::AccessDenied)

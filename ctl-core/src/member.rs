@@ -126,6 +126,11 @@ impl Member {
         !self.authorized && self.last_deauthorized != Timestamp(0)
     }
 
+    /// Returns when its session is over, in a network whose members log in: never for one that need not.
+    pub fn session_end(&self) -> Timestamp {
+        if self.sso_exempt { Timestamp(u64::MAX) } else { self.authentication_expiry }
+    }
+
     /// Raises the revision by one if `self` differs from what is stored; says whether it does.
     pub fn revise(&mut self, stored: Option<&Self>) -> bool {
         let changed = stored != Some(self);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ctl_core::Change;
 use ctl_store::{StoreError, Tx};
 use tokio::sync::oneshot;
 
@@ -66,7 +67,12 @@ impl State {
         let (mut kinds, mut tickets, mut happened) = (Vec::new(), Vec::new(), Vec::new());
         for edit in edits {
             self.caller.check(&edit)?;
-            let (change, events) = (edit.change, edit.events(now));
+            let (mut change, events) = (edit.change, edit.events(now));
+            if let Some(Change::SessionCutShort { network, .. }) = change
+                && let Some(network) = tx.networks().get(network)?
+            {
+                change = change.map(|change| change.in_network(&network));
+            }
             kinds.push(edit.kind);
             let entry = edit.into_entry(&self.caller.name, now);
             if self.caller.may_do_everything() {

@@ -1,7 +1,7 @@
 //! Networks and members over `/api/v2`: strict bodies, entity tags, dry runs, strangers, the node.
 
-use ctl_core::Change;
 use ctl_core::pending::Source;
+use ctl_core::{Change, Network};
 use serde_json::{Value, json};
 use zt_proto::{Address, NetworkId, Timestamp};
 
@@ -259,16 +259,24 @@ fn member_is_added_changed_replaced_and_removed() {
 #[test]
 fn a_session_that_is_shortened_is_told_with_its_end() {
     let mut server = start();
-    let member = json!({ "authorized": true, "authenticationExpiryTime": 2000 });
-    ok_or_created(&send(&server, "PUT", LAPTOP, &[], &member));
-    for ends in [3000, 1000] {
-        ok(&send(&server, "PATCH", LAPTOP, &[], &json!({ "authenticationExpiryTime": ends })));
-    }
     let (network, member) = (NETWORK_ID, Address::from_low_bits(0x11_1111_1111));
-    let changes = changes(&mut server);
-    let [.., longer, shorter] = &changes[..] else { panic!("{changes:?}") };
-    assert_eq!(*longer, Change::Member { network, member });
-    assert_eq!(*shorter, Change::SessionCutShort { network, member, ends: Timestamp(1000) });
+    let (changed, cut_short) = (
+        Change::Member { network, member },
+        Change::SessionCutShort { network, member, ends: Timestamp(1000) },
+    );
+    // Only where members log in.
+    for (sso_enabled, shorter) in [(false, changed), (true, cut_short)] {
+        let with_login = Network { sso_enabled, ..Network::new(network, Timestamp(1)) };
+        server.store.write(|tx| tx.networks().put(&with_login)).unwrap();
+        let session = json!({ "authorized": true, "authenticationExpiryTime": 2000 });
+        ok_or_created(&send(&server, "PUT", LAPTOP, &[], &session));
+        for ends in [3000, 1000] {
+            ok(&send(&server, "PATCH", LAPTOP, &[], &json!({ "authenticationExpiryTime": ends })));
+        }
+        let changes = changes(&mut server);
+        let [.., last_but_one, last] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!((*last_but_one, *last), (changed, shorter));
+    }
 }
 
 #[test]

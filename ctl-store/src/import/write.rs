@@ -251,7 +251,7 @@ fn save_member(
         tx.members().put(&member)?;
         tx.members().put_extra(id, address, &extra)?;
         let change = Change::of_member(stored.as_ref(), Some(&member));
-        if change.is_some_and(|change| change.revoked(options.now).is_some()) {
+        if change.is_some_and(|change| change.in_network(network).revoked(options.now).is_some()) {
             // Nobody serves meanwhile: the next start tells the others.
             tx.revoked().note(id, address, options.now)?;
         }
