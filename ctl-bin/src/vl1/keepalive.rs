@@ -85,7 +85,15 @@ impl Node {
     pub(super) fn note_nontrivial(&mut self, now: Present, address: Address) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         peer.last_nontrivial = Some(now.mono);
+        self.count_kept_alive(address, true);
         self.keep_alive_from(now, address);
+    }
+
+    /// Counts a peer among those whose paths are kept alive, or no more.
+    fn count_kept_alive(&mut self, address: Address, is_kept_alive: bool) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        let was_kept_alive = std::mem::replace(&mut peer.is_kept_alive, is_kept_alive);
+        self.kept_alive = self.kept_alive - u32::from(was_kept_alive) + u32::from(is_kept_alive);
     }
 
     /// Does for one peer what is due, and arms its timer again.
@@ -100,11 +108,12 @@ impl Node {
         for link in peer.expire_paths(now.mono) {
             self.hosts.remove(link.remote.ip());
         }
-        if is_root || peer.is_active(now.mono) {
+        let is_kept_alive = is_root || peer.is_active(now.mono);
+        self.count_kept_alive(address, is_kept_alive);
+        if is_kept_alive {
             self.keep_paths_alive(now, address);
         }
-        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).max(1);
-        let together = (PROBE_AFTER * TOGETHER / peers).min(LONGEST_WAIT);
+        let together = (PROBE_AFTER * TOGETHER / self.kept_alive.max(1)).min(LONGEST_WAIT);
         let next = self.next_check(now.mono, address).round_up(together);
         self.arm_peer(next, address);
     }
@@ -188,6 +197,7 @@ impl Node {
     }
 
     fn forget_peer(&mut self, address: Address) {
+        self.count_kept_alive(address, false);
         let Some(peer) = self.peers.remove(&address) else { return };
         self.peer_order.remove(&address);
         self.timers.disarm(peer.due, Timer::of_peer(address));

@@ -179,6 +179,8 @@ pub struct Node {
     pub(super) peers: Dense<Peer>,
     /// [`MAX_PEERS`], fewer in tests.
     pub(super) max_peers: usize,
+    /// How many peers have paths that are kept alive; most of many may be strangers that were met once.
+    pub(super) kept_alive: u32,
     /// The addresses of all peers, for those who look at them a page at a time.
     pub(super) peer_order: BTreeSet<Address>,
     /// The hosts to which confirmed paths lead.
@@ -215,6 +217,7 @@ impl Node {
             rng,
             peers: Dense::default(),
             max_peers: MAX_PEERS,
+            kept_alive: 0,
             peer_order: BTreeSet::new(),
             hosts: Hosts::default(),
             reassembly: Reassembly::default(),

@@ -73,6 +73,8 @@ pub(super) struct Peer {
     pub last_hello_round: Option<Moment>,
     /// Whether it was greeted ([`Node::greet`](super::Node::greet)) and has not answered yet.
     pub is_greeted: bool,
+    /// Whether it is one of [`Node::kept_alive`](super::Node).
+    pub is_kept_alive: bool,
     /// When its timer is armed for.
     pub due: Moment,
     /// For which networks it got a configuration, and when.
@@ -146,6 +148,7 @@ impl Peer {
             last_nontrivial: None,
             last_hello_round: None,
             is_greeted: false,
+            is_kept_alive: false,
             due: now,
             configured: Few::new(),
             hello: Bucket::full(now),

@@ -7,7 +7,7 @@ use zt_proto::verb::Verb;
 
 use super::super::{Node, Now};
 use super::client::{Client, Received};
-use super::{at, identity, leaf, link, planet, root, sign_on, transmits, verify_identities};
+use super::{at, identity, leaf, link, moment, planet, root, sign_on, transmits, verify_identities};
 
 /// Lets time pass until `end`, with everything due done at its time; `client` answers if `answers`. Returns what it got.
 fn pass(node: &mut Node, client: &mut Client, from: u64, end: u64, answers: bool) -> Vec<(u64, Received)> {
@@ -44,24 +44,63 @@ fn the_path_of_a_member_that_asks_is_kept_alive() {
 fn peers_are_kept_alive_many_at_a_time() {
     let peers = 100;
     let mut node = Node::with_peers(peers);
+    let (wakes, sent) = keep_alive(&mut node, peers);
+    assert!(sent >= 400, "{sent}");
+    // The first time each at its own, and every five seconds what has expired is swept.
+    assert!(wakes < 100 + 4 * 20 + 15, "{wakes}");
+}
+
+/// Anybody can have a controller know many nodes that want nothing of it.
+#[test]
+fn peers_are_kept_alive_together_however_many_others_there_are() {
+    let peers = 100;
+    let [alone, among_others] =
+        [0, 5_000].map(|others| keep_alive(&mut Node::with_peers(peers + others), peers));
+    assert_eq!(among_others, alone);
+}
+
+#[test]
+fn a_peer_counts_as_kept_alive_until_it_wants_nothing_more_or_is_gone() {
+    let mut node = Node::with_peers(2);
+    let asks = |node: &mut Node, millis| {
+        node.note_nontrivial(node.start.present(at(millis)), Address::from_low_bits(1));
+    };
+    let counts = |node: &mut Node, millis| {
+        for n in 1..=2 {
+            node.check_peer(node.start.present(at(millis)), Address::from_low_bits(n));
+        }
+        (node.peers.len(), node.kept_alive)
+    };
+    assert_eq!(counts(&mut node, 0), (2, 0));
+    asks(&mut node, 0);
+    asks(&mut node, 60_000);
+    assert_eq!(counts(&mut node, 60_000), (2, 1));
+    node.peers.values_mut().for_each(|peer| peer.last_receive = moment(500_000));
+    assert_eq!(counts(&mut node, 559_000), (2, 1));
+    assert_eq!(counts(&mut node, 562_000), (2, 0));
+    asks(&mut node, 900_000);
+    assert_eq!(counts(&mut node, 901_000), (2, 1));
+    assert_eq!(counts(&mut node, 1_002_000), (0, 0));
+}
+
+/// Has the first peers ask, and lets a minute pass. Returns how often the node was woken, and how much it sent.
+fn keep_alive(node: &mut Node, peers: u64) -> (usize, usize) {
     for n in 1..=peers {
         let (now, address) = (node.start.present(at(n * 37)), Address::from_low_bits(n));
         node.note_nontrivial(now, address);
         node.learn_path(now, address, link(&format!("10.0.1.{n}:9993")));
     }
-    transmits(&mut node);
+    transmits(node);
     let (mut wakes, mut sent) = (0, 0);
     for millis in 4_000..64_000 {
         let now = at(millis);
         if node.poll_timeout().is_some_and(|due| due <= now.mono) {
             node.handle_timeout(now);
             wakes += 1;
-            sent += transmits(&mut node).len();
+            sent += transmits(node).len();
         }
     }
-    assert!(sent >= 400, "{sent}");
-    // The first time each at its own, and every five seconds what has expired is swept.
-    assert!(wakes < 100 + 4 * 20 + 15, "{wakes}");
+    (wakes, sent)
 }
 
 #[test]
