@@ -248,7 +248,7 @@ impl Issued {
         let timestamp = self.timestamp.plus_millis(later);
         let dictionary = self.dictionary_at(timestamp);
         let chunks = self.chunks(&dictionary, update_id);
-        let signatures = chunks.map(|chunk| signer.sign(&chunk.signed_bytes())).collect();
+        let signatures = chunks.map(|chunk| signer.sign_pieces(|add| chunk.write_signed(add))).collect();
         Sending { update_id, timestamp, signatures }
     }
 

@@ -95,7 +95,13 @@ impl IdentitySecret {
 
     /// Signs `message`; equal messages give equal signatures.
     pub fn sign(&self, message: &[u8]) -> Signature {
-        signature::sign(&self.keys.signing, message)
+        self.sign_pieces(|add| add(message))
+    }
+
+    /// Signs the message of which `write` hands over one piece after the other: so it need not lie in one place. The signature
+    /// is that of [`Self::sign`].
+    pub fn sign_pieces(&self, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Signature {
+        signature::sign(&self.keys.signing, write)
     }
 
     /// Makes a plain Ed25519 signature, which no release takes anywhere: see

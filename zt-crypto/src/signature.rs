@@ -4,7 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::VerifyingKey;
 use rand_core::CryptoRng;
-use ring::digest::{SHA512, digest};
+use ring::digest::{Context, Digest, SHA512, digest};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 use zt_proto::PublicIdentity;
@@ -63,9 +63,11 @@ pub fn verify_plain(
         .map_err(|_| BadSignature)
 }
 
-/// Signs `message`; equal messages give equal signatures.
-pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Signature {
-    let hash = message_hash(message);
+/// Signs what `write` hands over, piece by piece; equal messages give equal signatures.
+pub(crate) fn sign(key: &SigningKey, write: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Signature {
+    let mut context = Context::new(&SHA512);
+    write(&mut |piece| context.update(piece));
+    let hash = first_half(context.finish());
     let mut signature = [0; Signature::LEN];
     for (to, from) in signature.iter_mut().zip(key.sign(&hash).iter().chain(&hash)) {
         *to = *from;
@@ -75,7 +77,11 @@ pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> Signature {
 
 /// Returns the first half of SHA-512 of `message`, which is what Ed25519 signs.
 fn message_hash(message: &[u8]) -> [u8; 32] {
-    *digest(&SHA512, message).as_ref().first_chunk().expect("SHA-512 yields 64 bytes")
+    first_half(digest(&SHA512, message))
+}
+
+fn first_half(hash: Digest) -> [u8; 32] {
+    *hash.as_ref().first_chunk().expect("SHA-512 yields 64 bytes")
 }
 
 /// The key that signs a planet or moon: keys as of an identity, but without an address.
@@ -136,7 +142,7 @@ impl WorldKey {
 
     /// Signs any message; [`WorldKey::sign_world`] signs a world.
     pub fn sign(&self, message: &[u8]) -> Signature {
-        sign(&self.0.signing, message)
+        sign(&self.0.signing, |add| add(message))
     }
 
     /// Signs a version of a world. [`World::update_key`] says who may sign the next one, and must be set before.

@@ -1,6 +1,7 @@
 //! A dictionary as it is kept, for as long as it may be sent again: what all members share is kept once, and of
 //! the member's own what is not as another member's: signatures, above all.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use zt_proto::compression::{BlockWriter, Compressed};
@@ -53,6 +54,8 @@ enum Own {
 const MAX_FILLED: u16 = 2560;
 /// Which template, and the length of the text.
 const FILLED_HEAD: usize = 3;
+/// Room for what is kept of most members.
+const USUAL_FILLED: usize = 384;
 
 /// When what is told was issued, and the certificates in it.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +75,10 @@ impl Kept {
     pub(crate) fn new(part: &Arc<NetworkPart>, client: Client, config: &NetworkConfig, times: Times) -> Self {
         let (own, text) = (config.write_own(), part.text(client));
         let kept = own_pieces(part, &own).and_then(|pieces| {
-            let other = || own_pieces(part, &counterpart(config).write_own());
+            let other = || {
+                let other = counterpart(config).write_own();
+                own_pieces(part, &other).map(|pieces| pieces.map(|piece| Cow::Owned(piece.into_owned())))
+            };
             Own::filled(text, &pieces, other, config.member, times.certified)
                 .or_else(|| Own::packed(text, &pieces))
         });
@@ -133,21 +139,26 @@ impl Own {
     /// Returns `None` if it is in a form of which there is no template, nor room for one.
     fn filled(
         text: &SharedText,
-        pieces: &OwnPieces,
-        other: impl Fn() -> Option<OwnPieces>,
+        pieces: &OwnPieces<'_>,
+        other: impl Fn() -> Option<OwnPieces<'static>>,
         member: Address,
         certified: Timestamp,
     ) -> Option<Self> {
-        let length = pieces.iter().map(Vec::len).sum::<usize>();
+        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let length = u16::try_from(length).ok().filter(|length| *length <= MAX_FILLED)?;
         let make = || Template::new(pieces, &other()?, member, certified);
-        let (number, kept) = text.find_template(make, |template| template.keep(pieces, member, certified))?;
-        let head: [u8; FILLED_HEAD] =
-            [[number].as_slice(), &length.to_be_bytes()].concat().try_into().ok()?;
-        Some(Self::Filled([head.as_slice(), &kept].concat().into()))
+        let keep = |number, template: &Template| {
+            let mut kept = Vec::with_capacity(USUAL_FILLED);
+            kept.push(number);
+            kept.extend_from_slice(&length.to_be_bytes());
+            template.keep(pieces, member, certified, &mut kept)?;
+            // Copied, as giving back the rest of its room would leave holes between what stays.
+            Some(Self::Filled(kept.as_slice().into()))
+        };
+        text.find_template(make, keep)
     }
 
-    fn packed(text: &SharedText, pieces: &OwnPieces) -> Option<Self> {
+    fn packed(text: &SharedText, pieces: &OwnPieces<'_>) -> Option<Self> {
         Packed::new(pieces, |own| text.model_or(own)).map(|packed| Self::Packed(Box::new(packed)))
     }
 }
@@ -200,7 +211,7 @@ impl Shared {
                 let [head, addresses, login] = &packed.pieces(shared.model());
                 [Some(head), None, Some(addresses), None, Some(login)]
                     .into_iter()
-                    .for_each(|part| add(part.map(Vec::as_slice)));
+                    .for_each(|part| add(part.map(|part| &**part)));
             }
         }
         text
@@ -234,14 +245,14 @@ impl Shared {
 }
 
 /// Returns what stands behind the time of issue; `None` if it does not begin as it does in this network.
-fn own_pieces(part: &NetworkPart, own: &OwnEntries) -> Option<OwnPieces> {
+fn own_pieces<'a>(part: &NetworkPart, own: &'a OwnEntries) -> Option<OwnPieces<'a>> {
     let behind = own.head.strip_prefix(part.beginning())?.get(HEX_DIGITS..)?;
-    let line = |piece| {
-        let mut line = Vec::new();
+    let line = |piece: &[u8]| {
+        let mut line = Vec::with_capacity(1 + piece.len());
         add_line(piece, &mut line);
-        line
+        Cow::Owned(line)
     };
-    Some([behind.to_vec(), line(&own.addresses), line(&own.login)])
+    Some([Cow::Borrowed(behind), line(&own.addresses), line(&own.login)])
 }
 
 /// Appends a piece of a dictionary behind a line end; nothing if it is empty.

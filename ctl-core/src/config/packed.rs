@@ -1,6 +1,8 @@
 //! The own part of a configuration that is in a form of which there is no template: compressed, of which is kept what the first
 //! member's has not.
 
+use std::borrow::Cow;
+
 use zt_proto::compression::{BlockWriter, Compressed, pack, unpack};
 
 use super::template::OwnPieces;
@@ -27,11 +29,11 @@ struct Unpacked {
 
 impl Packed {
     /// Returns `None` if it is too long. `model` returns what others are like, of which the first is this.
-    pub(super) fn new<'a>(own: &OwnPieces, model: impl FnOnce(&[u8]) -> &'a [u8]) -> Option<Self> {
+    pub(super) fn new<'a>(own: &OwnPieces<'_>, model: impl FnOnce(&[u8]) -> &'a [u8]) -> Option<Self> {
         let [behind, addresses, login] = own;
         let compressed = Compressed::new(behind);
         let (bytes, head) = compressed.parts();
-        let bytes = [bytes, addresses, login].concat();
+        let bytes = [bytes, &**addresses, login].concat();
         let length = |piece: &[u8]| u16::try_from(piece.len()).ok();
         let (addresses, login) = (length(addresses)?, length(login)?);
         let packed = pack(&bytes, model(&bytes));
@@ -57,10 +59,10 @@ impl Packed {
     }
 
     /// Returns the text.
-    pub(super) fn pieces(&self, model: &[u8]) -> OwnPieces {
+    pub(super) fn pieces(&self, model: &[u8]) -> OwnPieces<'static> {
         let unpacked = self.unpack(model);
         let (head, addresses, login) = unpacked.pieces();
-        [Compressed::of_parts(head, self.head).text(), addresses.to_vec(), login.to_vec()]
+        [Compressed::of_parts(head, self.head).text(), addresses.to_vec(), login.to_vec()].map(Cow::Owned)
     }
 
     /// Adds the text to a block, with what stands between its pieces.

@@ -77,27 +77,27 @@ impl SharedText {
         self.templates.get(usize::from(number))?.get()
     }
 
-    /// Returns the number of the template by which a member can be told, and what `keep` keeps of it then; makes one if there
-    /// is none and room for another.
+    /// Finds the template by which a member can be told, and returns what `keep` keeps of it with that and its number; makes
+    /// one if there is none and room for another.
     pub(super) fn find_template<K>(
         &self,
         make: impl Fn() -> Option<Template>,
-        keep: impl Fn(&Template) -> Option<K>,
-    ) -> Option<(u8, K)> {
+        keep: impl Fn(u8, &Template) -> Option<K>,
+    ) -> Option<K> {
         let mut room = MAX_TEMPLATES_BYTES;
         for (number, place) in (0..).zip(&self.templates) {
             let known = place.get().or_else(|| {
                 if self.has_all_templates.load(Ordering::Relaxed) {
                     return None;
                 }
-                let made = make().filter(|made| made.size_bytes() <= room && keep(made).is_some());
+                let made = make().filter(|made| made.size_bytes() <= room && keep(number, made).is_some());
                 self.has_all_templates.store(made.is_none(), Ordering::Relaxed);
                 // Somebody else may have made one meanwhile.
                 made.map(|made| place.get_or_init(|| made))
             });
             let template = known?;
-            if let Some(kept) = keep(template) {
-                return Some((number, kept));
+            if let Some(kept) = keep(number, template) {
+                return Some(kept);
             }
             room = room.saturating_sub(template.size_bytes());
         }

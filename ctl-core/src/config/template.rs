@@ -4,6 +4,7 @@
 //! A template is made of the first configuration of its form, and of the same one with everything that is a member's own changed
 //! ([`counterpart`]): where the two differ is a place.
 
+use std::borrow::Cow;
 use std::mem;
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ use zt_proto::{Address, Timestamp};
 pub(super) const PIECES: usize = 3;
 /// What is a member's own: what follows on the time of issue, up to the routes; the addresses; what the user has to log in with.
 /// The last two are behind a line end, if there is anything.
-pub(super) type OwnPieces = [Vec<u8>; PIECES];
+pub(super) type OwnPieces<'a> = [Cow<'a, [u8]>; PIECES];
 
 /// So much that is kept already is not there again by chance.
 const MIN_AGAIN: usize = 4;
@@ -57,9 +58,36 @@ enum Source {
 pub(super) struct Values<'a> {
     /// What is kept of it, each behind its length.
     places: &'a [u8],
-    address: Vec<u8>,
+    address: Escaped,
     digits: [u8; 2 * ADDRESS_LEN],
-    time: Vec<u8>,
+    time: Escaped,
+}
+
+/// How a few octets stand in a dictionary.
+struct Escaped {
+    room: [u8; Self::ROOM],
+    len: usize,
+}
+
+impl Escaped {
+    const ROOM: usize = 2 * size_of::<Timestamp>();
+
+    /// Takes as many octets as a time has, at most.
+    fn new(octets: &[u8]) -> Self {
+        let (mut room, mut len) = ([0; Self::ROOM], 0);
+        let mut places = room.iter_mut();
+        escaped(octets, |byte| {
+            if let Some(place) = places.next() {
+                *place = byte;
+                len += 1;
+            }
+        });
+        Self { room, len }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.room.get(..self.len).unwrap_or_default()
+    }
 }
 
 impl<'a> Values<'a> {
@@ -67,7 +95,12 @@ impl<'a> Values<'a> {
     pub(super) fn new(kept: &'a [u8], certified: Timestamp) -> Self {
         let (address, places) = kept.split_first_chunk::<ADDRESS_LEN>().unwrap_or((&[0; _], &[]));
         let [_, _, _, _, _, _, digits @ ..] = hex_digits(Address::from_octets(*address).to_u64());
-        Self { places, address: escaped(address), digits, time: escaped(&certified.0.to_be_bytes()) }
+        Self {
+            places,
+            address: Escaped::new(address),
+            digits,
+            time: Escaped::new(&certified.0.to_be_bytes()),
+        }
     }
 
     /// Returns what is told by the member's address or by the time.
@@ -75,9 +108,9 @@ impl<'a> Values<'a> {
         match source {
             Source::New(_) => &[],
             Source::Again(number) => self.again(number),
-            Source::Address => &self.address,
+            Source::Address => self.address.as_slice(),
             Source::Digits => &self.digits,
-            Source::Time => &self.time,
+            Source::Time => self.time.as_slice(),
         }
     }
 
@@ -102,8 +135,8 @@ fn first_place(places: &[u8]) -> (&[u8], &[u8]) {
 impl Template {
     /// Makes the template of a member's text; `None` if something in it is too long, or it is not as its counterpart.
     pub(super) fn new(
-        own: &OwnPieces,
-        counterpart: &OwnPieces,
+        own: &OwnPieces<'_>,
+        counterpart: &OwnPieces<'_>,
         member: Address,
         certified: Timestamp,
     ) -> Option<Self> {
@@ -128,13 +161,20 @@ impl Template {
         size_of_val(&*self.steps) + texts.sum::<usize>()
     }
 
-    /// Returns what is to be kept of a member to fill the places with; `None` if its text is of another form.
-    pub(super) fn keep(&self, own: &OwnPieces, member: Address, certified: Timestamp) -> Option<Vec<u8>> {
-        let mut kept = member.octets().to_vec();
-        let of_all = Values::new(&kept, certified);
-        let (address, digits, time) = (of_all.address, of_all.digits, of_all.time);
+    /// Appends what is to be kept of a member to fill the places with, its address first; `None` if its text is of another form.
+    pub(super) fn keep(
+        &self,
+        own: &OwnPieces<'_>,
+        member: Address,
+        certified: Timestamp,
+        kept: &mut Vec<u8>,
+    ) -> Option<()> {
+        let address = member.octets();
+        let of_all = Values::new(&address, certified);
+        kept.extend_from_slice(&address);
+        let first = kept.len();
         let mut pieces = own.iter();
-        let mut rest = pieces.next()?.as_slice();
+        let mut rest = &**pieces.next()?;
         for step in &self.steps {
             rest = match step {
                 Step::Text(text) => rest.strip_prefix(&**text)?,
@@ -146,16 +186,16 @@ impl Template {
                     behind
                 }
                 Step::Place(Source::Again(number)) => {
-                    rest.strip_prefix(again(kept.get(ADDRESS_LEN..)?, *number))?
+                    rest.strip_prefix(again(kept.get(first..)?, *number))?
                 }
-                Step::Place(Source::Address) => rest.strip_prefix(&*address)?,
-                Step::Place(Source::Digits) => rest.strip_prefix(&digits)?,
-                Step::Place(Source::Time) => rest.strip_prefix(&*time)?,
+                Step::Place(source @ (Source::Address | Source::Digits | Source::Time)) => {
+                    rest.strip_prefix(of_all.get(*source))?
+                }
                 Step::Next if rest.is_empty() => pieces.next()?,
                 Step::Next => return None,
             };
         }
-        rest.is_empty().then_some(kept)
+        rest.is_empty().then_some(())
     }
 
     /// Calls `add` with the text of a member, part by part, and with `None` where a piece ends.

@@ -158,3 +158,14 @@ fn plain_signatures_and_those_of_the_protocol_are_not_interchangeable() {
     mixed.0[..64].copy_from_slice(&plain);
     assert_eq!(verify(signer.public(), message, &mixed), Err(BadSignature));
 }
+
+#[test]
+fn what_is_signed_need_not_lie_in_one_place() {
+    let signer = IdentitySecret::generate(&mut ChaCha20Rng::seed_from_u64(3));
+    let message: Vec<u8> = (0..=u8::MAX).collect();
+    for size in [1, 7, 127, 128, 129, 256] {
+        let signature = signer.sign_pieces(|add| message.chunks(size).for_each(add));
+        assert_eq!(signature, signer.sign(&message));
+        assert_eq!(verify(signer.public(), &message, &signature), Ok(()));
+    }
+}

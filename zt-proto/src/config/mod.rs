@@ -197,8 +197,9 @@ impl NetworkConfig {
     /// Longest dictionary that clients take (1.14, 64 bits).
     pub const MAX_LEN: usize = 484_519;
 
-    /// Room for the own entries of most members, doubled by escapes.
-    const USUAL_LEN: usize = 2048;
+    /// Room for the own entries of most members, the last of them doubled by escapes. Allocators have more than this only for
+    /// one thread at a time.
+    const USUAL_LEN: usize = 1024;
 
     /// The version of the dictionary, for clients from 1.2.0.
     const VERSION: u64 = 7;

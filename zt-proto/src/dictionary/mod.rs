@@ -111,14 +111,15 @@ fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-/// Returns how bytes stand in a value: as themselves, or as a backslash and a letter.
-pub fn escaped(value: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(2 * value.len());
+/// Calls `add` with the bytes of a value as they stand in a dictionary: as themselves, or as a backslash and a letter. So there
+/// are up to twice as many.
+pub fn escaped(value: &[u8], mut add: impl FnMut(u8)) {
     for byte in value {
-        text.extend(escape(*byte).map(|_| ESCAPE));
-        text.push(escape(*byte).unwrap_or(*byte));
+        match escape(*byte) {
+            Some(letter) => [ESCAPE, letter].into_iter().for_each(&mut add),
+            None => add(*byte),
+        }
     }
-    text
 }
 
 /// Returns of each byte how it stands in an escaped value; the concatenation is the value.
@@ -248,13 +249,7 @@ impl DictionaryWriter {
         let begin = self.out.len();
         self.out.resize(begin + 2 * value.len(), 0);
         let mut room = self.out.iter_mut().skip(begin);
-        let mut add = |byte| room.next().into_iter().for_each(|place| *place = byte);
-        for byte in value {
-            match escape(*byte) {
-                Some(letter) => [ESCAPE, letter].into_iter().for_each(&mut add),
-                None => add(*byte),
-            }
-        }
+        escaped(value, |byte| room.next().into_iter().for_each(|place| *place = byte));
         let unused = room.len();
         self.out.truncate(self.out.len() - unused);
         self

@@ -108,7 +108,7 @@ impl<'a> ConfigChunk<'a> {
 
     /// Appends the piece; its data is cut to 65535 bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_signed(out);
+        self.write_signed(|bytes| out.extend_from_slice(bytes));
         if let Some(part) = &self.part {
             part.signature.write_block(out);
         }
@@ -117,19 +117,19 @@ impl<'a> ConfigChunk<'a> {
     /// Returns what is signed: everything from the network up to the index.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.data.len() + 27);
-        self.write_signed(&mut out);
+        let mut out = Vec::with_capacity(self.data.len() + Self::OVERHEAD);
+        self.write_signed(|bytes| out.extend_from_slice(bytes));
         out
     }
 
-    /// Appends what is signed, as [`ConfigChunk::signed_bytes`] returns it.
-    pub fn write_signed(&self, out: &mut Vec<u8>) {
-        self.network.write(out);
+    /// Calls `out` with what [`ConfigChunk::signed_bytes`] returns, part by part: the data is not copied.
+    pub fn write_signed(&self, mut out: impl FnMut(&[u8])) {
         let length = u16::try_from(self.data.len()).unwrap_or(u16::MAX);
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(self.data.get(..length.into()).unwrap_or(self.data));
+        out(&self.network.octets());
+        out(&length.to_be_bytes());
+        out(self.data.get(..length.into()).unwrap_or(self.data));
         if let Some(part) = &self.part {
-            part.write_signed(|bytes| out.extend_from_slice(bytes));
+            part.write_signed(out);
         }
     }
 }
