@@ -78,7 +78,11 @@ impl Lab {
         let Some(Event::ConfigRequested(requested)) = self.node.poll_event() else { return false };
         let (now, request) = (at(self.elapsed), requested.request);
         self.node.reply_prepared(now, request, network, &answer(request));
-        self.node.poll_transmit().is_some_and(|transmit| transmit.link == self.link)
+        let sent = self.node.poll_transmit();
+        let is_sent = sent.as_ref().is_some_and(|transmit| transmit.link == self.link);
+        // As the loop does.
+        sent.into_iter().for_each(|transmit| self.node.sent(transmit));
+        is_sent
     }
 
     fn deliver(&mut self, mut packet: Vec<u8>) {

@@ -105,7 +105,7 @@ fn carry_out(node: &mut Node, first: Command, commands: &mut mpsc::Receiver<Comm
 async fn send_all(node: &mut Node, sockets: &Sockets, transmits: &mut Vec<Transmit>) {
     transmits.extend(std::iter::from_fn(|| node.poll_transmit()));
     sockets.send(transmits).await;
-    transmits.clear();
+    transmits.drain(..).for_each(|transmit| node.sent(transmit));
 }
 
 fn report(node: &mut Node, outbox: &Outbox, at_once: &AtOnce, untold: &mut Untold) {

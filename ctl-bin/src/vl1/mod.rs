@@ -1,8 +1,9 @@
 //! A VL1 node without I/O: datagrams, commands and the time go in, datagrams and events come out.
 //!
 //! The caller has the sockets and the clock. After each `handle_*` call or command it drains
-//! [`Node::poll_transmit`], then [`Node::poll_event`], then sleeps until [`Node::poll_timeout`] or until something
-//! arrives. Nothing in here blocks, and nothing costs more than some 100 µs: the memory-hard check of a new identity
+//! [`Node::poll_transmit`], whose room may come back by [`Node::sent`], then [`Node::poll_event`], then sleeps until
+//! [`Node::poll_timeout`] or until something arrives. Nothing in here blocks, and nothing costs more than some 100 µs: the
+//! memory-hard check of a new identity
 //! is an [`Event::IdentityToVerify`], answered by [`Node::identity_verified`].
 //!
 //! | module | content | source |
@@ -10,6 +11,7 @@
 //! | [`node`] | the node: its state, commands, events | |
 //! | `receive` | what is trusted, in which order; one match arm a verb | `vl1.md` §12 |
 //! | `send` | armor, fragments, the choice of a path | `vl1.md` §6.5, §14.1 |
+//! | `spare` | room of datagrams that left, for the next | |
 //! | `hello` | HELLO both ways, new identities | `vl1.md` §10.2, §12.2 |
 //! | `greet` | speaking first, after a move | |
 //! | `peer`, `path` | what is known of another node, and the ways to it | `vl1.md` §13 |
@@ -52,6 +54,7 @@ mod recent;
 mod relay;
 mod roots;
 mod send;
+mod spare;
 mod strangers;
 mod surface;
 pub mod tables;

@@ -25,6 +25,7 @@ use super::peer::Peer;
 use super::reassembly::Reassembly;
 use super::relay::{Hosts, Introductions};
 use super::roots::Roots;
+use super::spare::SpareRoom;
 use super::strangers::Strangers;
 use super::surface::Surface;
 use super::timer::{SWEEP_INTERVAL, Timer, Timers};
@@ -197,6 +198,7 @@ pub struct Node {
     pub(super) introductions: Introductions,
     pub(super) timers: Timers,
     pub(super) traffic: Traffic,
+    pub(super) spare: SpareRoom,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     recalls: VecDeque<Address>,
@@ -230,6 +232,7 @@ impl Node {
             introductions: Introductions::default(),
             timers,
             traffic: Traffic::default(),
+            spare: SpareRoom::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             recalls: VecDeque::new(),
@@ -509,6 +512,11 @@ impl Node {
     /// Returns the next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
+    }
+
+    /// Takes back a datagram that was sent: its room is used again.
+    pub fn sent(&mut self, transmit: Transmit) {
+        self.spare.give_back(transmit.bytes);
     }
 
     /// Returns the next event.

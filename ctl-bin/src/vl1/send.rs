@@ -76,7 +76,7 @@ impl Node {
 
     /// Builds header and verb of a packet, with a fresh id and no armor.
     pub(super) fn begin_packet(&mut self, to: Address, verb_byte: u8, payload_len: usize) -> Vec<u8> {
-        let mut packet = Vec::with_capacity(PAYLOAD_OFFSET + payload_len);
+        let mut packet = self.spare.take(PAYLOAD_OFFSET + payload_len);
         let header = PacketHeader {
             id: self.random_id(),
             destination: to,
@@ -89,8 +89,10 @@ impl Node {
         packet
     }
 
-    fn dispatch(&mut self, now: Present, to: Address, packet: Vec<u8>) {
+    fn dispatch(&mut self, now: Present, to: Address, mut packet: Vec<u8>) {
         let Some(peer) = self.peers.get(&to) else {
+            // It may have had room for a longer one, and there may be many that wait.
+            packet.shrink_to_fit();
             if self.wanted.keep(to, packet, now.mono) {
                 self.ask_for(now, to);
             }
@@ -103,6 +105,7 @@ impl Node {
             Some(link) => self.seal_and_transmit(now, to, link, packet),
             None => {
                 if let Some(peer) = self.peers.get_mut(&to) {
+                    packet.shrink_to_fit();
                     peer.keep(packet, now.mono);
                 }
             }
