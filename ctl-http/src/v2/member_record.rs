@@ -16,7 +16,7 @@ use zt_proto::inet::EndpointText;
 
 use super::change::{Change, Object, ReadOnly};
 use super::etag::Version;
-use super::network_record::Checks;
+use super::network_change::Checks;
 use super::problem::{Invalid, Problem};
 use super::text::{Endpoint, Identity, Ip, NetworkText, Node};
 use crate::status::PeerStatus;

@@ -19,6 +19,7 @@ mod member;
 mod member_page;
 mod member_record;
 mod network;
+mod network_change;
 mod network_record;
 mod node;
 mod openapi;

@@ -8,7 +8,8 @@ use zt_proto::NetworkId;
 
 use super::cursor::Cursor;
 use super::dry_run::DryRun;
-use super::network_record::{NetworkChange, NetworkView, reset, version_of};
+use super::network_change::{NetworkChange, reset};
+use super::network_record::{NetworkView, version_of};
 use super::problem::Problem;
 use super::request::{Answer, Request};
 use super::text::NetworkText;

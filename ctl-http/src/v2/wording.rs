@@ -162,7 +162,7 @@ mod tests {
     use super::super::bulk::Bulk;
     use super::super::change::read_body;
     use super::super::member_record::MemberChange;
-    use super::super::network_record::NetworkChange;
+    use super::super::network_change::NetworkChange;
     use super::super::problem::Problem;
     use super::*;
 
