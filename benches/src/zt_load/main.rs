@@ -8,6 +8,7 @@
 mod home;
 mod identities;
 mod load;
+mod machine;
 mod modes;
 mod plot;
 mod progress;
@@ -166,6 +167,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             .map_or(ExitCode::FAILURE, ExitCode::from));
     }
     let mut stage = Stage::set(cli)?;
+    machine::measure(&mut stage.report)?;
     modes::run(cli, &mut stage)?;
     report::say(&stage.report.markdown());
     if let Some(path) = &cli.json {
