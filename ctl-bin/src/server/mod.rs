@@ -288,11 +288,15 @@ fn serve(order: &Order, rng: ChaCha20Rng) -> Result<(), StartError> {
     let Some(args) = order.line.serving() else { return Ok(()) };
     let handed = Handed::take(args.bind, args.port)?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    // The loop of the node has a thread to itself, so that a datagram does not wake one that wakes another.
+    // The loop of the node has a thread to itself, so that a datagram does not wake one that wakes another. Who hands on what
+    // it cannot do runs there too: whatever takes its time is left to other threads.
     let node_runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
     let result = runtime.block_on(run_controller(order, args, handed, &node_runtime, rng));
     // What is still being computed is for nobody, and a write that is not committed was not acknowledged.
     runtime.shutdown_timeout(SHUTDOWN);
+    if let Some(runtime) = Arc::into_inner(node_runtime) {
+        runtime.shutdown_timeout(SHUTDOWN);
+    }
     result
 }
 
@@ -442,8 +446,8 @@ async fn run_controller(
         Box::new(|_, _| None)
     };
     let run_node = udp::run(node, sockets, commands, outbox, at_once, stopped.clone());
-    let node_runtime = Arc::clone(node_runtime);
-    tasks.spawn_blocking(move || node_runtime.block_on(run_node));
+    let run_on = Arc::clone(node_runtime);
+    tasks.spawn_blocking(move || run_on.block_on(run_node));
     tasks.spawn(ctl_http::serve(api, listener, serving, async move {
         // An error would mean that the sender is gone, which ends the program as well.
         stopping.changed().await.unwrap_or(());
@@ -455,7 +459,9 @@ async fn run_controller(
         node: command_sender.clone(),
         takeover: Arc::clone(&takeover),
     };
-    helpers.spawn(work::answer_events(Arc::clone(&controller), surroundings, Background::start()?, inbox));
+    let answer_events =
+        work::answer_events(Arc::clone(&controller), surroundings, Background::start()?, inbox);
+    helpers.spawn_on(answer_events, node_runtime.handle());
     helpers.spawn(local_conf::follow(Arc::clone(&home), conf_sender));
     helpers.spawn(worlds.follow(command_sender.clone()));
     if args.is_controller() {
